@@ -1,0 +1,55 @@
+/* include/sgdist/comm.h - ranks and communicators: the one place that knows MPI.
+ *
+ * Waiting never spins: pending operations are tested with short sleeps, so that ranks may outnumber
+ * cores. While it waits a rank looks at its stop flag, but a collective that was begun is always
+ * finished. */
+#ifndef SGDIST_COMM_H
+#define SGDIST_COMM_H
+
+#include "sgdist/status.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sg_comm;
+
+/* Starts MPI (works without mpirun: one rank) and gives the world's communicator. Collective. */
+sg_status sg_comm_start(int *argc, char ***argv, struct sg_comm **world);
+void sg_comm_stop(struct sg_comm *world); /* Collective. */
+
+/* Ends all ranks of the world at once with this exit code. */
+void sg_comm_abort(int exit_code) __attribute__((noreturn));
+
+int sg_comm_rank(const struct sg_comm *c);
+int sg_comm_size(const struct sg_comm *c);
+
+/* Ranks with equal color (>= 0) form a communicator, ordered by their rank in c; color -1 gets
+ * NULL. Collective. */
+sg_status sg_comm_split(const struct sg_comm *c, int color, struct sg_comm **out);
+void sg_comm_free(struct sg_comm *c); /* Collective; NULL is allowed. */
+
+/* All are collective over c. Byte counts may exceed 2 GiB. */
+void sg_comm_barrier(const struct sg_comm *c);
+void sg_comm_bcast(const struct sg_comm *c, int root, void *bytes, size_t n);
+void sg_comm_reduce_sum(const struct sg_comm *c, int root, int64_t *values,
+                        int64_t n); /* in place at root */
+void sg_comm_allreduce_max(const struct sg_comm *c, int64_t *values, int64_t n); /* in place */
+void sg_comm_allreduce_max_double(const struct sg_comm *c, double *values, int64_t n);
+void sg_comm_gather(const struct sg_comm *c, int root, const void *mine, size_t n, void *all);
+
+/* Point to point: messages of bytes with a tag. send returns when the bytes may be reused. */
+void sg_comm_send(const struct sg_comm *c, int to, int tag, const void *bytes, size_t n);
+
+/* 1 and the envelope if a message waits, else 0 at once. */
+int sg_comm_probe(const struct sg_comm *c, int *from, int *tag, size_t *n);
+void sg_comm_recv(const struct sg_comm *c, int from, int tag, void *bytes, size_t n);
+
+/* Sleeps a little, longer the more often it is called in a row (1 us to 1 ms); *idle counts, set it
+ * to 0 after work. */
+void sg_comm_idle(int *idle);
+
+/* "Open MPI v4.1.4, ..." for the record. Static string. */
+const char *sg_comm_library(void);
+
+#endif

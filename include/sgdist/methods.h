@@ -1,0 +1,152 @@
+/* include/sgdist/methods.h - attribution methods: sampler -> probe -> sums -> finish.
+ *
+ * A method names where it looks (sampler), what it reads (probe), which powers it keeps (sums), and
+ * how sums become a map (finish). It sees neither ranks nor files. Instances whose sampler, probe
+ * and sampling parameters agree share one sweep: the network runs once for all of them. */
+#ifndef SGDIST_METHODS_H
+#define SGDIST_METHODS_H
+
+#include "sgdist/data.h"
+#include "sgdist/rng.h"
+#include "sgdist/shape.h"
+#include "sgdist/status.h"
+#include "sgdist/sums.h"
+
+#include <stdint.h>
+
+enum { SG_MAX_LABEL = 63 };
+
+/* Conventions on which tools disagree, each a named option that is stored with the result. */
+enum sg_noise_space { SG_SPACE_INPUT, SG_SPACE_PIXEL };
+enum sg_noise_range { SG_RANGE_ITEM, SG_RANGE_ITEM_CHANNEL, SG_RANGE_DATASET, SG_RANGE_DOMAIN };
+enum sg_noise_clean { SG_CLEAN_NONE, SG_CLEAN_EXTRA, SG_CLEAN_ONE_OF_N };
+enum sg_noise_outside { SG_OUTSIDE_KEEP, SG_OUTSIDE_CLIP, SG_OUTSIDE_REFLECT };
+enum sg_reduction {
+    SG_CHANNELS_NONE,
+    SG_CHANNELS_SUM,
+    SG_CHANNELS_ABS_SUM,
+    SG_CHANNELS_L2,
+    SG_CHANNELS_ABS_MAX,
+    SG_CHANNELS_MEAN
+};
+enum sg_divisor { SG_DIVISOR_UNBIASED, SG_DIVISOR_POPULATION }; /* N - 1, N */
+enum sg_bounds {
+    SG_BOUNDS_CHANNEL,
+    SG_BOUNDS_GLOBAL
+}; /* AdaptGrad's box: a channel's, or their union */
+
+/* Everything that decides which points are visited: equal values mean equal samples. Zeroed before
+ * it is filled, so that memcmp compares it. Fields that a sampler does not use stay 0. */
+struct sg_sampling {
+    int64_t samples;
+    double amount; /* noise level, or sigma where `absolute` */
+    int32_t absolute;
+    int32_t space;     /* enum sg_noise_space */
+    int32_t range;     /* enum sg_noise_range */
+    int32_t clean;     /* enum sg_noise_clean */
+    int32_t outside;   /* enum sg_noise_outside */
+    int32_t bounds;    /* enum sg_bounds */
+    uint64_t channels; /* bit c: noise on channel c; all bits: all */
+    double confidence; /* AdaptGrad's c */
+};
+
+/* An instance's options: sampling decides the sweep, the rest the finish. */
+struct sg_params {
+    struct sg_sampling sampling;
+    enum sg_reduction reduction;
+    enum sg_divisor divisor;
+    int standard_error; /* 1: also a standard error for each element of the map */
+};
+
+/* What a sampler may know of an item; the same on every rank of a team. */
+struct sg_item_view {
+    const struct sg_shape *input;
+    const struct sg_domain *domain;
+    const float *x;            /* [D] */
+    const double *dataset_min; /* [C] in model-input space, or NULL: not scanned */
+    const double *dataset_max;
+    uint64_t key;
+    uint64_t seed;
+};
+
+/* A sampler: where to look. `scale[D]` is made once an item, then sample k is a pure function of
+ * it. */
+struct sg_sampler {
+    const char *name;
+    int is_stochastic; /* 0: the clean input alone; there is no sweep, samples is 1 */
+    int needs_domain;
+    /* Fills scale[D] (standard deviation of each element) and sigma[C] (the absolute scale reported
+     * for a channel: the common one, or the mean over the channel where it varies by element).
+     * Errors: SG_E_NUMBERS. */
+    sg_status (*prepare)(const struct sg_sampling *p, const struct sg_item_view *item, float *scale,
+                         double *sigma);
+    /* The sampler's point k into out[D]; returns how many elements lie outside the domain before
+     * `outside` is applied. */
+    int64_t (*draw)(const struct sg_sampling *p, const struct sg_item_view *item,
+                    const float *scale, int64_t k, float *out);
+};
+
+enum sg_probe { SG_PROBE_CLEAN_GRADIENT, SG_PROBE_INPUT_GRADIENT };
+
+/* What finish turns into a map. */
+struct sg_finish {
+    const struct sg_sums *sums; /* one group; NULL for SG_PROBE_CLEAN_GRADIENT */
+    const float *x;             /* [D] the item */
+    const float *clean;         /* [D] gradient at the item */
+    int64_t n_features;         /* D */
+    const struct sg_params *params;
+};
+
+struct sg_method {
+    const char *name;
+    const char *summary; /* one line for `sgdist list methods` */
+    const char *cite;    /* "Smilkov et al. 2017, arXiv:1706.03825" */
+    const char *bibtex;  /* one entry, for `sgdist describe` */
+    const struct sg_sampler *sampler;
+    enum sg_probe probe;
+    int n_powers;
+    int64_t min_samples;
+    sg_status (*finish)(const struct sg_finish *in, double *map); /* [D] */
+    /* Standard error of each element of an unreduced map, or NULL: then it is jackknifed over the
+     * groups. */
+    sg_status (*standard_error)(const struct sg_finish *in, double *se); /* [D] */
+};
+
+/* The table, NULL past its end; lookup by name gives NULL for an unknown one. */
+const struct sg_method *sg_method_at(int i);
+const struct sg_method *sg_method_find(const char *name);
+
+/* One method with its options under its own name in the result. */
+struct sg_instance {
+    char label[SG_MAX_LABEL + 1];
+    const struct sg_method *method;
+    struct sg_params params;
+};
+
+/* Powers and groups that an instance wants of its sweep (0 powers: none); 16 groups where a
+ * jackknife is needed, else 1. */
+int sg_instance_n_powers(const struct sg_instance *inst);
+int sg_instance_n_groups(const struct sg_instance *inst);
+
+/* Noisy samples that the sweep draws: `samples`, one less where the clean input is one of them. */
+int64_t sg_sampling_n_draws(const struct sg_sampling *p);
+
+/* The map's shape: the input's, or without its channel axis where channels are reduced. */
+void sg_instance_map_shape(const struct sg_instance *inst, const struct sg_shape *input,
+                           struct sg_shape *out);
+
+/* Doubles of workspace that sg_instance_finish needs for the input shape. */
+int64_t sg_instance_n_work(const struct sg_instance *inst, const struct sg_shape *input);
+
+/* Finishes one target's map[map shape] and, where se is not NULL, its standard error. `sums` has
+ * the sweep's groups and `one` is scratch of the same n and powers with one group (both NULL for
+ * methods without a sweep, whose se is 0). Errors: SG_E_NUMBERS (too few samples survived). */
+sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_shape *input,
+                             const struct sg_sums *sums, struct sg_sums *one, const float *x,
+                             const float *clean, double *work, float *map, float *se);
+
+/* Reduces map[C][plane] over channels into out[plane] (out[D] for SG_CHANNELS_NONE). */
+void sg_reduce_channels(enum sg_reduction how, int64_t n_channels, int64_t plane, const double *map,
+                        double *out);
+
+#endif

@@ -1,0 +1,79 @@
+/* include/sgdist/plan.h - from a job to work: which sweeps, how many samples, what is kept, what it
+ * will cost.
+ *
+ * A pure function of job, model and item list: every rank makes the same plan. */
+#ifndef SGDIST_PLAN_H
+#define SGDIST_PLAN_H
+
+#include "sgdist/job.h"
+#include "sgdist/record.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* One pass of noisy samples through the network, shared by instances with equal sampler, probe and
+ * sampling. */
+struct sg_sweep {
+    const struct sg_sampler *sampler;
+    struct sg_sampling sampling;
+    enum sg_probe probe;
+    int64_t n_draws;  /* noisy samples of an item */
+    int64_t n_blocks; /* ceil(n_draws / block) */
+    int n_powers;     /* the most that a member wants */
+    int n_groups;
+    int n_members;
+    int *members; /* indices into job->instances */
+    int n_stages;
+    int64_t *stage_ends; /* in blocks, ascending, the last one is n_blocks */
+};
+
+struct sg_plan {
+    const struct sg_job *job; /* borrowed */
+    struct sg_shape input;
+    struct sg_domain domain;
+    int64_t n_outputs; /* K of the explained tensor */
+    int64_t n_items;
+    int64_t n_targets;
+    int64_t block;
+    int n_sweeps;
+    struct sg_sweep *sweeps;
+    int *sweep_of;           /* [n_instances]: the instance's sweep, or -1 */
+    int max_stages;          /* length of the axis "stage" */
+    int scans_dataset;       /* 1: some noise is relative to the data set's range */
+    struct sg_record record; /* what is kept of an item */
+    int64_t gradients_per_item;
+    int64_t sums_bytes;   /* exact sums and workspace of a rank */
+    int64_t result_bytes; /* of the result file, but for a few kilobytes */
+};
+
+/* Paths of the fields that every record has (plan.c adds them, the master and the store read them).
+ */
+#define SG_FIELD_STATUS      "items/status"
+#define SG_FIELD_MESSAGE     "items/message"
+#define SG_FIELD_PREDICTED   "items/predicted"
+#define SG_FIELD_TARGET      "items/target"
+#define SG_FIELD_SCORE       "items/score"
+#define SG_FIELD_PROBABILITY "items/probability"
+#define SG_FIELD_NONFINITE   "items/nonfinite"
+
+enum sg_item_status { SG_ITEM_PENDING = 0, SG_ITEM_DONE = 1, SG_ITEM_FAILED = 2 };
+enum { SG_MESSAGE_BYTES = 240 };
+
+/* Errors: SG_E_JOB where job and model do not fit (class out of range, top larger than K, a method
+ * that needs a domain that is not given, too few samples for a method, channels reduced on an input
+ * that has none); SG_E_NOMEM. */
+sg_status sg_plan_create(const struct sg_job *job, const struct sg_shape *input, int64_t n_outputs,
+                         const struct sg_items *items, struct sg_plan **out);
+void sg_plan_destroy(struct sg_plan *plan);
+
+/* Ends of the stages of n_blocks blocks, in blocks: 1, 2, 3, 4, 6, 8, 11, 16, ... (factor 1.41, at
+ * least one more), the last one n_blocks. Writes at most cap of them, returns their number. */
+int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap);
+
+/* Prints sweeps, who shares them, gradients, memory and disk; `net_bytes` is what the nets of a
+ * rank take, seconds_per_block a measured block (<= 0: unknown). For `sgdist check` and the head of
+ * a run. */
+void sg_plan_print(const struct sg_plan *plan, int64_t model_bytes, int64_t net_bytes, int n_ranks,
+                   double seconds_per_block, FILE *out);
+
+#endif

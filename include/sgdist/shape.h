@@ -1,0 +1,30 @@
+/* include/sgdist/shape.h - the shape of one sample: what a model eats, without the batch axis. */
+#ifndef SGDIST_SHAPE_H
+#define SGDIST_SHAPE_H
+
+#include <stdint.h>
+
+enum { SG_MAX_AXES = 6 };
+
+/* axes[0] is the channel axis, then the spatial ones (C; C,L; C,H,W; C,D,H,W). n_axes >= 1. */
+struct sg_shape {
+    int n_axes;
+    int64_t axes[SG_MAX_AXES];
+};
+
+/* The number of elements, D. */
+static inline int64_t sg_shape_size(const struct sg_shape *s) {
+    int64_t n = 1;
+
+    for (int i = 0; i < s->n_axes; i++) {
+        n *= s->axes[i];
+    }
+    return n;
+}
+
+/* Elements of one channel: D / C. */
+static inline int64_t sg_shape_plane(const struct sg_shape *s) {
+    return sg_shape_size(s) / s->axes[0];
+}
+
+#endif

@@ -1,0 +1,91 @@
+/* src/base/memory.c - a thin layer over malloc; the count is atomic because libraries may call back
+ * from threads. */
+#include "sgdist/memory.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+static atomic_llong balance;
+static atomic_llong countdown; /* 0: off */
+
+static int must_fail(void) {
+    return atomic_load(&countdown) > 0 && atomic_fetch_sub(&countdown, 1) == 1;
+}
+
+/* The allocation size, or 0 if there must be none. */
+static size_t checked_size(size_t n, size_t size) {
+    size_t bytes;
+
+    if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX || must_fail()) {
+        return 0;
+    }
+    return bytes > 0 ? bytes : 1;
+}
+
+static void *counted(void *p) {
+    if (p != NULL) {
+        atomic_fetch_add(&balance, 1);
+    }
+    return p;
+}
+
+void *sg_calloc(size_t n, size_t size) {
+    const size_t bytes = checked_size(n, size);
+
+    return bytes > 0 ? counted(calloc(1, bytes)) : NULL;
+}
+
+void *sg_malloc_aligned(size_t n, size_t size) {
+    const size_t bytes = checked_size(n, size);
+
+    if (bytes == 0 || bytes > PTRDIFF_MAX - ALIGNMENT) {
+        return NULL;
+    }
+    return counted(aligned_alloc(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT));
+}
+
+void *sg_realloc(void *p, size_t n, size_t size) {
+    const size_t bytes = checked_size(n, size);
+    void *grown = bytes > 0 ? realloc(p, bytes) : NULL;
+
+    return p == NULL ? counted(grown) : grown;
+}
+
+char *sg_strdup(const char *s) {
+    char *copy = s != NULL ? sg_calloc(strlen(s) + 1, 1) : NULL;
+
+    return copy != NULL ? strcpy(copy, s) : NULL;
+}
+
+void sg_free(void *p) {
+    if (p != NULL) {
+        atomic_fetch_sub(&balance, 1);
+        free(p);
+    }
+}
+
+int64_t sg_memory_balance(void) {
+    return atomic_load(&balance);
+}
+
+void sg_memory_fail_at(int64_t n) {
+    atomic_store(&countdown, n);
+}
+
+int64_t sg_memory_pss(void) {
+    FILE *f = fopen("/proc/self/smaps_rollup", "r");
+    char line[256];
+    long long kib = -1;
+
+    if (f == NULL) {
+        return -1;
+    }
+    while (fgets(line, sizeof line, f) != NULL && sscanf(line, "Pss: %lld kB", &kib) != 1) {
+    }
+    (void)fclose(f);
+    return kib < 0 ? -1 : kib * 1024;
+}

@@ -1,0 +1,79 @@
+/* src/net/kernels.h - arithmetic on channels-last arrays; knows nothing of graphs.
+ *
+ * Each kernel has a plain loop as reference (sg_ref_*, double accumulators) that the fast one is
+ * tested against. Which algorithm runs is a pure function of the shape and the kernel family, never
+ * of a timing: timing would change bits. */
+#ifndef NET_KERNELS_H
+#define NET_KERNELS_H
+
+#include <stdint.h>
+
+/* A 2-D convolution of a whole batch: x[n][h][w][c] -> y[n][oh][ow][k]. oh = (h + pad_top +
+ * pad_bottom - dilation_h (kh - 1) - 1) / stride_h + 1; likewise ow. c and k are multiples of
+ * groups. */
+struct sg_conv {
+    int64_t n, h, w, c;
+    int64_t oh, ow, k;
+    int64_t kh, kw;
+    int64_t stride_h, stride_w;
+    int64_t dilation_h, dilation_w;
+    int64_t pad_top, pad_left, pad_bottom, pad_right;
+    int64_t groups;
+};
+
+/* Floats that prepared weights take, and their preparation from ONNX order
+ * weight[k][c/groups][kh][kw]: all layouts that forward and backward need, done once at load.
+ * Independent of n. */
+int64_t sg_conv_prepared_size(const struct sg_conv *s);
+void sg_conv_prepare(const struct sg_conv *s, const float *weight, float *prepared);
+
+/* Floats of workspace that one call (either direction) needs; it may split the batch to keep this
+ * small. */
+int64_t sg_conv_work_size(const struct sg_conv *s);
+
+/* y = conv(x) + bias (bias[k], may be NULL), then max(y, 0) where relu != 0. */
+void sg_conv_forward(const struct sg_conv *s, const float *prepared, const float *bias, int relu,
+                     const float *x, float *y, float *work);
+
+/* dx = (accumulate ? dx : 0) + d(conv)/dx' dy. */
+void sg_conv_backward(const struct sg_conv *s, const float *prepared, const float *dy, float *dx,
+                      int accumulate, float *work);
+
+void sg_ref_conv_forward(const struct sg_conv *s, const float *weight, const float *bias, int relu,
+                         const float *x, float *y);
+void sg_ref_conv_backward(const struct sg_conv *s, const float *weight, const float *dy, float *dx,
+                          int accumulate);
+
+/* 2-D pooling; windows are clipped at the borders (padding is -inf for max). One winner a window,
+ * the first in row order; `winner[n][oh][ow][c]` is its number kh_index * kw + kw_index (windows up
+ * to 255 elements: else use the int32 variant through wide != NULL). */
+struct sg_pool {
+    int64_t n, h, w, c;
+    int64_t oh, ow;
+    int64_t kh, kw;
+    int64_t stride_h, stride_w;
+    int64_t pad_top, pad_left, pad_bottom, pad_right;
+    int count_include_pad; /* average: divide by the window as if padding counted */
+};
+void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint8_t *winner);
+void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const float *dy,
+                          float *dx, int accumulate);
+void sg_average_pool_forward(const struct sg_pool *s, const float *x, float *y);
+void sg_average_pool_backward(const struct sg_pool *s, const float *dy, float *dx, int accumulate);
+
+/* Row-major SGEMM: c[m][n] = alpha op(a) op(b) + beta c; trans_* != 0 transposes. The only file
+ * that includes cblas.h is blas.c. lda etc. are row lengths. */
+void sg_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+             int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc);
+
+/* Elementwise and layout helpers, vectorised by the compiler for each instruction set (same bits on
+ * all of them). */
+void sg_relu_forward(const float *x, float *y, int64_t n);    /* in place allowed; NaN stays NaN */
+void sg_relu_mask(const float *y, uint32_t *mask, int64_t n); /* bit i of word i / 32: y[i] > 0 */
+void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t n, int accumulate);
+void sg_add(const float *a, const float *b, float *y, int64_t n);
+void sg_accumulate(const float *x, float *y, int64_t n); /* y += x */
+void sg_nchw_to_nhwc(int64_t n, int64_t c, int64_t plane, const float *x, float *y);
+void sg_nhwc_to_nchw(int64_t n, int64_t c, int64_t plane, const float *x, float *y);
+
+#endif
