@@ -81,6 +81,19 @@ sg_status sg_lock_take(const char *path, double wait_s, struct sg_lock **out);
 void sg_lock_beat(struct sg_lock *lock);    /* a sign of life; cheap, at most one write in 10 s */
 void sg_lock_release(struct sg_lock *lock); /* removes the file; NULL is allowed */
 
+/* Who holds a result, for messages and `sgdist status`. */
+struct sg_holder {
+    char host[64];
+    int64_t pid;
+    int64_t since; /* unix time */
+    double age_s;  /* since its last sign of life */
+    int alive;     /* as far as can be told from this host */
+    char job[64];  /* of the batch system, or "" */
+};
+
+/* 1 and *out if <path>.lock exists and can be read, else 0. */
+int sg_lock_look(const char *path, struct sg_holder *out);
+
 /* ---- checkpoints of unfinished items: <path>.partial/item-<i> ---- */
 
 /* Writes `bytes` by write, fsync, rename; `identity` (a hash of the job) and the item are kept with
