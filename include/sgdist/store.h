@@ -30,7 +30,9 @@ struct sg_constant {
 
 /* Everything a file is laid out from. Axes named in the record or the constants get a dimension
  * scale of their name with values 0..length-1, unless a constant of that path gives the values; so
- * does "item". */
+ * does "item". Two lengths of one name are told apart as "y" and "y_7"; an axis that shares its
+ * name with a dataset of several axes along it ("target" with items/target) is called
+ * "target_index", because xarray refuses such a pair. */
 struct sg_layout {
     const struct sg_record *record; /* borrowed */
     int64_t n_items;

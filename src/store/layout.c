@@ -143,10 +143,9 @@ static struct sg_entry numbered_scale(const struct sg_scale *scale) {
                          .about = "index along this axis",
                          .type = SG_TYPE_I64,
                          .n_axes = 1,
-                         .bytes = 8 * scale->length};
+                         .bytes = 8 * scale->axis.length};
 
-    (void)snprintf(e.axes[0].name, sizeof e.axes[0].name, "%.*s", SG_MAX_AXIS_NAME, scale->name);
-    e.axes[0].length = scale->length;
+    e.axes[0] = scale->axis;
     return e;
 }
 
@@ -263,7 +262,7 @@ static sg_status fill_file(int fd, const char *path, const struct sg_layout *lay
     }
     for (int k = 0; k < scales->n; k++) {
         if (!scales->scales[k].given) {
-            SG_TRY(write_numbers(fd, path, offsets[n + k], scales->scales[k].length));
+            SG_TRY(write_numbers(fd, path, offsets[n + k], scales->scales[k].axis.length));
         }
     }
 done:

@@ -17,14 +17,6 @@ struct use {
     int32_t padding;
 };
 
-static void scale_name(const struct sg_axis *axis, int with_length, char *out) {
-    if (with_length) {
-        (void)snprintf(out, SG_MAX_SCALE_NAME + 1, "%s_%lld", axis->name, (long long)axis->length);
-    } else {
-        (void)snprintf(out, SG_MAX_SCALE_NAME + 1, "%s", axis->name);
-    }
-}
-
 static int find_name(const struct sg_scales *s, const char *name) {
     for (int i = 0; i < s->n; i++) {
         if (strcmp(s->scales[i].name, name) == 0) {
@@ -35,14 +27,9 @@ static int find_name(const struct sg_scales *s, const char *name) {
 }
 
 int sg_scales_find(const struct sg_scales *s, const struct sg_axis *axis) {
-    char name[SG_MAX_SCALE_NAME + 1];
-
-    for (int with_length = 0; with_length < 2 && axis->name[0] != '.'; with_length++) {
-        int i;
-
-        scale_name(axis, with_length, name);
-        i = find_name(s, name);
-        if (i >= 0 && s->scales[i].length == axis->length) {
+    for (int i = 0; i < s->n; i++) {
+        if (strcmp(s->scales[i].axis.name, axis->name) == 0 &&
+            s->scales[i].axis.length == axis->length) {
             return i;
         }
     }
@@ -61,7 +48,25 @@ done:
     return status;
 }
 
-static sg_status add(struct sg_scales *s, const struct sg_axis *axis) {
+/* 1 if some dataset of several axes is called as its axis is ("items/target" along item and
+ * target): xarray refuses a group in which a variable of several axes has the name of one of them.
+ */
+static int is_variable(const struct sg_layout *layout, const struct sg_axis *axis) {
+    for (int i = 0; i < sg_layout_n_entries(layout); i++) {
+        const struct sg_entry e = sg_layout_entry(layout, i);
+        const char *slash = strrchr(e.path, '/');
+
+        for (int k = 0; slash != NULL && k < e.n_axes; k++) {
+            if (strcmp(slash + 1, axis->name) == 0 && strcmp(e.axes[k].name, axis->name) == 0) {
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+
+static sg_status add(struct sg_scales *s, const struct sg_layout *layout,
+                     const struct sg_axis *axis) {
     sg_status status = SG_OK;
     struct sg_scale *scale;
 
@@ -72,10 +77,12 @@ static sg_status add(struct sg_scales *s, const struct sg_axis *axis) {
         SG_TRY(grow(s));
     }
     scale = &s->scales[s->n];
-    *scale = (struct sg_scale){.length = axis->length};
-    scale_name(axis, 0, scale->name);
+    *scale = (struct sg_scale){.axis = *axis};
+    (void)snprintf(scale->name, sizeof scale->name, "%s%s", axis->name,
+                   is_variable(layout, axis) ? "_index" : "");
     if (find_name(s, scale->name) != SG_SCALE_NONE) {
-        scale_name(axis, 1, scale->name);
+        (void)snprintf(scale->name, sizeof scale->name, "%s_%lld", axis->name,
+                       (long long)axis->length);
     }
     s->n++;
 done:
@@ -87,12 +94,12 @@ sg_status sg_scales_collect(const struct sg_layout *layout, struct sg_scales *ou
     struct sg_scales s = {0};
     const struct sg_axis item = {.name = "item", .length = layout->n_items};
 
-    SG_TRY(add(&s, &item));
+    SG_TRY(add(&s, layout, &item));
     for (int i = 0; i < sg_layout_n_entries(layout); i++) {
         const struct sg_entry e = sg_layout_entry(layout, i);
 
         for (int k = 0; k < e.n_axes; k++) {
-            SG_TRY(add(&s, &e.axes[k]));
+            SG_TRY(add(&s, layout, &e.axes[k]));
         }
     }
     for (int i = 0; i < layout->n_constants; i++) {

@@ -104,9 +104,9 @@ struct sg_entry sg_layout_entry(const struct sg_layout *layout, int i);
 enum { SG_MAX_SCALE_NAME = 39, SG_SCALE_NONE = -1 };
 
 struct sg_scale {
-    char name[SG_MAX_SCALE_NAME + 1];
-    int64_t length;
-    int given; /* 1: a constant of this path gives the values */
+    struct sg_axis axis;
+    char name[SG_MAX_SCALE_NAME + 1]; /* of the dataset below the root */
+    int given;                        /* 1: a constant of this path gives the values */
 };
 
 struct sg_scales {
@@ -115,8 +115,9 @@ struct sg_scales {
     struct sg_scale *scales;
 };
 
-/* The scales of a layout, the items first. Axes of one name and different lengths are told apart:
- * the second one is called <name>_<length>. Errors: SG_E_NOMEM. */
+/* The scales of a layout, the items first, each called as its axis, but <name>_<length> where an
+ * axis of this name and another length came before, and <name>_index where a dataset of several
+ * axes has the axis's name. Errors: SG_E_NOMEM. */
 sg_status sg_scales_collect(const struct sg_layout *layout, struct sg_scales *out);
 void sg_scales_free(struct sg_scales *s);
 
