@@ -62,6 +62,10 @@ void sg_study_close(struct study *s);
 /* Bytes of a rank that do not depend on the result: model, nets, worker. */
 int64_t sg_study_rank_bytes(const struct study *s);
 
+/* A worker outside a run, which gets no orders (check, sample). range: [2][C] of the data set, or NULL. */
+struct sg_worker;
+sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct sg_worker **out);
+
 /* The same status on all ranks: the first bad one, whose rank prints its message. Collective. */
 sg_status sg_agree(const struct sg_comm *world, sg_status status);
 
