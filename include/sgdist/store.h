@@ -114,6 +114,9 @@ void sg_partial_remove(const char *path, int64_t item);
 /* 1 if the item has a checkpoint file (it may still turn out to be torn). */
 int sg_partial_exists(const char *path, int64_t item);
 
+/* "1.10.8", for the record. Static string. */
+const char *sg_store_library(void);
+
 /* ---- reading results, finished or growing ---- */
 
 struct sg_reader;

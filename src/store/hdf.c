@@ -303,3 +303,14 @@ const struct sg_place *sg_places_find(const struct sg_places *p, const char *pat
     }
     return NULL;
 }
+
+const char *sg_store_library(void) {
+    static char text[32];
+    unsigned major = 0;
+    unsigned minor = 0;
+    unsigned release = 0;
+
+    (void)H5get_libversion(&major, &minor, &release);
+    (void)snprintf(text, sizeof text, "%u.%u.%u", major, minor, release);
+    return text;
+}

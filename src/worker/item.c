@@ -1,4 +1,5 @@
-/* src/worker/item.c - the life of an item in a team: begun by the leader, sampled by all, finished by the leader. */
+/* src/worker/item.c - the life of an item in a team: begun by the leader, sampled by all, finished
+ * by the leader. */
 #include "worker/worker_impl.h"
 
 #include <stdio.h>
@@ -12,8 +13,7 @@ struct opening {
 };
 
 static int is_stopped(struct sg_worker *w) {
-    return (w->o.stop != NULL && *w->o.stop) ||
-           w->o.upstream.stop_requested(w->o.upstream.context);
+    return (w->o.stop != NULL && *w->o.stop) || w->o.upstream.stop_requested(w->o.upstream.context);
 }
 
 /* Leader: opens the item, and takes up a checkpoint where there is one. */

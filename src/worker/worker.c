@@ -110,12 +110,12 @@ done:
 int64_t sg_worker_bytes(const struct sg_plan *plan) {
     const struct sizes s = largest(plan);
     const int64_t d = sg_shape_size(&plan->input);
-    const int64_t floats = d * (3 + plan->n_targets + 2 * plan->block) +
-                           2 * plan->block * plan->n_outputs;
+    const int64_t floats =
+        d * (3 + plan->n_targets + 2 * plan->block) + 2 * plan->block * plan->n_outputs;
     const int64_t sums = plan->n_targets * sg_sums_bytes(d, s.n_powers, s.n_groups);
     const int64_t checkpoint = sums + plan->record.bytes;
 
-    return 4 * floats + 8 * s.n_work + 8 * s.n_blocks + plan->record.bytes + sums +
+    return 4 * floats + 8 * s.n_work + 8 * s.n_blocks + 2 * plan->record.bytes + sums +
            sg_sums_bytes(d, s.n_powers, 1) + checkpoint;
 }
 
