@@ -51,7 +51,7 @@ const char *sg_hdf_reason(char *buf, size_t cap) {
     struct words w = {buf, cap};
 
     (void)snprintf(buf, cap, "unknown reason");
-    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_words, &w); /* the innermost comes last */
+    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_DOWNWARD, keep_words, &w); /* the cause comes last */
     return buf;
 }
 
