@@ -18,6 +18,18 @@ INLINE void direct_term(const struct sg_row *r, const int n_px, const int n_vec,
     }
 }
 
+INLINE void direct_finish(const struct sg_row *r, const int n_px, const int n_vec, int64_t width,
+                          const float *bias, float *y, vec acc[MAX_PX][2]) {
+#pragma GCC unroll 16
+    for (int p = 0; p < n_px; p++) {
+        finish(r, acc[p][0], bias, y + p * r->out_step, width);
+        if (n_vec == 2) {
+            finish(r, acc[p][1], bias == NULL ? NULL : bias + LANES, y + p * r->out_step + LANES,
+                   width - LANES);
+        }
+    }
+}
+
 INLINE void direct_tile(const struct sg_row *r, const int n_px, const int n_vec, const float *x,
                         const float *w, const float *bias, float *y) {
     vec acc[MAX_PX][2];
@@ -35,13 +47,10 @@ INLINE void direct_tile(const struct sg_row *r, const int n_px, const int n_vec,
             }
         }
     }
-#pragma GCC unroll 16
-    for (int p = 0; p < n_px; p++) {
-        finish(r, acc[p][0], bias, y + p * r->out_step, r->width);
-        if (n_vec == 2) {
-            finish(r, acc[p][1], bias == NULL ? NULL : bias + LANES, y + p * r->out_step + LANES,
-                   r->width - LANES);
-        }
+    if (r->width == n_vec * LANES) {
+        direct_finish(r, n_px, n_vec, n_vec * LANES, bias, y, acc);
+    } else {
+        direct_finish(r, n_px, n_vec, r->width, bias, y, acc);
     }
 }
 

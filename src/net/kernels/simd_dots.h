@@ -68,18 +68,42 @@ INLINE void dots_tile(const struct sg_row *r, const int n_px, const int n_out, c
     }
 }
 
-/* A row with n_out output channels: tiles of n_px pixels, the rest one by one. */
-INLINE void dots_tiles(const struct sg_row *r, const int n_px, const int n_out, const float *x,
-                       const float *w, const float *bias, float *y) {
-    int64_t i = 0;
+/* A tile of n pixels, where n has become a constant for each tile function. */
+#define TILE_CASE(n)                                                                               \
+    case n:                                                                                        \
+        dots_tile(r, n, n_out, x, w, bias, y);                                                     \
+        break;
 
-    for (; i + n_px <= r->cols; i += n_px) {
-        dots_tile(r, n_px, n_out, x + i * r->x_step, w, bias, y + i * r->out_step);
-    }
-    for (; i < r->cols; i++) {
-        dots_tile(r, 1, n_out, x + i * r->x_step, w, bias, y + i * r->out_step);
+/* A row with n_out output channels, in tiles of nearly equal length, max_px or less. */
+INLINE void dots_tiles(const struct sg_row *r, const int max_px, const int n_out, const float *x,
+                       const float *w, const float *bias, float *y) {
+    const int64_t n_tiles = (r->cols + max_px - 1) / max_px;
+
+    for (int64_t t = 0; t < n_tiles; t++) {
+        const int64_t n = r->cols / n_tiles + (t < r->cols % n_tiles);
+        switch (n) {
+            TILE_CASE(1)
+            TILE_CASE(2)
+            TILE_CASE(3)
+            TILE_CASE(4)
+        default:
+            break;
+        }
+        if (max_px > 4) {
+            switch (n) {
+                TILE_CASE(5)
+                TILE_CASE(6)
+                TILE_CASE(7)
+                TILE_CASE(8)
+            default:
+                break;
+            }
+        }
+        x += n * r->x_step;
+        y += n * r->out_step;
     }
 }
+#undef TILE_CASE
 
 TARGET static void dots_row(const struct sg_row *r, const float *x, const float *w,
                             const float *bias, float *y) {
