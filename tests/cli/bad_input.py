@@ -408,7 +408,10 @@ def run_row(row, folder):
         shutil.rmtree(folder)
     good_folder(folder)
     job = write_job(row, folder)
-    beside = row.prepare(folder) if row.prepare else None
+    try:
+        beside = row.prepare(folder) if row.prepare else None
+    except (OSError, AssertionError, subprocess.TimeoutExpired) as error:
+        return [f"the row cannot be prepared: {error}"], "", ""
     before = (folder / "out.h5").exists()
     command = [SGDIST, *row.args]
     if row.ranks > 1:
