@@ -17,7 +17,7 @@ except ImportError as missing:
     print("skipped:", missing)
     sys.exit(77)
 
-DUMP = sys.argv[1]
+DUMP = os.environ["PREPROCESS_DUMP"]
 PHOTOS = ["astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "color.png",
           "hubble_deep_field.jpg", "ihc.png", "moon.png", "motorcycle_left.png", "page.png", "phantom.png",
           "retina.jpg", "rocket.jpg", "horse.png", "palette_color.png", "palette_gray.png", "foo3x5x4indexed.png"]

@@ -1,0 +1,172 @@
+/* src/net/kernels/pool.c - pooling, window by window, vectors along the channels. */
+#include "net/kernels/kernels_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Where the window of output pixel (y, x) of sample i begins, and how much of it is left. */
+struct place {
+    struct sg_window window;
+    int64_t in;  /* index of the first tap's first channel in x; 0 for an empty window */
+    int64_t out; /* index of the output's first channel */
+};
+
+static struct place place_of(const struct sg_pool *s, int64_t i, int64_t y, int64_t x) {
+    const int64_t top = y * s->stride_h - s->pad_top;
+    const int64_t left = x * s->stride_w - s->pad_left;
+    const int64_t y0 = sg_max(top, 0);
+    const int64_t x0 = sg_max(left, 0);
+    struct place p = {
+        .window = {.n_y = sg_max(0, sg_min(top + s->kh, s->h) - y0),
+                   .n_x = sg_max(0, sg_min(left + s->kw, s->w) - x0),
+                   .row_stride = s->w * s->c,
+                   .c = s->c,
+                   .first = (int32_t)((y0 - top) * s->kw + x0 - left),
+                   .kw = (int32_t)s->kw},
+        .out = ((i * s->oh + y) * s->ow + x) * s->c,
+    };
+
+    if (p.window.n_y == 0 || p.window.n_x == 0) {
+        p.window.n_y = p.window.n_x = 0;
+    } else {
+        p.in = ((i * s->h + y0) * s->w + x0) * s->c;
+    }
+    return p;
+}
+
+static struct place nth_place(const struct sg_pool *s, int64_t o) {
+    return place_of(s, o / s->ow / s->oh, o / s->ow % s->oh, o % s->ow);
+}
+
+static int64_t n_places(const struct sg_pool *s) {
+    return s->n * s->oh * s->ow;
+}
+
+static void clear(const struct sg_pool *s, float *dx, int accumulate) {
+    if (!accumulate) {
+        memset(dx, 0, (size_t)(s->n * s->h * s->w * s->c) * sizeof *dx);
+    }
+}
+
+void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint8_t *winner) {
+    const struct sg_simd *simd = sg_simd_current();
+
+    for (int64_t o = 0; o < n_places(s); o++) {
+        const struct place p = nth_place(s, o);
+        if (p.window.n_y > 0) {
+            simd->window_max(&p.window, x + p.in, y + p.out, winner + p.out);
+            continue;
+        }
+        for (int64_t c = 0; c < s->c; c++) {
+            y[p.out + c] = -INFINITY;
+            winner[p.out + c] = UINT8_MAX;
+        }
+    }
+}
+
+void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const float *dy,
+                          float *dx, int accumulate) {
+    const struct sg_simd *simd = sg_simd_current();
+
+    clear(s, dx, accumulate);
+    for (int64_t o = 0; o < n_places(s); o++) {
+        const struct place p = nth_place(s, o);
+        simd->window_route(&p.window, winner + p.out, dy + p.out, dx + p.in);
+    }
+}
+
+/* One window with winners of 32 bits: rare and large, so the loop over taps is outside. */
+static void wide_max(const struct place *p, const float *x, float *y, int32_t *winner) {
+    const struct sg_window *w = &p->window;
+
+    for (int64_t t = 0; t < w->n_y * w->n_x; t++) {
+        const int64_t iy = t / w->n_x;
+        const int64_t ix = t % w->n_x;
+        const float *v = x + p->in + iy * w->row_stride + ix * w->c;
+        for (int64_t c = 0; c < w->c; c++) {
+            const float best = y[p->out + c];
+            if (t == 0 || v[c] > best || (isnan(v[c]) && !isnan(best))) {
+                y[p->out + c] = v[c];
+                winner[p->out + c] = w->first + (int32_t)(iy * w->kw + ix);
+            }
+        }
+    }
+}
+
+void sg_max_pool_forward_wide(const struct sg_pool *s, const float *x, float *y, int32_t *winner) {
+    for (int64_t o = 0; o < n_places(s); o++) {
+        const struct place p = nth_place(s, o);
+        for (int64_t c = 0; c < s->c; c++) {
+            y[p.out + c] = -INFINITY;
+            winner[p.out + c] = -1;
+        }
+        wide_max(&p, x, y, winner);
+    }
+}
+
+void sg_max_pool_backward_wide(const struct sg_pool *s, const int32_t *winner, const float *dy,
+                               float *dx, int accumulate) {
+    clear(s, dx, accumulate);
+    for (int64_t o = 0; o < n_places(s); o++) {
+        const struct place p = nth_place(s, o);
+        for (int64_t c = 0; c < s->c; c++) {
+            const int64_t t = winner[p.out + c] - p.window.first;
+            if (winner[p.out + c] >= 0) {
+                dx[p.in + t / s->kw * p.window.row_stride + t % s->kw * s->c + c] += dy[p.out + c];
+            }
+        }
+    }
+}
+
+/* Elements that the average of place o divides by; 0 for an empty one. */
+static int64_t divisor(const struct sg_pool *s, const struct place *p, int64_t o) {
+    const int64_t y = o / s->ow % s->oh * s->stride_h;
+    const int64_t x = o % s->ow * s->stride_w;
+
+    if (!s->count_include_pad) {
+        return p->window.n_y * p->window.n_x;
+    }
+    return sg_max(0, sg_min(s->kh, s->pad_top + s->h + s->pad_bottom - y)) *
+           sg_max(0, sg_min(s->kw, s->pad_left + s->w + s->pad_right - x));
+}
+
+enum { CHUNK = 64 }; /* channels whose double sums stay in the first cache */
+
+static void average(const struct sg_window *w, int64_t n, int64_t count, const float *x, float *y) {
+    double sum[CHUNK] = {0};
+
+    for (int64_t t = 0; t < w->n_y * w->n_x; t++) {
+        const float *v = x + t / w->n_x * w->row_stride + t % w->n_x * w->c;
+        for (int64_t c = 0; c < n; c++) {
+            sum[c] += (double)v[c];
+        }
+    }
+    for (int64_t c = 0; c < n; c++) {
+        y[c] = count > 0 ? (float)(sum[c] / (double)count) : 0.0f;
+    }
+}
+
+void sg_average_pool_forward(const struct sg_pool *s, const float *x, float *y) {
+    for (int64_t o = 0; o < n_places(s); o++) {
+        const struct place p = nth_place(s, o);
+        const int64_t count = divisor(s, &p, o);
+        for (int64_t c = 0; c < s->c; c += CHUNK) {
+            average(&p.window, sg_min(CHUNK, s->c - c), count, x + p.in + c, y + p.out + c);
+        }
+    }
+}
+
+void sg_average_pool_backward(const struct sg_pool *s, const float *dy, float *dx, int accumulate) {
+    clear(s, dx, accumulate);
+    for (int64_t o = 0; o < n_places(s); o++) {
+        const struct place p = nth_place(s, o);
+        const struct sg_window *w = &p.window;
+        const float count = (float)divisor(s, &p, o);
+        for (int64_t t = 0; t < w->n_y * w->n_x; t++) {
+            float *to = dx + p.in + t / w->n_x * w->row_stride + t % w->n_x * w->c;
+            for (int64_t c = 0; c < s->c; c++) {
+                to[c] += dy[p.out + c] / count;
+            }
+        }
+    }
+}

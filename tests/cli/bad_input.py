@@ -1,0 +1,450 @@
+#!/usr/bin/python3
+"""Bad input of every kind, as a table: what is wrong, the exit code, and what the message must say.
+
+    bad_input.py [TEXT]      all rows, or those whose name contains TEXT; SGDIST is the program, WORK a folder
+
+Each row starts from the good folder of `good_folder` and spoils one thing. Whatever the row, the program must
+not end by a signal, must not show its source, and a refused job must leave no result behind.
+"""
+import dataclasses
+import gzip
+import os
+import pathlib
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import time
+import zlib
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
+import tiny_onnx as onnx  # noqa: E402
+
+SGDIST = os.environ.get("SGDIST", "sgdist")
+WORK = pathlib.Path(os.environ.get("WORK", "/tmp/sgdist-bad-input"))
+TIMEOUT_S = 60
+
+GOOD_JOB = """\
+study: {name: bad, output: out.h5, seed: 1}
+model: {file: model.onnx}
+data:
+  idx: images-idx3-ubyte
+  labels: labels-idx1-ubyte
+  domain: {space: pixel, bounds: [0, 1]}
+target: predicted
+sampling:
+  samples: 16
+  noise: {level: 0.1, range: item}
+methods: [smoothgrad]
+"""
+SHAPE = [1, 4, 4]  # what the network eats
+CLASSES = 3
+IMAGES = 3
+
+
+@dataclasses.dataclass
+class Row:
+    name: str
+    code: int                # exit code
+    says: tuple = ()         # regular expressions, each must be found in the output
+    at: str = ""             # a text of the job file: the message must name its line
+    edit: tuple = ()         # (old, new) pairs: the good job, spoiled
+    job: bytes = None        # or a whole job file
+    prepare: object = None   # function of the folder, run before
+    args: tuple = ("job.yaml",)
+    ranks: int = 1           # above 1: by mpirun, and the first of `says` must be found exactly once
+
+
+# ---- the good folder, and ways to spoil it ----
+
+def idx(shape, data):
+    return b"\0\0\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + bytes(data)
+
+
+def png(width, height, data=None):
+    """A grey 8-bit PNG, black unless `data` are its rows, each behind a zero."""
+    def part(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    rows = data if data is not None else b"".join(b"\0" + bytes(width) for _ in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + part(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+            + part(b"IDAT", zlib.compress(rows)) + part(b"IEND", b""))
+
+
+def linear_model(outputs=CLASSES, shape=SHAPE):
+    d = onnx.size(shape)
+    return onnx.linear(shape, [[(k + 1) * (j % 3 - 1) for j in range(d)] for k in range(outputs)])
+
+
+def good_folder(folder):
+    folder.mkdir(parents=True)
+    (folder / "job.yaml").write_text(GOOD_JOB)
+    (folder / "model.onnx").write_bytes(linear_model())
+    pixels = [i * 37 % 256 for i in range(IMAGES * 16)]
+    (folder / "images-idx3-ubyte").write_bytes(idx([IMAGES, 4, 4], pixels))
+    (folder / "labels-idx1-ubyte").write_bytes(idx([IMAGES], range(IMAGES)))
+    (folder / "pictures").mkdir()
+    (folder / "pictures/good.png").write_bytes(png(4, 4, b"".join(b"\0" + bytes([0, 80, 160, 240]) for _ in range(4))))
+
+
+def put(name, data):
+    """prepare: writes this file."""
+    def prepare(folder):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return prepare
+
+
+def cut(name, share):
+    """prepare: leaves only the first part of a file."""
+    def prepare(folder):
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data[:int(len(data) * share)])
+    return prepare
+
+
+def make_folder(name):
+    return lambda folder: (folder / name).mkdir()
+
+
+def run_first(folder):
+    """prepare: a good run, so that there is a result."""
+    done = run([SGDIST, "job.yaml"], folder)
+    assert done.returncode == 0, f"the good job fails: {done.stdout}"
+
+
+def run_first_and_cut(folder):
+    run_first(folder)
+    cut("out.h5", 0.5)(folder)
+
+
+def run_beside(folder):
+    """prepare: a long run of the same result, which the caller ends."""
+    process = subprocess.Popen([SGDIST, "job.yaml", "--set", "sampling.samples=2000000000"], cwd=folder, env=ENV,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while not (folder / "out.h5").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return process
+
+
+def foreign_hdf5(folder):
+    import h5py
+    with h5py.File(folder / "out.h5", "w") as file:
+        file["temperature"] = [1.0, 2.0]
+
+
+def node_model(*nodes, weights=(), opset=13):
+    return onnx.model(list(nodes), list(weights), SHAPE, [CLASSES], opset=opset)
+
+
+FLATTEN = onnx.node("Flatten", ["x"], ["flat"], axis=1)
+WEIGHTS = onnx.tensor("w", [CLASSES, 16], [0.1] * 48)
+SHORT_WEIGHTS = onnx.tensor("w", [CLASSES, 16], [0.1] * 47)
+ODD_WEIGHTS = onnx.tensor("w", [CLASSES, 15], [0.1] * 45)
+GEMM = onnx.node("Gemm", ["flat", "w"], ["y"], transB=1)
+FOLDER_DATA = ("idx: images-idx3-ubyte\n  labels: labels-idx1-ubyte", "folder: pictures")
+NO_FAILURES = ("methods: [smoothgrad]", "methods: [smoothgrad]\nrun: {max_failed: 0}")
+
+
+def edited(old, new):
+    return ((old, new),)
+
+
+def sampling(text):
+    return edited("samples: 16", text)
+
+
+def noise(text):
+    return edited("{level: 0.1, range: item}", text)
+
+
+def methods(text):
+    return edited("methods: [smoothgrad]", f"methods: {text}")
+
+
+def pictures(*more):
+    return (FOLDER_DATA, NO_FAILURES, *more)
+
+
+JOB = [
+    Row("unknown key", 2, (r"sampling\.smaples", r"\bsamples\b"), "smaples", sampling("smaples: 16"), ranks=3),
+    Row("unknown section", 2, (r"sampeling", r"\bsampling\b"), "sampeling", edited("sampling:", "sampeling:")),
+    Row("unknown key of a method", 2, (r"confidense", r"\bconfidence\b"), "confidense",
+        methods("[{method: adaptgrad, confidense: 0.9}]")),
+    Row("word for a number", 2, (r"sampling\.samples", r"many"), "many", sampling("samples: many")),
+    Row("fraction for a whole number", 2, (r"sampling\.samples", r"1\.5"), "1.5", sampling("samples: 1.5")),
+    Row("number with a tail", 2, (r"sampling\.samples", r"16x"), "16x", sampling("samples: 16x")),
+    Row("no samples at all", 2, (r"sampling\.samples", r"\b0\b"), "samples: 0", sampling("samples: 0")),
+    Row("negative samples", 2, (r"sampling\.samples", r"-3"), "-3", sampling("samples: -3")),
+    Row("more samples than an integer holds", 2, (r"sampling\.samples",), "99999",
+        sampling("samples: 99999999999999999999")),
+    Row("empty value", 2, (r"sampling\.samples",), "samples:", sampling("samples:")),
+    Row("map for a number", 2, (r"sampling\.samples",), "samples: {", sampling("samples: {a: 1}")),
+    Row("number for a section", 2, (r"\bmodel\b",), "model: 5", edited("model: {file: model.onnx}", "model: 5")),
+    Row("key given twice", 2, (r"samples", r"twice|again|duplicate"), "samples: 17",
+        sampling("samples: 16\n  samples: 17")),
+    Row("section given twice", 2, (r"target", r"twice|again|duplicate"), "target: label",
+        edited("sampling:", "target: label\nsampling:")),
+    Row("no output", 2, (r"study\.output",), edit=edited("output: out.h5, ", "")),
+    Row("no model", 2, (r"\bmodel\b",), edit=edited("model: {file: model.onnx}\n", "")),
+    Row("no methods", 2, (r"\bmethods\b",), edit=edited("methods: [smoothgrad]\n", "")),
+    Row("empty list of methods", 2, (r"\bmethods\b",), "methods: []", methods("[]")),
+    Row("unknown method", 2, (r"smothgrad", r"\bsmoothgrad\b"), "smothgrad", methods("[smothgrad]")),
+    Row("one label for two instances", 2, (r"\bas\b", r"smoothgrad"), edit=methods(
+        "[smoothgrad, {method: smoothgrad, samples: 8}]")),
+    Row("label with a slash", 2, (r"a/b",), "a/b", methods("[{method: smoothgrad, as: a/b}]")),
+    Row("label too long", 2, (r"\b63\b",), "sss", methods("[{method: smoothgrad, as: " + "s" * 64 + "}]")),
+    Row("level and sigma together", 2, (r"level", r"sigma"), "level", noise("{level: 0.1, sigma: 2}")),
+    Row("negative noise", 2, (r"noise\.level", r"-0\.1"), "-0.1", noise("{level: -0.1}")),
+    Row("noise that is no number", 2, (r"noise\.level",), ".nan", noise("{level: .nan}")),
+    Row("infinite noise", 2, (r"noise\.sigma",), "inf", noise("{sigma: inf}")),
+    Row("unknown word for a choice", 2, (r"noise\.range", r"itme", r"\bitem\b"), "itme",
+        noise("{level: 0.1, range: itme}")),
+    Row("noise on a channel that is not there", 2, (r"channels?", r"\b3\b"),
+        edit=noise("{level: 0.1, channels: [3]}")),
+    Row("block of nothing", 2, (r"sampling\.block",), "block: 0", sampling("samples: 16\n  block: 0")),
+    Row("two sources of data", 2, (r"\bidx\b", r"\bfolder\b"),
+        edit=edited("  labels:", "  folder: pictures\n  labels:")),
+    Row("no source of data", 2, (r"\bdata\b", r"\bfolder\b", r"\bidx\b"),
+        edit=edited("  idx: images-idx3-ubyte\n", "")),
+    Row("bounds the wrong way round", 2, (r"bounds",), "[1, 0]", edited("[0, 1]", "[1, 0]")),
+    Row("three bounds", 2, (r"bounds",), "[0, 1, 2]", edited("[0, 1]", "[0, 1, 2]")),
+    Row("two means for one channel", 2, (r"mean",),
+        edit=edited("domain:", "preprocess: {mean: [0.5, 0.5], std: 1}\n  domain:")),
+    Row("zero standard deviation", 2, (r"std",), "std: 0",
+        edited("domain:", "preprocess: {mean: 0, std: 0}\n  domain:")),
+    Row("negative limit", 2, (r"data\.limit",), "limit: -5", edited("domain:", "limit: -5\n  domain:")),
+    Row("index past the end", 2, (r"indices", r"\b7\b"), edit=edited("domain:", "indices: [0, 7]\n  domain:")),
+    Row("unknown target", 2, (r"target", r"lable", r"\blabel\b"), "lable", edited("predicted", "lable")),
+    Row("class that the model has not", 2, (r"\b7\b", rf"\b{CLASSES}\b"), edit=edited("predicted", "{class: 7}"),
+        ranks=3),
+    Row("more top classes than classes", 2, (r"top", rf"\b{CLASSES}\b"), edit=edited("predicted", "{top: 4}")),
+    Row("labels wanted and none given", 2, (r"labels?",),
+        edit=edited("  labels: labels-idx1-ubyte\n", "") + edited("predicted", "label")),
+    Row("AdaptGrad without bounds", 2, (r"adaptgrad", r"domain"),
+        edit=methods("[adaptgrad]") + edited("  domain: {space: pixel, bounds: [0, 1]}\n", "")),
+    Row("confidence above one", 2, (r"confidence", r"1\.5"), "1.5", methods("[{method: adaptgrad, confidence: 1.5}]")),
+    Row("VarGrad of one sample", 2, (r"vargrad", r"\b2\b"), edit=methods("[vargrad]") + sampling("samples: 1")),
+    Row("unknown channel reduction", 2, (r"maps\.channels", r"abs_sum"), "abssum",
+        edited("methods:", "maps: {channels: abssum}\nmethods:")),
+    Row("negative hours", 2, (r"run\.max_hours",), "max_hours", edited("methods:", "run: {max_hours: -1}\nmethods:")),
+    Row("less memory than it takes", 2, (r"memory_mb",), edit=edited("methods:", "run: {memory_mb: 0.01}\nmethods:")),
+    Row("model file is not there", 2, (r"model\.file", r"gone\.onnx"), "gone.onnx",
+        edited("model.onnx", "gone.onnx"), ranks=3),
+    Row("data file is not there", 2, (r"gone-ubyte",), "gone-ubyte", edited("images-idx3-ubyte", "gone-ubyte")),
+    Row("folder is not there", 2, (r"gone-folder",), edit=(FOLDER_DATA, ("folder: pictures", "folder: gone-folder"))),
+    Row("tab for blanks", 2, (r"tab",), "\tsamples", edited("  samples", "\tsamples")),
+    Row("bracket left open", 2, (r"job\.yaml:\d+",), edit=methods("[smoothgrad")),
+    Row("nested too deep", 2, (r"deep|nest|depth",), job=(GOOD_JOB + "x: " + "[" * 200000).encode()),
+    Row("job file too large", 2, (r"large|bytes|MiB|size",), job=(GOOD_JOB + "# filler\n" * 300000).encode()),
+    Row("empty job file", 2, (r"job\.yaml", r"empty|study|map"), job=b""),
+    Row("job is a list", 2, (r"job\.yaml",), job=b"- study\n- model\n"),
+    Row("job is not text", 2, (r"job\.yaml",), job=bytes(range(256)) * 4),
+    Row("two documents in one job", 2, (r"document",), job=(GOOD_JOB + "---\n" + GOOD_JOB).encode()),
+    Row("--set of an unknown key", 2, (r"sampling\.smaples", r"--set", r"\bsamples\b"),
+        args=("job.yaml", "--set", "sampling.smaples=4")),
+    Row("--set without a value", 2, (r"--set", r"key.*=|="), args=("job.yaml", "--set", "sampling.samples")),
+    Row("--set of a wrong value", 2, (r"sampling\.samples", r"few", r"--set"),
+        args=("job.yaml", "--set", "sampling.samples=few")),
+]
+
+MODEL = [
+    Row("model cut off", 2, (r"model\.onnx",), prepare=cut("model.onnx", 0.6), ranks=3),
+    Row("empty model", 2, (r"model\.onnx",), prepare=put("model.onnx", b"")),
+    Row("model is a text", 2, (r"model\.onnx", r"ONNX"), prepare=put("model.onnx", b"import torch\n" * 100)),
+    Row("model is a folder", 2, (r"pictures",), edit=edited("model.onnx", "pictures")),
+    Row("model without a graph", 2, (r"model\.onnx",), prepare=put("model.onnx", onnx.number(1, 7))),
+    Row("unknown operator", 2, (r"Quantum", r"Quantum_y"), prepare=put(
+        "model.onnx", node_model(FLATTEN, onnx.node("Quantum", ["flat"], ["y"])))),
+    Row("opset of the future", 2, (r"opset", r"\b99\b"),
+        prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[WEIGHTS], opset=99))),
+    Row("fewer weights than their shape", 2, (r"\bw\b",),
+        prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[SHORT_WEIGHTS]))),
+    Row("weights that do not fit", 2, (r"Gemm_y", r"\b15\b", r"\b16\b"),
+        prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[ODD_WEIGHTS]))),
+    Row("kernel of another size than it says", 2, (r"Conv_y", r"\b5\b", r"\b3\b"), prepare=put("model.onnx", node_model(
+        onnx.node("Conv", ["x", "k"], ["y"], kernel_shape=[5, 5]),
+        weights=[onnx.tensor("k", [CLASSES, 1, 3, 3], [0.1] * 27)]))),
+    Row("tensor that nothing makes", 2, (r"nowhere",), prepare=put(
+        "model.onnx", node_model(onnx.node("Gemm", ["nowhere", "w"], ["y"], transB=1), weights=[WEIGHTS]))),
+    Row("node that eats itself", 2, (r"Relu_a|Relu_b|\ba\b|\bb\b",), prepare=put("model.onnx", node_model(
+        onnx.node("Relu", ["b"], ["a"]), onnx.node("Relu", ["a"], ["b"]),
+        onnx.node("Gemm", ["b", "w"], ["y"], transB=1), weights=[WEIGHTS]))),
+    Row("tensor to explain is not in the graph", 2, (r"logist",), edit=edited(
+        "{file: model.onnx}", "{file: model.onnx, explain: {tensor: logist}}")),
+    Row("info of a model cut off", 2, (r"model\.onnx",), prepare=cut("model.onnx", 0.6), args=("info", "model.onnx")),
+]
+
+DATA = [
+    Row("images are no IDX", 2, (r"images-idx3-ubyte", r"IDX"), prepare=put("images-idx3-ubyte", b"GIF89a" * 20)),
+    Row("IDX cut off", 2, (r"images-idx3-ubyte",), prepare=cut("images-idx3-ubyte", 0.5)),
+    Row("gz cut off", 2, (r"images-idx3-ubyte\.gz",), edit=edited("images-idx3-ubyte", "images-idx3-ubyte.gz"),
+        prepare=put("images-idx3-ubyte.gz", gzip.compress(idx([3, 4, 4], os.urandom(48)))[:40])),
+    Row("IDX head that promises the moon", 2, (r"images-idx3-ubyte",),
+        prepare=put("images-idx3-ubyte", idx([4294967295, 4294967295, 4294967295], b""))),
+    Row("images of another size", 2, (r"\b5\b", r"\b4\b"), prepare=put(
+        "images-idx3-ubyte", idx([3, 5, 5], bytes(75)))),
+    Row("labels of another number", 2, (r"labels-idx1-ubyte", r"\b2\b", r"\b3\b"),
+        prepare=put("labels-idx1-ubyte", idx([2], [0, 1]))),
+    Row("folder without pictures", 2, (r"empty-folder",), edit=(FOLDER_DATA, (": pictures", ": empty-folder")),
+        prepare=make_folder("empty-folder")),
+    Row("text that calls itself PNG", 3, (r"text\.png",), edit=pictures(), prepare=put(
+        "pictures/text.png", b"I am no picture\n"), ranks=3),
+    Row("empty picture", 3, (r"void\.png",), edit=pictures(), prepare=put("pictures/void.png", b"")),
+    Row("picture cut off", 3, (r"half\.png",), edit=pictures(), prepare=put("pictures/half.png", png(4, 4)[:50])),
+    Row("picture with damaged pixels", 3, (r"odd\.png",), edit=pictures(),
+        prepare=put("pictures/odd.png", png(4, 4, b"\0\1\2"))),
+    Row("picture with a huge head", 3, (r"huge\.png",), edit=pictures(),
+        prepare=put("pictures/huge.png", png(2000000000, 2000000000, b"\0"))),
+    Row("text that calls itself JPEG", 3, (r"text\.jpg",), edit=pictures(),
+        prepare=put("pictures/text.jpg", b"\xff\xd8\xff\xe0 and nothing else")),
+    Row("picture of another size", 3, (r"large\.png", r"\b9\b"), edit=pictures(),
+        prepare=put("pictures/large.png", png(9, 9))),
+    Row("one bad picture is allowed", 0, (r"text\.png",), edit=(FOLDER_DATA, (
+        NO_FAILURES[0], NO_FAILURES[1].replace("0", "1"))), prepare=put("pictures/text.png", b"no picture\n")),
+]
+
+RESULT = [
+    Row("output is a text file", 4, (r"out\.h5",), prepare=put("out.h5", b"my precious notes\n"), ranks=3),
+    Row("output is another program's HDF5", 4, (r"out\.h5",), prepare=foreign_hdf5),
+    Row("output is a folder", 4, (r"out\.h5",), prepare=make_folder("out.h5")),
+    Row("output below a file", 4, (r"model\.onnx",), edit=edited("output: out.h5", "output: model.onnx/out.h5")),
+    Row("folder that cannot be written", 4, (r"/proc/",), edit=edited("output: out.h5", "output: /proc/out.h5")),
+    Row("output of another job", 2, (r"study\.seed", r"\b1\b.*\b2\b", r"--fresh"), prepare=run_first,
+        args=("job.yaml", "--set", "study.seed=2"), ranks=3),
+    Row("result cut off", 4, (r"out\.h5",), prepare=run_first_and_cut),
+    Row("result of a run that goes on", 4, (r"out\.h5", r"process|pid|run"), prepare=run_beside,
+        args=("job.yaml", "--set", "sampling.samples=2000000000")),
+    Row("status of nothing", 4, (r"gone\.h5",), args=("status", "gone.h5")),
+    Row("status of a text", 4, (r"job\.yaml",), args=("status", "job.yaml")),
+    Row("diff with nothing", 4, (r"gone\.h5",), prepare=run_first, args=("diff", "out.h5", "gone.h5")),
+    Row("show of a text", 4, (r"job\.yaml",), args=("show", "job.yaml")),
+    Row("describe of a model", 4, (r"model\.onnx",), args=("describe", "model.onnx")),
+]
+
+ARGUMENTS = [
+    Row("nothing at all", 2, (r"[Uu]sage",), args=()),
+    Row("unknown verb", 2, (r"chekc", r"\bcheck\b"), args=("chekc", "job.yaml")),
+    Row("unknown option", 2, (r"--sett", r"--set\b"), args=("job.yaml", "--sett", "a=b"), ranks=3),
+    Row("option without its value", 2, (r"--set",), args=("job.yaml", "--set")),
+    Row("job that is not there", 2, (r"gone\.yaml",), args=("gone.yaml",)),
+    Row("two jobs", 2, (r"job\.yaml",), args=("job.yaml", "job.yaml")),
+    Row("check without a job", 2, (r"check",), args=("check",)),
+    Row("check of a bad job", 2, (r"sampling\.samples",), edit=sampling("samples: x"), args=("check", "job.yaml")),
+    Row("diff of one file", 2, (r"diff",), args=("diff", "out.h5")),
+    Row("diff with a tolerance that is no number", 2, (r"--rtol", r"tiny"),
+        args=("diff", "a.h5", "b.h5", "--rtol", "tiny")),
+    Row("show without a file", 2, (r"show",), args=("show",)),
+    Row("list of the unknown", 2, (r"metods", r"\bmethods\b"), args=("list", "metods")),
+    Row("info of nothing", 2, (r"gone\.onnx",), args=("info", "gone.onnx")),
+    Row("eval without an input", 2, (r"--input",), args=("eval", "model.onnx")),
+    Row("eval of an input that is not there", 2, (r"gone\.npy",),
+        args=("eval", "model.onnx", "--input", "gone.npy", "--output", "y.npy")),
+    Row("sample without an item", 2, (r"--item",), args=("sample", "job.yaml", "-o", "s.h5")),
+    Row("sample of an item past the end", 2, (r"\b99\b",),
+        args=("sample", "job.yaml", "--item", "99", "--samples", "0:4", "-o", "s.h5")),
+    Row("samples the wrong way round", 2, (r"4:0",),
+        args=("sample", "job.yaml", "--item", "0", "--samples", "4:0", "-o", "s.h5")),
+]
+
+# The table's own check: what all rows spoil is good.
+GOOD = [
+    Row("the good job runs", 0),
+    Row("the good job runs on three ranks", 0, ranks=3),
+    Row("the good folder of pictures runs", 0, edit=pictures()),
+]
+ROWS = GOOD + JOB + MODEL + DATA + RESULT + ARGUMENTS
+
+ENV = dict(os.environ, LC_ALL="C", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+           OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_hwloc_base_binding_policy="none",
+           OPENBLAS_NUM_THREADS="1")
+
+# Signs of a program that broke, and of a message that is for programmers.
+NEVER = (r"core dumped", r"[Aa]ssert", r"Segmentation", r"Sanitizer", r"runtime error:", r"HDF5-DIAG",
+         r"\b\w+\.c:\d+", r"SG_E_\w+", r"\(null\)", r"MPI_Abort|MPI_ABORT was invoked")
+
+
+def run(command, folder):
+    return subprocess.run(command, cwd=folder, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", timeout=TIMEOUT_S)
+
+
+def write_job(row, folder):
+    """The row's job file; returns its text."""
+    if row.job is not None:
+        (folder / "job.yaml").write_bytes(row.job)
+        return ""
+    text = GOOD_JOB
+    for old, new in row.edit:
+        assert old in text, f"row '{row.name}': the job has no {old!r} to replace"
+        text = text.replace(old, new, 1)
+    (folder / "job.yaml").write_text(text)
+    return text
+
+
+def complaints(row, done, job, before, folder):
+    """What is wrong with the program's answer."""
+    bad, out = [], done.stdout
+    if done.returncode != row.code:
+        bad.append(f"exit code {done.returncode}, expected {row.code}")
+    bad += [f"the output lacks /{pattern}/" for pattern in row.says if not re.search(pattern, out)]
+    bad += [f"the output has /{pattern}/" for pattern in NEVER if re.search(pattern, out)]
+    if row.at:
+        line = job[:job.index(row.at)].count("\n") + 1
+        if not re.search(rf"job\.yaml:{line}:\d+", out):
+            bad.append(f"the output does not name job.yaml:{line}:<column>")
+    if row.ranks > 1 and row.says:
+        lines = sum(1 for line in out.splitlines() if re.search(row.says[0], line))
+        if lines != 1:
+            bad.append(f"/{row.says[0]}/ is in {lines} lines, expected it from one rank in one line")
+    if row.code == 2 and not before and (folder / "out.h5").exists():
+        bad.append("a refused job left a result behind")
+    return bad
+
+
+def run_row(row, folder):
+    if folder.exists():
+        shutil.rmtree(folder)
+    good_folder(folder)
+    job = write_job(row, folder)
+    beside = row.prepare(folder) if row.prepare else None
+    before = (folder / "out.h5").exists()
+    command = [SGDIST, *row.args]
+    if row.ranks > 1:
+        command = ["mpirun", "-n", str(row.ranks), *command]
+    try:
+        done = run(command, folder)
+    except subprocess.TimeoutExpired:
+        return [f"no answer in {TIMEOUT_S} s"], " ".join(command), ""
+    finally:
+        if isinstance(beside, subprocess.Popen):
+            beside.kill()
+            beside.wait()
+    return complaints(row, done, job, before, folder), " ".join(command), done.stdout
+
+
+def main():
+    wanted = [row for row in ROWS if len(sys.argv) < 2 or sys.argv[1] in row.name]
+    names = [row.name for row in ROWS]
+    assert len(set(names)) == len(names), "two rows have one name"
+    failed = 0
+    for row in wanted:
+        folder = WORK / re.sub(r"\W+", "-", row.name)
+        try:
+            bad, command, output = run_row(row, folder)
+        except ImportError as missing:
+            print(f"skipped: {row.name} ({missing})")
+            continue
+        if bad:
+            failed += 1
+            print(f"FAILED: {row.name}\n  {command}   (in {folder})")
+            print("\n".join([f"  - {text}" for text in bad] + [f"  | {line}" for line in output.splitlines()[:12]]))
+        else:
+            shutil.rmtree(folder)
+    print(f"{len(wanted) - failed} of {len(wanted)} kinds of input got the right answer")
+    return 1 if failed or not wanted else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
