@@ -198,7 +198,7 @@ static void add_instance(struct entry *e, const struct sg_method *method, const 
     }
     inst = append(e, at);
     if (inst != NULL) {
-        (void)snprintf(inst->label, sizeof inst->label, "%s", label);
+        memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
         inst->method = method;
         inst->params = params;
         clear_unused(&inst->params, sg_method_uses(method));

@@ -21,6 +21,10 @@ const char *sg_number_text(double v, char *buf, size_t cap) {
             break;
         }
     }
+    /* 50, not 5e+01: whole numbers of up to 15 digits are written out. */
+    if (fabs(v) < 1e15 && floor(v) == v) {
+        (void)snprintf(buf, cap, "%.0f", v == 0.0 ? 0.0 : v);
+    }
     return buf;
 }
 

@@ -13,7 +13,8 @@
 struct builder {
     const char *file;
     const char *set;
-    const char *text;
+    const char *text; /* n bytes, not terminated */
+    size_t n;
     struct sg_node *root;
     struct sg_node *open[SG_JOB_MAX_DEPTH]; /* lists and maps that have begun, outermost first */
     int depth;
@@ -45,13 +46,15 @@ static sg_status refuse(const struct builder *b, const struct sg_place *at, cons
                    sg_place_text(at, b->file, place, sizeof place), what);
 }
 
-/* 1 if the line is indented with a tab, or has one where a value should begin. */
-static int line_has_tab(const char *text, size_t line) {
-    for (; line > 0 && text != NULL; line--) {
-        text = strchr(text, '\n');
-        text = text != NULL ? text + 1 : NULL;
+/* 1 if there is a tab in the line (counted from 0). */
+static int line_has_tab(const struct builder *b, size_t line) {
+    for (size_t i = 0; i < b->n && line != SIZE_MAX; i++) {
+        if (line == 0 && b->text[i] == '\t') {
+            return 1;
+        }
+        line -= b->text[i] == '\n';
     }
-    return text != NULL && memchr(text, '\t', strcspn(text, "\n")) != NULL;
+    return 0;
 }
 
 static sg_status syntax_error(const struct builder *b, const yaml_parser_t *p) {
@@ -72,7 +75,7 @@ static sg_status syntax_error(const struct builder *b, const yaml_parser_t *p) {
     (void)snprintf(what, sizeof what, "not YAML: %s%s%s", problem, p->context != NULL ? ", " : "",
                    p->context != NULL ? p->context : "");
     return sg_fail(SG_E_JOB, __FILE__, __LINE__, "%s: %s%s", place, what,
-                   line_has_tab(b->text, p->problem_mark.line)
+                   line_has_tab(b, p->problem_mark.line)
                        ? "; there is a tab in this line: indent with spaces"
                        : "");
 }
@@ -220,7 +223,7 @@ static sg_status on_event(struct builder *b, const yaml_event_t *e) {
 sg_status sg_yaml_parse(const char *text, size_t n, const char *file, const char *set,
                         struct sg_node **out) {
     sg_status status = SG_OK;
-    struct builder b = {.file = file, .set = set, .text = text};
+    struct builder b = {.file = file, .set = set, .text = text, .n = n};
     yaml_parser_t parser;
     int has_parser = 0;
 

@@ -119,5 +119,9 @@ static int64_t draw(const struct sg_sampling *p, const struct sg_item_view *item
     return sg_sampling_bound(p, item, out);
 }
 
-const struct sg_sampler sg_sampler_adaptgrad = {
-    .name = "adaptgrad", .is_stochastic = 1, .needs_domain = 1, .prepare = prepare, .draw = draw};
+const struct sg_sampler sg_sampler_adaptgrad = {.name = "adaptgrad",
+                                                .is_stochastic = 1,
+                                                .needs_domain = 1,
+                                                .uses = SG_USES_CONFIDENCE,
+                                                .prepare = prepare,
+                                                .draw = draw};

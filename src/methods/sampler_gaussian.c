@@ -129,5 +129,9 @@ static int64_t draw(const struct sg_sampling *p, const struct sg_item_view *item
     return sg_sampling_bound(p, item, out);
 }
 
-const struct sg_sampler sg_sampler_gaussian = {
-    .name = "gaussian", .is_stochastic = 1, .needs_domain = 0, .prepare = prepare, .draw = draw};
+const struct sg_sampler sg_sampler_gaussian = {.name = "gaussian",
+                                               .is_stochastic = 1,
+                                               .needs_domain = 0,
+                                               .uses = SG_USES_AMOUNT,
+                                               .prepare = prepare,
+                                               .draw = draw};

@@ -25,5 +25,6 @@ const struct sg_method sg_method_vargrad = {
     .probe = SG_PROBE_INPUT_GRADIENT,
     .n_powers = 2,
     .min_samples = 2,
+    .uses = SG_USES_DIVISOR,
     .finish = finish,
 };
