@@ -1,5 +1,5 @@
 /* src/cli/status.c - `sgdist status RESULT`: how far, how fast, what failed; also while it runs. */
-#include "cli/cli_impl.h"
+#include "cli/cli.h"
 
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
