@@ -35,6 +35,15 @@ enum sg_bounds {
     SG_BOUNDS_GLOBAL
 }; /* AdaptGrad's box: a channel's, or their union */
 
+/* Options that only some samplers and methods look at: the job refuses those that an instance does
+ * not use, and keeps their fields 0. Every stochastic sampler uses samples, channels, clean and
+ * outside. */
+enum sg_uses {
+    SG_USES_AMOUNT = 1,     /* amount, absolute, space, range */
+    SG_USES_CONFIDENCE = 2, /* confidence, bounds */
+    SG_USES_DIVISOR = 4
+};
+
 /* Everything that decides which points are visited: equal values mean equal samples. Zeroed before
  * it is filled, so that memcmp compares it. Fields that a sampler does not use stay 0. */
 struct sg_sampling {
@@ -75,6 +84,7 @@ struct sg_sampler {
     const char *name;
     int is_stochastic; /* 0: the clean input alone; there is no sweep, samples is 1 */
     int needs_domain;
+    unsigned uses; /* of enum sg_uses */
     /* Fills scale[D] (standard deviation of each element) and sigma[C] (the absolute scale reported
      * for a channel: the common one, or the mean over the channel where it varies by element).
      * Errors: SG_E_NUMBERS. */
@@ -106,6 +116,7 @@ struct sg_method {
     enum sg_probe probe;
     int n_powers;
     int64_t min_samples;
+    unsigned uses; /* of enum sg_uses, beside what the sampler uses */
     sg_status (*finish)(const struct sg_finish *in, double *map); /* [D] */
     /* Standard error of each element of an unreduced map, or NULL: then it is jackknifed over the
      * groups. */

@@ -30,7 +30,9 @@ struct sg_constant {
 
 /* Everything a file is laid out from. Axes named in the record or the constants get a dimension
  * scale of their name with values 0..length-1, unless a constant of that path gives the values; so
- * does "item". */
+ * does "item". Two lengths of one name are told apart as "y" and "y_7"; an axis that shares its
+ * name with a dataset of several axes along it ("target" with items/target) is called
+ * "target_index", because xarray refuses such a pair. */
 struct sg_layout {
     const struct sg_record *record; /* borrowed */
     int64_t n_items;
@@ -81,6 +83,19 @@ sg_status sg_lock_take(const char *path, double wait_s, struct sg_lock **out);
 void sg_lock_beat(struct sg_lock *lock);    /* a sign of life; cheap, at most one write in 10 s */
 void sg_lock_release(struct sg_lock *lock); /* removes the file; NULL is allowed */
 
+/* Who holds a result, for messages and `sgdist status`. */
+struct sg_holder {
+    char host[64];
+    int64_t pid;
+    int64_t since; /* unix time */
+    double age_s;  /* since its last sign of life */
+    int alive;     /* as far as can be told from this host */
+    char job[64];  /* of the batch system, or "" */
+};
+
+/* 1 and *out if <path>.lock exists and can be read, else 0. */
+int sg_lock_look(const char *path, struct sg_holder *out);
+
 /* ---- checkpoints of unfinished items: <path>.partial/item-<i> ---- */
 
 /* Writes `bytes` by write, fsync, rename; `identity` (a hash of the job) and the item are kept with
@@ -98,6 +113,9 @@ void sg_partial_remove(const char *path, int64_t item);
 
 /* 1 if the item has a checkpoint file (it may still turn out to be torn). */
 int sg_partial_exists(const char *path, int64_t item);
+
+/* "1.10.8", for the record. Static string. */
+const char *sg_store_library(void);
 
 /* ---- reading results, finished or growing ---- */
 

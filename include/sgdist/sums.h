@@ -92,6 +92,7 @@ struct sg_jackknife {
     int64_t n;
     int64_t n_samples;
     int n_groups;
+    double weight; /* sum of m_g / (N - m_g) over the groups so far */
 };
 void sg_jackknife_begin(struct sg_jackknife *j, const double *all, int64_t n, int64_t n_samples,
                         double *work);

@@ -44,22 +44,34 @@ void sg_ref_conv_forward(const struct sg_conv *s, const float *weight, const flo
 void sg_ref_conv_backward(const struct sg_conv *s, const float *weight, const float *dy, float *dx,
                           int accumulate);
 
-/* 2-D pooling; windows are clipped at the borders (padding is -inf for max). One winner a window,
- * the first in row order; `winner[n][oh][ow][c]` is its number kh_index * kw + kw_index (windows up
- * to 255 elements: else use the int32 variant through wide != NULL). */
+/* 2-D pooling; windows are clipped at the borders (padding is -inf for max), and may hang over or
+ * lie outside (ceil mode). One winner a window, the first in row order; `winner[n][oh][ow][c]` is
+ * its number kh_index * kw + kw_index. Windows have up to 255 elements: the _wide functions have no
+ * limit. The first NaN of a window wins it. A window wholly outside gives -inf (average: 0), has
+ * the winner 255 (wide: -1) and passes no gradient. */
 struct sg_pool {
     int64_t n, h, w, c;
     int64_t oh, ow;
     int64_t kh, kw;
     int64_t stride_h, stride_w;
     int64_t pad_top, pad_left, pad_bottom, pad_right;
-    int count_include_pad; /* average: divide by the window as if padding counted */
+    int count_include_pad; /* average: divide by the window clipped to the padded image only */
 };
 void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint8_t *winner);
 void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const float *dy,
                           float *dx, int accumulate);
+void sg_max_pool_forward_wide(const struct sg_pool *s, const float *x, float *y, int32_t *winner);
+void sg_max_pool_backward_wide(const struct sg_pool *s, const int32_t *winner, const float *dy,
+                               float *dx, int accumulate);
 void sg_average_pool_forward(const struct sg_pool *s, const float *x, float *y);
 void sg_average_pool_backward(const struct sg_pool *s, const float *dy, float *dx, int accumulate);
+
+void sg_ref_max_pool_forward(const struct sg_pool *s, const float *x, float *y, int32_t *winner);
+void sg_ref_max_pool_backward(const struct sg_pool *s, const int32_t *winner, const float *dy,
+                              float *dx, int accumulate);
+void sg_ref_average_pool_forward(const struct sg_pool *s, const float *x, float *y);
+void sg_ref_average_pool_backward(const struct sg_pool *s, const float *dy, float *dx,
+                                  int accumulate);
 
 /* Row-major SGEMM: c[m][n] = alpha op(a) op(b) + beta c; trans_* != 0 transposes. The only file
  * that includes cblas.h is blas.c. lda etc. are row lengths. */
@@ -75,5 +87,14 @@ void sg_add(const float *a, const float *b, float *y, int64_t n);
 void sg_accumulate(const float *x, float *y, int64_t n); /* y += x */
 void sg_nchw_to_nhwc(int64_t n, int64_t c, int64_t plane, const float *x, float *y);
 void sg_nhwc_to_nchw(int64_t n, int64_t c, int64_t plane, const float *x, float *y);
+
+/* The two halves of the kernel family. The BLAS and the core it chose, "openblas-haswell", and the
+ * instruction set of our own kernels: "avx512", "avx2" or "portable", the best this processor has
+ * or the lower one that the environment variable SGDIST_SIMD names. Static strings. */
+const char *sg_blas_name(void);
+const char *sg_kernels_simd(void);
+
+/* Sets one BLAS thread; 1 if the BLAS then keeps to it. */
+int sg_blas_set_one_thread(void);
 
 #endif

@@ -1,0 +1,62 @@
+/* include/sgdist/worker.h - a worker: takes items from the master and works on them in teams. */
+#ifndef SGDIST_WORKER_H
+#define SGDIST_WORKER_H
+
+#include "sgdist/comm.h"
+#include "sgdist/net.h"
+#include "sgdist/plan.h"
+#include "sgdist/work.h"
+
+#include <signal.h>
+
+struct sg_worker;
+
+/* All borrowed for the life of the worker. */
+struct sg_worker_options {
+    const struct sg_plan *plan;
+    const struct sg_model *model;
+    struct sg_items *items;
+    const struct sg_comm *workers; /* the workers' communicator, or NULL: one alone */
+    struct sg_upstream upstream;
+    const volatile sig_atomic_t *stop; /* set by a signal */
+    const char *result;                /* path of the result: checkpoints lie beside it */
+    uint64_t identity;                 /* of the study, so that no foreign checkpoint is taken up */
+    const double *dataset_min;         /* [C], or NULL */
+    const double *dataset_max;
+};
+
+/* Takes all memory the worker will ever need. Collective over `workers`. Errors: SG_E_NOMEM. */
+sg_status sg_worker_create(const struct sg_worker_options *options, struct sg_worker **out);
+void sg_worker_destroy(struct sg_worker *w); /* Collective over `workers`. */
+
+/* Bytes that a worker takes besides its nets: arrays, sums, and the buffer of a checkpoint. */
+int64_t sg_worker_bytes(const struct sg_plan *plan);
+
+/* Works until the master says that it is over. */
+void sg_worker_run(struct sg_worker *w);
+
+const struct sg_phases *sg_worker_phases(const struct sg_worker *w);
+
+/* The upstream of a worker that is a rank of its own: messages to and from rank 0 of `world`. A
+ * record travels while the worker is at its next item. Closing waits for what is on its way.
+ * Errors: SG_E_NOMEM. */
+sg_status sg_upstream_open(const struct sg_comm *world, int64_t record_bytes,
+                           struct sg_upstream *out);
+void sg_upstream_close(struct sg_upstream *upstream);
+
+/* Least and largest input value of each channel over all readable items, min[C] and max[C]; every
+ * rank reads its share. Collective over world. Errors: SG_E_INPUT if no item could be read. */
+sg_status sg_scan_dataset(const struct sg_comm *world, const struct sg_plan *plan,
+                          struct sg_items *items, double *min, double *max);
+
+/* What one sample saw and gave, for audit: noisy input x[D] and gradient g[n_targets][D] of sample
+ * k of item i, bit for bit as a run computes them. samples [first, first + n) into inputs[n][D],
+ * gradients[n][n_targets][D]; targets[n_targets]. Errors: SG_E_ARG, SG_E_INPUT, SG_E_NOMEM. */
+sg_status sg_worker_samples(struct sg_worker *w, int64_t item, int i_sweep, int64_t first,
+                            int64_t n, float *inputs, float *gradients, int32_t *targets);
+
+/* Seconds of one block of the first sweep (noise, forward, backward, sums): the fastest of three.
+ * Needs an item in hand, that is a call of sg_worker_samples before. For `sgdist check`. */
+sg_status sg_worker_measure(struct sg_worker *w, double *seconds_per_block);
+
+#endif

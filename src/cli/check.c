@@ -1,0 +1,141 @@
+/* src/cli/check.c - `sgdist check`: everything but the run. */
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "cli/result.h"
+#include "sgdist/log.h"
+#include "sgdist/memory.h"
+#include "sgdist/text.h"
+#include "sgdist/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int never(void *context) {
+    (void)context;
+    return 0;
+}
+
+/* A worker outside a run: for `check` and `sample`, which give it no orders. */
+sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct sg_worker **out) {
+    const struct sg_worker_options options = {
+        .plan = s->plan,
+        .model = s->model,
+        .items = s->items,
+        .upstream = {.stop_requested = never},
+        .result = s->job->output,
+        .dataset_min = range,
+        .dataset_max = range != NULL ? range + s->plan->input.axes[0] : NULL};
+
+    return sg_worker_create(&options, out);
+}
+
+/* Seconds of a block, on the first item that can be read; 0 where nothing is sampled. */
+static sg_status measure(const struct study *s, double *seconds) {
+    sg_status status = SG_OK;
+    struct sg_worker *worker = NULL;
+    const size_t d = (size_t)sg_shape_size(&s->plan->input);
+    const size_t n_targets = (size_t)s->plan->n_targets;
+    float *input = sg_malloc_aligned(d, sizeof *input);
+    float *gradients = sg_malloc_aligned(n_targets * d, sizeof *gradients);
+    int32_t *targets = sg_calloc(n_targets, sizeof *targets);
+    double range[2 * SG_MAX_CHANNELS];
+
+    *seconds = 0;
+    if (s->plan->n_sweeps == 0) {
+        goto done;
+    }
+    SG_CHECK(input != NULL && gradients != NULL && targets != NULL, SG_E_NOMEM,
+             "no memory for an item");
+    for (int64_t c = 0; c < s->plan->input.axes[0]; c++) { /* stands in for the data set's range */
+        range[c] = 0;
+        range[s->plan->input.axes[0] + c] = 1;
+    }
+    SG_TRY(sg_cli_lone_worker(s, range, &worker));
+    SG_TRY(sg_worker_samples(worker, 0, 0, 0, 1, input, gradients, targets));
+    SG_TRY(sg_worker_measure(worker, seconds));
+done:
+    sg_worker_destroy(worker);
+    sg_free(input);
+    sg_free(gradients);
+    sg_free(targets);
+    return status;
+}
+
+static void print_result_state(const struct study *s) {
+    if (!sg_result_exists(s->job->output)) {
+        printf("result     %s (new)\n", s->job->output);
+    } else if (sg_result_check_identity(s) == SG_OK) {
+        printf("result     %s (exists, same study: a run would go on with it)\n", s->job->output);
+    } else {
+        printf("result     a run would refuse: %s\n", sg_trace_message());
+    }
+}
+
+static sg_status print_plan(const struct study *s, int n_ranks) {
+    sg_status status = SG_OK;
+    struct sg_reserve reserve = {0};
+    double seconds = 0;
+    const int64_t nets = sg_net_bytes_for(s->model, 1) + sg_net_bytes_for(s->model, s->plan->block);
+    const double limit = 1e6 * s->job->memory_mb;
+
+    if (measure(s, &seconds) != SG_OK) {
+        sg_log(SG_LOG_WARN, "no time can be predicted: %s", sg_trace_message());
+    }
+    SG_TRY(sg_result_layout(s, NULL, &reserve, NULL));
+    s->plan->result_bytes = reserve.bytes;
+    sg_plan_print(s->plan, (int64_t)s->n_model_bytes, nets, n_ranks, seconds, stdout);
+    print_result_state(s);
+    SG_CHECK(limit <= 0 || (double)sg_study_rank_bytes(s) <= limit, SG_E_JOB,
+             "%s: a rank needs more than run.memory_mb allows: lower sampling.block, or the number "
+             "of targets",
+             s->job->file);
+done:
+    return status;
+}
+
+int sg_cli_check(int argc, char **argv) {
+    static const char *const operand_names[] = {"the job file"};
+    struct job_arguments arguments = {.n_sets = 0};
+    const char *ranks = NULL;
+    const struct option_row options[] = {{"set", "KEY=VALUE", "override a key of the job", NULL,
+                                          NULL, arguments.sets, &arguments.n_sets},
+                                         {"ranks", "N",
+                                          "predict for this many ranks (default: as started)", NULL,
+                                          &ranks, NULL, NULL},
+                                         {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
+    const struct verb_options v = {.verb = "check",
+                                   .usage = "check JOB.yaml [options]",
+                                   .about = "Checks job, model and data, and prints the plan: "
+                                            "work, memory, disk, predicted time.",
+                                   .n_operands = 1,
+                                   .operand_names = operand_names,
+                                   .operands = &arguments.file,
+                                   .options = options};
+    struct sg_comm *world = NULL;
+    struct study study = {0};
+    int64_t n_ranks = 0;
+    int go_on;
+    int exit_code = sg_cli_parse(&v, argc, argv, &go_on);
+    sg_status status;
+
+    if (!go_on) {
+        return exit_code;
+    }
+    if (ranks != NULL && (sg_text_to_int(ranks, &n_ranks) != SG_OK || n_ranks < 1)) {
+        return sg_cli_usage("check", "--ranks needs a whole number from 1, not '%s'", ranks);
+    }
+    sg_single_thread(argv - 1);
+    if (sg_comm_start(&argc, &argv, &world) != SG_OK) {
+        return SG_EXIT_INTERNAL;
+    }
+    sg_log_setup(SG_LOG_INFO, sg_comm_rank(world));
+    status = sg_study_open(world, &arguments, &study);
+    if (status == SG_OK) {
+        n_ranks = n_ranks > 0 ? n_ranks : sg_comm_size(world);
+        status =
+            sg_agree(world, sg_comm_rank(world) == 0 ? print_plan(&study, (int)n_ranks) : SG_OK);
+        sg_study_close(&study);
+    }
+    sg_comm_stop(world);
+    return sg_status_exit_code(status);
+}

@@ -1,0 +1,82 @@
+/* src/cli/cli.h - the verbs; not for other folders. Each takes its own arguments (argv[0] is the
+ * verb) and returns the exit code. Those that need ranks start MPI themselves. */
+#ifndef CLI_H
+#define CLI_H
+
+#include "sgdist/comm.h"
+#include "sgdist/data.h"
+#include "sgdist/job.h"
+#include "sgdist/net.h"
+#include "sgdist/plan.h"
+
+#include <signal.h>
+
+/* name, function, usage, what it does: the table behind main, help and error messages. */
+#define SG_VERB_LIST(X)                                                                            \
+    X(run, "JOB.yaml", "run a study; goes on where a stopped run left off")                        \
+    X(check, "JOB.yaml", "all but the run: errors, plan, memory, disk, predicted time")            \
+    X(status, "RESULT.h5", "how far, how fast, what failed; also while it runs")                   \
+    X(diff, "A.h5 B.h5", "compare two results bit for bit")                                        \
+    X(show, "RESULT.h5", "a contact sheet of items and maps as a PNG picture")                     \
+    X(describe, "RESULT.h5", "the study in a paragraph for a methods section, with citations")     \
+    X(sample, "JOB.yaml", "the noisy inputs and gradients of single samples, for audit")           \
+    X(info, "MODEL.onnx", "inputs, outputs, layers, parameters and cost of a model")               \
+    X(eval, "MODEL.onnx", "outputs and input gradients of a model for a NumPy array")              \
+    X(list, "methods|ops", "the methods or operators that are built in")
+
+#define SG_VERB_DECLARE(name, operands, about) int sg_cli_##name(int argc, char **argv);
+SG_VERB_LIST(SG_VERB_DECLARE)
+
+/* Prints "sgdist VERB: message" and where to find help; returns the exit code for wrong usage. */
+int sg_cli_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints the failure in the thread's trace as the one error line of the program; returns its exit
+ * code. */
+int sg_cli_fail(sg_status status);
+
+/* ---- a study: job, model, items and plan, the same on all ranks ---- */
+
+struct study {
+    char *job_text;
+    struct sg_job *job;
+    char *model_bytes;
+    size_t n_model_bytes;
+    char model_sha256[65];
+    struct sg_model *model;
+    struct sg_items *items;
+    struct sg_plan *plan;
+};
+
+/* Options that verbs on jobs share. */
+struct job_arguments {
+    const char *file;
+    const char *sets[64];
+    int n_sets;
+};
+
+/* Rank 0 reads job, model and the list of items, the others get them from it. Collective. On
+ * failure one rank has printed the message and all return the same status. */
+sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments *arguments,
+                        struct study *out);
+void sg_study_close(struct study *s);
+
+/* Bytes of a rank that do not depend on the result: model, nets, worker. */
+int64_t sg_study_rank_bytes(const struct study *s);
+
+/* A worker outside a run, which gets no orders (check, sample). range: [2][C] of the data set, or
+ * NULL. */
+struct sg_worker;
+sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct sg_worker **out);
+
+/* The same status on all ranks: the first bad one, whose rank prints its message. Collective. */
+sg_status sg_agree(const struct sg_comm *world, sg_status status);
+
+/* Set by SIGUSR1, SIGTERM and SIGINT once sg_catch_signals was called. */
+extern volatile sig_atomic_t sg_stop;
+void sg_catch_signals(void);
+
+/* One BLAS thread: where the library has more, sets the environment and runs the program again.
+ * Before MPI starts. */
+void sg_single_thread(char **argv);
+
+#endif

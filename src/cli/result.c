@@ -1,0 +1,390 @@
+/* src/cli/result.c - the parts of a result that are not per item: provenance, names, tables; and
+ * whether a file that exists belongs to this study. */
+#include "cli/result.h"
+
+#include "sgdist/memory.h"
+#include "sgdist/text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_CONSTANTS = 48 };
+
+/* ---- the identity ---- */
+
+uint64_t sg_study_items_hash(const struct study *s) {
+    uint64_t h = 0;
+
+    for (int64_t i = 0; i < sg_items_count(s->items); i++) {
+        const uint64_t pair[2] = {h, sg_items_key(s->items, i)};
+
+        h = sg_hash64(pair, sizeof pair);
+    }
+    return h;
+}
+
+/* One text that two runs must share to be the same study: the job's echo, and what it was applied
+ * to. */
+static sg_status identity_text(const struct study *s, struct sg_text *out) {
+    sg_status status = SG_OK;
+
+    sg_text_add(out, "%s", s->job->echo);
+    sg_text_add(out, "model.sha256: %s\n", s->model_sha256);
+    sg_text_add(out, "data.items: %lld\n", (long long)sg_items_count(s->items));
+    sg_text_add(out, "data.hash: %016llx\n", (unsigned long long)sg_study_items_hash(s));
+    sg_text_add(out, "kernel: %s\n", sg_kernel_family());
+    SG_CHECK(!out->failed, SG_E_NOMEM, "no memory for the identity of the study");
+done:
+    return status;
+}
+
+sg_status sg_study_identity(const struct study *s, uint64_t *hash) {
+    sg_status status = SG_OK;
+    struct sg_text text = {0};
+
+    SG_TRY(identity_text(s, &text));
+    *hash = sg_hash64(text.data, text.length);
+done:
+    sg_text_free(&text);
+    return status;
+}
+
+int sg_result_exists(const char *path) {
+    struct stat st;
+
+    return stat(path, &st) == 0;
+}
+
+sg_status sg_result_check_identity(const struct study *s) {
+    sg_status status = SG_OK;
+    struct sg_reader *reader = NULL;
+    struct sg_text mine = {0};
+    struct sg_text differences = {0};
+    char *theirs = NULL;
+
+    SG_TRY(identity_text(s, &mine));
+    SG_TRY(sg_reader_open(s->job->output, &reader));
+    SG_TRY(sg_reader_text(reader, "provenance/identity", &theirs));
+    if (strcmp(theirs, mine.data) != 0) {
+        (void)sg_job_compare(theirs, mine.data, &differences);
+        SG_CHECK(0, SG_E_JOB,
+                 "%s holds another study than %s asks for; what differs:\n%s"
+                 "  Give it another study.output, or start over with --fresh (the old file is "
+                 "replaced)",
+                 s->job->output, s->job->file, differences.data != NULL ? differences.data : "");
+    }
+done:
+    sg_reader_close(reader);
+    sg_text_free(&mine);
+    sg_text_free(&differences);
+    sg_free(theirs);
+    return status;
+}
+
+/* ---- constants ---- */
+
+struct constants {
+    struct sg_constant list[MAX_CONSTANTS];
+    int n;
+};
+
+static struct sg_constant *add(struct constants *c, const char *path, enum sg_type type,
+                               int64_t text_bytes, const void *data, const char *about) {
+    struct sg_constant *k = &c->list[c->n];
+
+    SG_ASSERT(c->n < MAX_CONSTANTS);
+    c->n++;
+    *k = (struct sg_constant){.type = type, .text_bytes = text_bytes, .data = data};
+    (void)snprintf(k->path, sizeof k->path, "%s", path);
+    (void)snprintf(k->about, sizeof k->about, "%s", about);
+    return k;
+}
+
+static void add_axis(struct sg_constant *k, const char *name, int64_t length) {
+    struct sg_axis *axis = &k->axes[k->n_axes++];
+
+    (void)snprintf(axis->name, sizeof axis->name, "%s", name);
+    axis->length = length;
+}
+
+static void add_text(struct constants *c, const char *path, const char *text, const char *about) {
+    const int64_t n = (int64_t)strlen(text);
+
+    (void)add(c, path, SG_TYPE_TEXT, n > 0 ? n : 1, text, about);
+}
+
+static void add_run_tables(struct constants *c) {
+    static const struct {
+        const char *path;
+        enum sg_type type;
+        int64_t text_bytes;
+        const char *about;
+    } columns[] = {
+        {"provenance/runs/start", SG_TYPE_F64, 0, "seconds since 1970 at which the run began"},
+        {"provenance/runs/end", SG_TYPE_F64, 0,
+         "seconds since 1970 at which it ended, 0: it did not tell"},
+        {"provenance/runs/ranks", SG_TYPE_I32, 0, "number of ranks"},
+        {"provenance/runs/items_done", SG_TYPE_I64, 0, "items finished by the run"},
+        {"provenance/runs/host", SG_TYPE_TEXT, SG_RUN_HOST, "host of rank 0"},
+        {"provenance/runs/exit_code", SG_TYPE_I32, 0, "exit code, -1: it did not tell"},
+    };
+    static const char *const stats = "minmeamax";
+
+    for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+        add_axis(
+            add(c, columns[i].path, columns[i].type, columns[i].text_bytes, NULL, columns[i].about),
+            "run", SG_MAX_RUNS);
+    }
+    add_axis(add(c, "statistic", SG_TYPE_TEXT, 3, stats, "over ranks: minimum, mean, maximum"),
+             "statistic", 3);
+}
+
+enum { PHASE_BYTES = 16 };
+
+static void add_performance(struct constants *c, char phases[SG_N_PHASES * PHASE_BYTES]) {
+    struct sg_constant *k;
+
+    for (int p = 0; p < SG_N_PHASES; p++) {
+        (void)strncpy(phases + p * PHASE_BYTES, sg_phase_name((enum sg_phase)p), PHASE_BYTES - 1);
+    }
+    add_axis(add(c, "phase", SG_TYPE_TEXT, PHASE_BYTES, phases, "what a worker's time went into"),
+             "phase", SG_N_PHASES);
+    k = add(c, "performance/seconds", SG_TYPE_F64, 0, NULL,
+            "seconds of each phase in each run, over the workers");
+    add_axis(k, "run", SG_MAX_RUNS);
+    add_axis(k, "phase", SG_N_PHASES);
+    add_axis(k, "statistic", 3);
+    add_axis(add(c, "performance/forwards", SG_TYPE_I64, 0, NULL, "samples through the network"),
+             "run", SG_MAX_RUNS);
+    add_axis(add(c, "performance/gradients", SG_TYPE_I64, 0, NULL, "input gradients computed"),
+             "run", SG_MAX_RUNS);
+}
+
+/* Names, keys and labels of the items as arrays. */
+struct item_columns {
+    char *ids;
+    uint64_t *keys;
+    int32_t *labels;
+    int64_t id_bytes;
+    char *classes;
+    int64_t class_bytes;
+    int64_t n_classes;
+};
+
+static void fill_classes(const struct study *s, struct item_columns *columns) {
+    for (int64_t k = 0; k < columns->n_classes; k++) {
+        const char *name = sg_items_class_name(s->items, k);
+
+        if (name != NULL) {
+            (void)snprintf(columns->classes + k * columns->class_bytes,
+                           (size_t)columns->class_bytes, "%s", name);
+        }
+    }
+}
+
+static sg_status make_columns(const struct study *s, struct item_columns *out) {
+    sg_status status = SG_OK;
+    const int64_t n = sg_items_count(s->items);
+
+    out->id_bytes = sg_items_max_name(s->items) + 1;
+    out->n_classes = sg_items_n_classes(s->items);
+    out->class_bytes = 64;
+    out->ids = sg_calloc((size_t)n, (size_t)out->id_bytes);
+    out->keys = sg_calloc((size_t)n, sizeof *out->keys);
+    out->labels = sg_calloc((size_t)n, sizeof *out->labels);
+    out->classes = sg_calloc((size_t)out->n_classes + 1, (size_t)out->class_bytes);
+    SG_CHECK(out->ids && out->keys && out->labels && out->classes, SG_E_NOMEM,
+             "no memory for the list of items");
+    for (int64_t i = 0; i < n; i++) {
+        (void)snprintf(out->ids + i * out->id_bytes, (size_t)out->id_bytes, "%s",
+                       sg_items_name(s->items, i));
+        out->keys[i] = sg_items_key(s->items, i);
+        out->labels[i] = (int32_t)sg_items_label(s->items, i);
+    }
+    fill_classes(s, out);
+done:
+    return status;
+}
+
+static void free_columns(struct item_columns *c) {
+    sg_free(c->ids);
+    sg_free(c->keys);
+    sg_free(c->labels);
+    sg_free(c->classes);
+}
+
+static void add_items(struct constants *c, const struct study *s,
+                      const struct item_columns *columns) {
+    const int64_t n = sg_items_count(s->items);
+
+    add_axis(add(c, "items/id", SG_TYPE_TEXT, columns->id_bytes, columns->ids,
+                 "canonical name of the item"),
+             "item", n);
+    add_axis(add(c, "items/noise_key", SG_TYPE_U64, 0, columns->keys,
+                 "hash of the name: addresses the item's noise"),
+             "item", n);
+    add_axis(add(c, "items/label", SG_TYPE_I32, 0, columns->labels, "class number, -1: none"),
+             "item", n);
+    if (columns->n_classes > 0 && sg_items_class_name(s->items, 0) != NULL) {
+        add_axis(add(c, "classes", SG_TYPE_TEXT, columns->class_bytes, columns->classes,
+                     "names of the classes"),
+                 "class", columns->n_classes);
+    }
+}
+
+static void describe_versions(struct sg_text *out) {
+    sg_text_add(out, "sgdist %s, %s, %s, HDF5 %s", SGDIST_VERSION, sg_comm_library(),
+                sg_kernel_family(), sg_store_library());
+}
+
+sg_status sg_result_layout(const struct study *s, const double *range, struct sg_reserve *reserve,
+                           const char *path) {
+    sg_status status = SG_OK;
+    struct constants c = {.n = 0};
+    struct item_columns columns = {0};
+    struct sg_text identity = {0};
+    struct sg_text versions = {0};
+    char phases[SG_N_PHASES * PHASE_BYTES] = {0};
+    const unsigned char incomplete = 0;
+
+    SG_TRY(identity_text(s, &identity));
+    SG_TRY(make_columns(s, &columns));
+    describe_versions(&versions);
+    SG_CHECK(!versions.failed, SG_E_NOMEM, "no memory for the provenance");
+    add_text(
+        &c, "provenance/identity", identity.data,
+        "every setting that decides the numbers, defaults filled in; equal texts, equal studies");
+    add_text(&c, "provenance/job_text", s->job->given, "the job file as it was given");
+    add_text(&c, "provenance/job_file", s->job->file, "its path");
+    add_text(&c, "provenance/model_file", s->job->model_file, "path of the model");
+    add_text(&c, "provenance/model_sha256", s->model_sha256, "SHA-256 of the model's file");
+    add_text(&c, "provenance/tensor", sg_model_tensor(s->model), "the explained tensor");
+    add_text(&c, "provenance/kernel", sg_kernel_family(),
+             "family of kernels: equal ones give equal bits");
+    add_text(&c, "provenance/versions", versions.data,
+             "program and libraries that began the study");
+    (void)add(&c, "provenance/seed", SG_TYPE_I64, 0, &s->job->seed, "seed of all noise");
+    (void)add(&c, "provenance/complete", SG_TYPE_U8, 0, &incomplete,
+              "1: every item has ended, done or failed");
+    if (range != NULL) {
+        struct sg_constant *k =
+            add(&c, "provenance/dataset_range", SG_TYPE_F64, 0, range,
+                "least and largest input value of each channel over the data set");
+        add_axis(k, "bound", 2);
+        add_axis(k, "channel", s->plan->input.axes[0]);
+    }
+    add_run_tables(&c);
+    add_performance(&c, phases);
+    add_items(&c, s, &columns);
+    {
+        const struct sg_layout layout = {.record = &s->plan->record,
+                                         .n_items = s->plan->n_items,
+                                         .n_constants = c.n,
+                                         .constants = c.list,
+                                         .title = s->job->name};
+
+        if (reserve != NULL) {
+            reserve->bytes = sg_layout_bytes(&layout);
+        } else {
+            SG_TRY(sg_result_create(path, &layout));
+        }
+    }
+done:
+    free_columns(&columns);
+    sg_text_free(&identity);
+    sg_text_free(&versions);
+    return status;
+}
+
+/* ---- tables of the runs ---- */
+
+static sg_status read_column(struct sg_reader *r, const char *path, void *out) {
+    return sg_reader_read(r, path, -1, out);
+}
+
+sg_status sg_runs_read(const char *path, struct sg_runs *out) {
+    sg_status status = SG_OK;
+    struct sg_reader *r = NULL;
+
+    *out = (struct sg_runs){0};
+    SG_TRY(sg_reader_open(path, &r));
+    SG_TRY(read_column(r, "provenance/runs/start", out->start));
+    SG_TRY(read_column(r, "provenance/runs/end", out->end));
+    SG_TRY(read_column(r, "provenance/runs/ranks", out->ranks));
+    SG_TRY(read_column(r, "provenance/runs/items_done", out->items_done));
+    SG_TRY(read_column(r, "provenance/runs/host", out->host));
+    SG_TRY(read_column(r, "provenance/runs/exit_code", out->exit_code));
+    SG_TRY(read_column(r, "performance/seconds", out->seconds));
+    SG_TRY(read_column(r, "performance/forwards", out->forwards));
+    SG_TRY(read_column(r, "performance/gradients", out->gradients));
+    while (out->n < SG_MAX_RUNS && out->start[out->n] > 0) {
+        out->n++;
+    }
+done:
+    sg_reader_close(r);
+    return status;
+}
+
+/* The table is full: the oldest run but the first makes room, so that the beginning and the latest
+ * stay. */
+static void make_room(struct sg_runs *t) {
+#define SHIFT(column) memmove(&t->column[1], &t->column[2], sizeof t->column[0] * (SG_MAX_RUNS - 2))
+    SHIFT(start);
+    SHIFT(end);
+    SHIFT(ranks);
+    SHIFT(items_done);
+    SHIFT(host);
+    SHIFT(exit_code);
+    SHIFT(seconds);
+    SHIFT(forwards);
+    SHIFT(gradients);
+#undef SHIFT
+    t->n--;
+}
+
+static double unix_time(void) {
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void sg_runs_begin(struct sg_runs *t, int n_ranks) {
+    if (t->n == SG_MAX_RUNS) {
+        make_room(t);
+    }
+    t->start[t->n] = unix_time();
+    t->end[t->n] = 0;
+    t->ranks[t->n] = n_ranks;
+    t->items_done[t->n] = 0;
+    t->exit_code[t->n] = -1;
+    (void)gethostname(t->host[t->n], SG_RUN_HOST - 1);
+    t->n++;
+}
+
+void sg_runs_end(struct sg_runs *t, int64_t items_done, int exit_code) {
+    t->end[t->n - 1] = unix_time();
+    t->items_done[t->n - 1] = items_done;
+    t->exit_code[t->n - 1] = exit_code;
+}
+
+sg_status sg_runs_write(struct sg_result *r, const struct sg_runs *t) {
+    sg_status status = SG_OK;
+
+#define PUT(path, column) SG_TRY(sg_result_put(r, path, t->column, sizeof t->column))
+    PUT("provenance/runs/start", start);
+    PUT("provenance/runs/end", end);
+    PUT("provenance/runs/ranks", ranks);
+    PUT("provenance/runs/items_done", items_done);
+    PUT("provenance/runs/host", host);
+    PUT("provenance/runs/exit_code", exit_code);
+    PUT("performance/seconds", seconds);
+    PUT("performance/forwards", forwards);
+    PUT("performance/gradients", gradients);
+#undef PUT
+done:
+    return status;
+}

@@ -1,0 +1,451 @@
+/* src/cli/run.c - `sgdist JOB.yaml`: the life of a study from its files to its result. */
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "cli/result.h"
+#include "sgdist/log.h"
+#include "sgdist/master.h"
+#include "sgdist/memory.h"
+#include "sgdist/worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* All that a run holds; on ranks other than 0 there is no lock, no master and no table. */
+struct run {
+    struct job_arguments arguments;
+    int fresh;
+    int retry_failed;
+    int verbose;
+    int quiet;
+    struct sg_comm *world;
+    struct study study;
+    uint64_t identity;
+    double range[2 * SG_MAX_CHANNELS]; /* of the data set: least, largest */
+    struct sg_lock *lock;
+    struct sg_master *master;
+    struct sg_worker *worker;
+    struct sg_comm *workers; /* ranks 1, 2, ...; NULL on rank 0 */
+    struct sg_upstream link; /* of a worker to the master */
+    struct sg_runs runs;
+    int is_complete; /* nothing was left to do */
+};
+
+static int is_root(const struct run *r) {
+    return sg_comm_rank(r->world) == 0;
+}
+
+/* ---- the result file ---- */
+
+static void remove_old(const char *path) {
+    (void)remove(path);
+    sg_partial_remove(path, -1);
+}
+
+static sg_status read_range(struct run *r) {
+    sg_status status = SG_OK;
+    struct sg_reader *reader = NULL;
+
+    SG_TRY(sg_reader_open(r->study.job->output, &reader));
+    SG_TRY(sg_reader_read(reader, "provenance/dataset_range", -1, r->range));
+done:
+    sg_reader_close(reader);
+    return status;
+}
+
+/* Rank 0: lock, and the file of an earlier run if there is one. */
+static sg_status take_result(struct run *r, int *exists) {
+    sg_status status = SG_OK;
+    const double patience_s = 15; /* ranks of a killed run go down within seconds */
+    const char *path = r->study.job->output;
+
+    SG_TRY(sg_lock_take(path, patience_s, &r->lock));
+    if (r->fresh) {
+        remove_old(path);
+    }
+    *exists = sg_result_exists(path);
+    if (*exists) {
+        SG_TRY(sg_result_check_identity(&r->study));
+        if (r->study.plan->scans_dataset) {
+            SG_TRY(read_range(r));
+        }
+    }
+done:
+    return status;
+}
+
+static sg_status scan(struct run *r) {
+    const int64_t n_channels = r->study.plan->input.axes[0];
+
+    if (is_root(r)) {
+        sg_log(SG_LOG_INFO, "reading all items once: noise is relative to the data set's range");
+    }
+    return sg_scan_dataset(r->world, r->study.plan, r->study.items, r->range,
+                           r->range + n_channels);
+}
+
+static sg_status lay_out(struct run *r) {
+    /* Checkpoints without their result belong to nothing. */
+    sg_partial_remove(r->study.job->output, -1);
+    return sg_result_layout(&r->study, r->study.plan->scans_dataset ? r->range : NULL, NULL,
+                            r->study.job->output);
+}
+
+static sg_status open_result(struct run *r) {
+    sg_status status = SG_OK;
+    int64_t exists = 0;
+
+    if (is_root(r)) {
+        int found = 0;
+
+        status = take_result(r, &found);
+        exists = found;
+    }
+    SG_TRY(sg_agree(r->world, status));
+    sg_comm_bcast(r->world, 0, &exists, sizeof exists);
+    if (!exists && r->study.plan->scans_dataset) {
+        SG_TRY(sg_agree(r->world, scan(r)));
+    }
+    if (!exists && is_root(r)) {
+        status = lay_out(r);
+    }
+    SG_TRY(sg_agree(r->world, status));
+    sg_comm_bcast(r->world, 0, r->range, sizeof r->range);
+done:
+    return status;
+}
+
+/* ---- master and workers ---- */
+
+static sg_status check_memory(const struct run *r) {
+    sg_status status = SG_OK;
+    const double limit = 1e6 * r->study.job->memory_mb;
+    const double need = (double)sg_study_rank_bytes(&r->study);
+    char need_text[32];
+    char limit_text[32];
+
+    SG_CHECK(limit <= 0 || need <= limit, SG_E_JOB,
+             "%s: a rank needs %s, more than run.memory_mb allows (%s): lower sampling.block, or "
+             "the number of targets",
+             r->study.job->file, sg_text_bytes(need, need_text, sizeof need_text),
+             sg_text_bytes(limit, limit_text, sizeof limit_text));
+done:
+    return status;
+}
+
+static sg_status create_master(struct run *r) {
+    sg_status status = SG_OK;
+    const int size = sg_comm_size(r->world);
+    const struct sg_master_options options = {.plan = r->study.plan,
+                                              .items = r->study.items,
+                                              .path = r->study.job->output,
+                                              .lock = r->lock,
+                                              .n_workers = size > 1 ? size - 1 : 1,
+                                              .retry_failed = r->retry_failed,
+                                              .stop = &sg_stop};
+
+    SG_TRY(check_memory(r));
+    SG_TRY(sg_runs_read(r->study.job->output, &r->runs));
+    SG_TRY(sg_master_create(&options, &r->master));
+    r->is_complete = sg_master_n_pending(r->master) == 0;
+    if (!r->is_complete) {
+        const unsigned char incomplete = 0;
+
+        sg_runs_begin(&r->runs, size);
+        SG_TRY(sg_runs_write(sg_master_result(r->master), &r->runs));
+        SG_TRY(sg_result_put(sg_master_result(r->master), "provenance/complete", &incomplete, 1));
+    }
+done:
+    return status;
+}
+
+static sg_status create_worker(struct run *r) {
+    sg_status status = SG_OK;
+    const struct sg_plan *plan = r->study.plan;
+    const int alone = sg_comm_size(r->world) == 1;
+    struct sg_worker_options options = {.plan = plan,
+                                        .model = r->study.model,
+                                        .items = r->study.items,
+                                        .workers = r->workers,
+                                        .stop = &sg_stop,
+                                        .result = r->study.job->output,
+                                        .identity = r->identity};
+
+    if (alone) {
+        options.upstream = sg_master_upstream(r->master);
+    } else {
+        SG_TRY(sg_upstream_open(r->world, plan->record.bytes, &r->link));
+        options.upstream = r->link;
+    }
+    if (plan->scans_dataset) {
+        options.dataset_min = r->range;
+        options.dataset_max = r->range + plan->input.axes[0];
+    }
+    SG_TRY(sg_worker_create(&options, &r->worker));
+done:
+    return status;
+}
+
+static sg_status create_ranks(struct run *r) {
+    sg_status status = SG_OK;
+    const int is_worker = !is_root(r) || sg_comm_size(r->world) == 1;
+
+    SG_TRY(sg_study_identity(&r->study, &r->identity));
+    if (is_root(r)) {
+        status = create_master(r);
+    }
+    SG_TRY(sg_agree(r->world, status));
+    SG_TRY(sg_agree(r->world, sg_comm_split(r->world, is_root(r) ? -1 : 0, &r->workers)));
+    SG_TRY(sg_agree(r->world, is_worker ? create_worker(r) : SG_OK));
+done:
+    return status;
+}
+
+/* ---- what is said at the beginning and at the end ---- */
+
+static void announce(const struct run *r) {
+    const struct sg_plan *plan = r->study.plan;
+    const int n_workers = sg_comm_size(r->world) > 1 ? sg_comm_size(r->world) - 1 : 1;
+    const int64_t n_pending = sg_master_n_pending(r->master);
+    char memory[32];
+
+    sg_log(SG_LOG_INFO,
+           "%s: %lld items, %d methods in %d sweeps, %lld gradients an item; %d worker%s, %s a "
+           "rank, %s",
+           r->study.job->name, (long long)plan->n_items, r->study.job->n_instances, plan->n_sweeps,
+           (long long)plan->gradients_per_item, n_workers, n_workers == 1 ? "" : "s",
+           sg_text_bytes((double)sg_study_rank_bytes(&r->study), memory, sizeof memory),
+           sg_kernel_family());
+    if (n_pending < plan->n_items) {
+        sg_log(SG_LOG_INFO, "%lld items are finished, %lld are left: going on",
+               (long long)(plan->n_items - n_pending), (long long)n_pending);
+    }
+}
+
+static void print_phases(const struct sg_runs *t) {
+    const int run = t->n - 1;
+    double total = 0;
+
+    for (int p = 0; p < SG_N_PHASES; p++) {
+        total += t->seconds[run][p][1];
+    }
+    printf("\n  %-10s %10s %10s %10s %8s\n", "phase", "min s", "mean s", "max s", "share");
+    for (int p = 0; p < SG_N_PHASES; p++) {
+        const double *s = t->seconds[run][p];
+
+        printf("  %-10s %10.2f %10.2f %10.2f %7.1f%%\n", sg_phase_name((enum sg_phase)p), s[0],
+               s[1], s[2], total > 0 ? 100 * s[1] / total : 0);
+    }
+    printf("\n");
+    fflush(stdout);
+}
+
+static void conclude(const struct run *r, const struct sg_run_summary *s) {
+    char seconds[32];
+
+    (void)sg_text_seconds(s->seconds, seconds, sizeof seconds);
+    if (s->seconds > 0) {
+        sg_log(SG_LOG_INFO, "%lld items and %lld gradients in %s: %.3g items/s, %.4g gradients/s",
+               (long long)s->n_done_now, (long long)s->n_gradients, seconds,
+               (double)s->n_done_now / s->seconds, (double)s->n_gradients / s->seconds);
+    }
+    if (s->n_failed > 0) {
+        sg_log(SG_LOG_WARN, "%lld item%s failed; `sgdist status %s` lists them",
+               (long long)s->n_failed, s->n_failed == 1 ? "" : "s", r->study.job->output);
+    }
+    if (s->n_done + s->n_failed == s->n_items) {
+        sg_log(SG_LOG_INFO, "complete: %s", r->study.job->output);
+    } else if (s->stopped) {
+        sg_log(SG_LOG_INFO,
+               "stopped with %lld of %lld items finished; run the same command to go on",
+               (long long)(s->n_done + s->n_failed), (long long)s->n_items);
+    }
+}
+
+/* ---- the end ---- */
+
+/* Minimum, mean and maximum of each phase over the workers, into the table of runs (rank 0).
+ * Collective. */
+static sg_status gather_phases(struct run *r) {
+    sg_status status = SG_OK;
+    const int size = sg_comm_size(r->world);
+    const int first = size > 1 ? 1 : 0;
+    const struct sg_phases none = {.n_forwards = 0};
+    const struct sg_phases *mine = r->worker != NULL ? sg_worker_phases(r->worker) : &none;
+    struct sg_phases *all = is_root(r) ? sg_calloc((size_t)size, sizeof *all) : NULL;
+
+    SG_TRY(sg_agree(r->world, is_root(r) && all == NULL ? SG_E_NOMEM : SG_OK));
+    sg_comm_gather(r->world, 0, mine, sizeof *mine, all);
+    for (int w = first; is_root(r) && w < size; w++) {
+        const int run = r->runs.n - 1;
+
+        r->runs.forwards[run] += all[w].n_forwards;
+        r->runs.gradients[run] += all[w].n_backwards;
+        for (int p = 0; p < SG_N_PHASES; p++) {
+            double *s = r->runs.seconds[run][p];
+            const double v = all[w].seconds[p];
+
+            s[0] = w == first || v < s[0] ? v : s[0];
+            s[1] += v / (size - first);
+            s[2] = w == first || v > s[2] ? v : s[2];
+        }
+    }
+done:
+    sg_free(all);
+    return status;
+}
+
+static int exit_code_of(const struct sg_run_summary *s, sg_status status) {
+    if (status != SG_OK) {
+        return sg_status_exit_code(status);
+    }
+    return s->n_done + s->n_failed < s->n_items ? SG_EXIT_STOPPED : SG_EXIT_OK;
+}
+
+/* Rank 0: last words into the file. `complete` is written last, when everything before it is on
+ * disk. */
+static sg_status close_books(struct run *r, sg_status run_status, int *exit_code) {
+    sg_status status = SG_OK;
+    struct sg_run_summary s;
+    struct sg_result *result = sg_master_result(r->master);
+    const unsigned char complete = 1;
+
+    sg_master_summary(r->master, &s);
+    *exit_code = exit_code_of(&s, run_status);
+    sg_runs_end(&r->runs, s.n_done_now, *exit_code);
+    SG_TRY(sg_runs_write(result, &r->runs));
+    SG_TRY(sg_result_commit(result));
+    if (s.n_done + s.n_failed == s.n_items) {
+        sg_partial_remove(r->study.job->output, -1);
+        SG_TRY(sg_result_put(result, "provenance/complete", &complete, 1));
+        SG_TRY(sg_result_commit(result));
+    }
+    if (!r->quiet) {
+        print_phases(&r->runs);
+    }
+    conclude(r, &s);
+done:
+    return status;
+}
+
+static sg_status work(struct run *r, int *exit_code) {
+    sg_status status = SG_OK;
+    sg_status run_status = SG_OK;
+
+    if (is_root(r)) {
+        announce(r);
+    }
+    if (r->worker != NULL) {
+        sg_worker_run(r->worker);
+    }
+    if (is_root(r)) {
+        run_status = sg_comm_size(r->world) > 1 ? sg_master_run(r->master, r->world)
+                                                : sg_master_finish(r->master);
+        if (run_status != SG_OK) {
+            sg_log(SG_LOG_ERROR, "%s", sg_trace_message());
+        }
+    }
+    SG_TRY(gather_phases(r));
+    if (is_root(r)) {
+        status = close_books(r, run_status, exit_code);
+    }
+    SG_TRY(sg_agree(r->world, status));
+done:
+    return status;
+}
+
+static sg_status run_study(struct run *r, int *exit_code) {
+    sg_status status = SG_OK;
+    int64_t complete;
+
+    SG_TRY(sg_study_open(r->world, &r->arguments, &r->study));
+    SG_TRY(open_result(r));
+    SG_TRY(create_ranks(r));
+    complete = r->is_complete;
+    sg_comm_bcast(r->world, 0, &complete, sizeof complete);
+    if (complete) {
+        if (is_root(r)) {
+            const unsigned char yes = 1;
+
+            SG_TRY(sg_result_put(sg_master_result(r->master), "provenance/complete", &yes, 1));
+            sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
+                   r->study.job->output);
+        }
+        goto done;
+    }
+    SG_TRY(work(r, exit_code));
+done:
+    return status;
+}
+
+static void close_run(struct run *r) {
+    sg_worker_destroy(r->worker);
+    sg_upstream_close(&r->link);
+    sg_comm_free(r->workers);
+    sg_master_destroy(r->master);
+    sg_lock_release(r->lock);
+    sg_study_close(&r->study);
+}
+
+static int parse(struct run *r, const char **max_hours, int argc, char **argv, int *go_on) {
+    static const char *const operand_names[] = {"the job file"};
+    const struct option_row options[] = {
+        {"set", "KEY=VALUE", "override a key of the job, e.g. sampling.samples=200", NULL, NULL,
+         r->arguments.sets, &r->arguments.n_sets},
+        {"max-hours", "HOURS", "stop after this time with exit code 85; run again to go on", NULL,
+         max_hours, NULL, NULL},
+        {"fresh", NULL, "replace an existing result", &r->fresh, NULL, NULL, NULL},
+        {"retry-failed", NULL, "try again the items that failed in earlier runs", &r->retry_failed,
+         NULL, NULL, NULL},
+        {"quiet", NULL, "warnings and errors only", &r->quiet, NULL, NULL, NULL},
+        {"verbose", NULL, "more detail", &r->verbose, NULL, NULL, NULL},
+        {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
+    const struct verb_options v = {
+        .verb = "run",
+        .usage = "JOB.yaml [options]",
+        .about = "Runs a study; the same command goes on where a stopped run left off.",
+        .n_operands = 1,
+        .operand_names = operand_names,
+        .operands = &r->arguments.file,
+        .options = options};
+
+    return sg_cli_parse(&v, argc, argv, go_on);
+}
+
+int sg_cli_run(int argc, char **argv) {
+    struct run r = {.fresh = 0};
+    const char *max_hours = NULL;
+    char set[80];
+    int go_on;
+    int exit_code = parse(&r, &max_hours, argc, argv, &go_on);
+    sg_status status;
+
+    if (!go_on) {
+        return exit_code;
+    }
+    if (max_hours != NULL) {
+        (void)snprintf(set, sizeof set, "run.max_hours=%.40s", max_hours);
+        r.arguments.sets[r.arguments.n_sets++] = set;
+    }
+    sg_single_thread(argv - (argv[0] != NULL && strcmp(argv[0], "run") == 0));
+    if (sg_comm_start(&argc, &argv, &r.world) != SG_OK) {
+        return SG_EXIT_INTERNAL;
+    }
+    sg_catch_signals();
+    sg_log_setup(r.quiet     ? SG_LOG_WARN
+                 : r.verbose ? SG_LOG_DEBUG
+                             : SG_LOG_INFO,
+                 sg_comm_rank(r.world));
+    status = run_study(&r, &exit_code);
+    if (status != SG_OK) {
+        exit_code = sg_status_exit_code(status);
+    }
+    {
+        int64_t code = exit_code;
+
+        sg_comm_bcast(r.world, 0, &code, sizeof code);
+        exit_code = (int)code;
+    }
+    close_run(&r);
+    sg_comm_stop(r.world);
+    return exit_code;
+}

@@ -1,0 +1,167 @@
+/* src/cli/study.c - job, model, items and plan on all ranks: read once, by rank 0. */
+#include "cli/cli.h"
+#include "sgdist/log.h"
+#include "sgdist/memory.h"
+#include "sgdist/text.h"
+#include "sgdist/worker.h"
+
+#include <string.h>
+
+enum { MAX_JOB_BYTES = 1 << 20 };
+static const size_t max_model_bytes = (size_t)1 << 40;
+
+sg_status sg_agree(const struct sg_comm *world, sg_status status) {
+    const int size = sg_comm_size(world);
+    /* The lowest failing rank, as size - rank so that a maximum finds it, and its status. */
+    int64_t words[2] = {status == SG_OK ? 0 : size - sg_comm_rank(world), 0};
+
+    sg_comm_allreduce_max(world, words, 1);
+    if (words[0] == 0) {
+        return SG_OK;
+    }
+    if (words[0] == size - sg_comm_rank(world)) {
+        words[1] = status;
+        if (status != SG_E_INTERRUPTED) {
+            sg_log(SG_LOG_ERROR, "%s", sg_trace_message());
+        }
+    }
+    sg_comm_allreduce_max(world, words + 1, 1);
+    return (sg_status)words[1];
+}
+
+/* Rank 0's bytes to all; the others' buffer is made here (one byte longer, a NUL). */
+static sg_status share_bytes(const struct sg_comm *world, char **bytes, size_t *n) {
+    sg_status status = SG_OK;
+    uint64_t size = *n;
+
+    sg_comm_bcast(world, 0, &size, sizeof size);
+    if (sg_comm_rank(world) != 0) {
+        *n = size;
+        *bytes = sg_calloc(size + 1, 1);
+        SG_CHECK(*bytes != NULL, SG_E_NOMEM, "no memory for %llu bytes from rank 0",
+                 (unsigned long long)size);
+    }
+done:
+    status = sg_agree(world, status);
+    if (status == SG_OK) {
+        sg_comm_bcast(world, 0, *bytes, *n);
+    }
+    return status;
+}
+
+/* ---- rank 0 ---- */
+
+static sg_status read_all(const struct job_arguments *a, struct study *s, size_t *n_job) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_job_read_file(a->file, MAX_JOB_BYTES, &s->job_text, n_job));
+    SG_TRY(sg_job_parse(s->job_text, *n_job, a->file, a->sets, a->n_sets, &s->job));
+    SG_TRY(
+        sg_job_read_file(s->job->model_file, max_model_bytes, &s->model_bytes, &s->n_model_bytes));
+    sg_sha256_hex(s->model_bytes, s->n_model_bytes, s->model_sha256);
+    SG_TRY(sg_model_create(s->model_bytes, s->n_model_bytes, s->job->model_file, s->job->tensor,
+                           &s->model));
+    SG_TRY(sg_items_open(&s->job->data, sg_model_input(s->model), &s->items));
+    SG_TRY(sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model), s->items,
+                          &s->plan));
+done:
+    return status;
+}
+
+/* ---- the others ---- */
+
+static sg_status build_all(const struct job_arguments *a, struct study *s, size_t n_job,
+                           const char *items, size_t n_item_bytes) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_job_parse(s->job_text, n_job, a->file, a->sets, a->n_sets, &s->job));
+    SG_TRY(sg_model_create(s->model_bytes, s->n_model_bytes, s->job->model_file, s->job->tensor,
+                           &s->model));
+    SG_TRY(
+        sg_items_unpack(&s->job->data, sg_model_input(s->model), items, n_item_bytes, &s->items));
+    SG_TRY(sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model), s->items,
+                          &s->plan));
+done:
+    return status;
+}
+
+static sg_status share_all(const struct sg_comm *world, const struct job_arguments *a,
+                           struct study *s, size_t n_job) {
+    sg_status status = SG_OK;
+    const int is_root = sg_comm_rank(world) == 0;
+    void *items = NULL;
+    size_t n_item_bytes = 0;
+
+    if (is_root) {
+        status = sg_items_pack(s->items, &items, &n_item_bytes);
+    }
+    SG_TRY(sg_agree(world, status));
+    SG_TRY(share_bytes(world, &s->job_text, &n_job));
+    SG_TRY(share_bytes(world, &s->model_bytes, &s->n_model_bytes));
+    SG_TRY(share_bytes(world, (char **)&items, &n_item_bytes));
+    if (!is_root) {
+        status = build_all(a, s, n_job, items, n_item_bytes);
+    }
+    SG_TRY(sg_agree(world, status));
+done:
+    sg_free(items);
+    return status;
+}
+
+/* Different kernels give different bits: a run on mixed machines must be told to use the same ones.
+ */
+static sg_status compare_kernels(const struct sg_comm *world) {
+    enum { LENGTH = 64 };
+    sg_status status = SG_OK;
+    const int is_root = sg_comm_rank(world) == 0;
+    char mine[LENGTH] = "";
+    char *all = is_root ? sg_calloc((size_t)sg_comm_size(world), LENGTH) : NULL;
+
+    (void)strncat(mine, sg_kernel_family(), LENGTH - 1);
+    SG_TRY(sg_agree(world, is_root && all == NULL ? SG_E_NOMEM : SG_OK));
+    sg_comm_gather(world, 0, mine, LENGTH, all);
+    for (int r = 1; is_root && r < sg_comm_size(world); r++) {
+        SG_CHECK(strcmp(all + (size_t)r * LENGTH, mine) == 0, SG_E_ARG,
+                 "rank 0 computes with %s, rank %d with %s: results would differ in their last "
+                 "bits. Set OPENBLAS_CORETYPE (e.g. Haswell) and SGDIST_SIMD (avx2 or portable) to "
+                 "the same for all ranks",
+                 mine, r, all + (size_t)r * LENGTH);
+    }
+done:
+    sg_free(all);
+    return sg_agree(world, status);
+}
+
+sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments *arguments,
+                        struct study *out) {
+    sg_status status = SG_OK;
+    struct study s = {0};
+    size_t n_job = 0;
+
+    if (sg_comm_rank(world) == 0) {
+        status = read_all(arguments, &s, &n_job);
+    }
+    SG_TRY(sg_agree(world, status));
+    SG_TRY(compare_kernels(world));
+    SG_TRY(share_all(world, arguments, &s, n_job));
+    *out = s;
+    s = (struct study){0};
+done:
+    sg_study_close(&s);
+    return status;
+}
+
+void sg_study_close(struct study *s) {
+    sg_plan_destroy(s->plan);
+    sg_items_close(s->items);
+    sg_model_destroy(s->model);
+    sg_job_destroy(s->job);
+    sg_free(s->model_bytes);
+    sg_free(s->job_text);
+    *s = (struct study){0};
+}
+
+int64_t sg_study_rank_bytes(const struct study *s) {
+    return (int64_t)s->n_model_bytes + sg_net_bytes_for(s->model, 1) +
+           sg_net_bytes_for(s->model, s->plan->block) + sg_worker_bytes(s->plan);
+}

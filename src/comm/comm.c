@@ -1,0 +1,251 @@
+/* src/comm/comm.c - MPI behind one header; the only file that includes mpi.h.
+ *
+ * Every wait is a test and a short sleep: Open MPI's own waiting spins, which starves the working
+ * ranks as soon as ranks outnumber cores (a master alone takes a whole core otherwise). Errors of
+ * MPI itself end the run: Open MPI 4 cannot go on without a rank, and the answer to a dead one is
+ * to resume. */
+#include "sgdist/comm.h"
+
+#include "sgdist/memory.h"
+
+#include <mpi.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+struct sg_comm {
+    MPI_Comm handle;
+    int rank;
+    int size;
+};
+
+enum { CHUNK_BYTES = 1 << 30 }; /* MPI 3 counts are int */
+
+static sg_status wrap(MPI_Comm handle, struct sg_comm **out) {
+    sg_status status = SG_OK;
+    struct sg_comm *c = sg_calloc(1, sizeof *c);
+
+    SG_CHECK(c != NULL, SG_E_NOMEM, "no memory for a communicator");
+    c->handle = handle;
+    MPI_Comm_rank(handle, &c->rank);
+    MPI_Comm_size(handle, &c->size);
+    *out = c;
+done:
+    return status;
+}
+
+sg_status sg_comm_start(int *argc, char ***argv, struct sg_comm **world) {
+    const int launched = getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL;
+
+    MPI_Init(argc, argv);
+    if (launched) {
+        /* A rank whose launcher was killed must not linger and hold the result's lock. */
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    }
+    return wrap(MPI_COMM_WORLD, world);
+}
+
+void sg_comm_stop(struct sg_comm *world) {
+    sg_comm_barrier(world);
+    sg_free(world);
+    MPI_Finalize();
+}
+
+void sg_comm_abort(int exit_code) {
+    int started = 0;
+
+    MPI_Initialized(&started);
+    if (started) {
+        MPI_Abort(MPI_COMM_WORLD, exit_code);
+    }
+    _Exit(exit_code);
+}
+
+int sg_comm_rank(const struct sg_comm *c) {
+    return c->rank;
+}
+
+int sg_comm_size(const struct sg_comm *c) {
+    return c->size;
+}
+
+sg_status sg_comm_split(const struct sg_comm *c, int color, struct sg_comm **out) {
+    MPI_Comm handle;
+
+    MPI_Comm_split(c->handle, color >= 0 ? color : MPI_UNDEFINED, c->rank, &handle);
+    *out = NULL;
+    return handle == MPI_COMM_NULL ? SG_OK : wrap(handle, out);
+}
+
+void sg_comm_free(struct sg_comm *c) {
+    if (c != NULL) {
+        MPI_Comm_free(&c->handle);
+        sg_free(c);
+    }
+}
+
+void sg_comm_idle(int *idle) {
+    const long step_ns = 1000L << (*idle < 10 ? *idle : 10); /* 1 us to 1 ms */
+    const struct timespec pause = {.tv_nsec = step_ns < 1000000 ? step_ns : 1000000};
+
+    (void)nanosleep(&pause, NULL);
+    (*idle)++;
+}
+
+/* A short burst of tests first: most small messages between running ranks arrive within
+ * microseconds. */
+static void wait_for(MPI_Request *request) {
+    enum { BURST = 64 };
+    int flag = 0;
+    int idle = 0;
+
+    for (int i = 0; i < BURST && !flag; i++) {
+        MPI_Test(request, &flag, MPI_STATUS_IGNORE);
+    }
+    while (!flag) {
+        sg_comm_idle(&idle);
+        MPI_Test(request, &flag, MPI_STATUS_IGNORE);
+    }
+}
+
+void sg_comm_barrier(const struct sg_comm *c) {
+    MPI_Request request;
+
+    MPI_Ibarrier(c->handle, &request);
+    wait_for(&request);
+}
+
+static int chunk(size_t left) {
+    return (int)(left < CHUNK_BYTES ? left : CHUNK_BYTES);
+}
+
+void sg_comm_bcast(const struct sg_comm *c, int root, void *bytes, size_t n) {
+    for (size_t at = 0; at < n; at += CHUNK_BYTES) {
+        MPI_Request request;
+
+        MPI_Ibcast((char *)bytes + at, chunk(n - at), MPI_BYTE, root, c->handle, &request);
+        wait_for(&request);
+    }
+}
+
+void sg_comm_reduce_sum(const struct sg_comm *c, int root, int64_t *values, int64_t n) {
+    const int64_t step = CHUNK_BYTES / (int64_t)sizeof *values;
+
+    for (int64_t at = 0; at < n; at += step) {
+        const int count = (int)(n - at < step ? n - at : step);
+        MPI_Request request;
+
+        if (c->rank == root) {
+            MPI_Ireduce(MPI_IN_PLACE, values + at, count, MPI_INT64_T, MPI_SUM, root, c->handle,
+                        &request);
+        } else {
+            MPI_Ireduce(values + at, NULL, count, MPI_INT64_T, MPI_SUM, root, c->handle, &request);
+        }
+        wait_for(&request);
+    }
+}
+
+static void allreduce_max(const struct sg_comm *c, void *values, int64_t n, MPI_Datatype type) {
+    MPI_Request request;
+
+    MPI_Iallreduce(MPI_IN_PLACE, values, (int)n, type, MPI_MAX, c->handle, &request);
+    wait_for(&request);
+}
+
+void sg_comm_allreduce_max(const struct sg_comm *c, int64_t *values, int64_t n) {
+    allreduce_max(c, values, n, MPI_INT64_T);
+}
+
+void sg_comm_allreduce_max_double(const struct sg_comm *c, double *values, int64_t n) {
+    allreduce_max(c, values, n, MPI_DOUBLE);
+}
+
+void sg_comm_gather(const struct sg_comm *c, int root, const void *mine, size_t n, void *all) {
+    MPI_Request request;
+
+    SG_ASSERT(n < CHUNK_BYTES);
+    MPI_Igather(mine, (int)n, MPI_BYTE, all, (int)n, MPI_BYTE, root, c->handle, &request);
+    wait_for(&request);
+}
+
+/* Long messages go in pieces of one tag: MPI keeps their order. The receiver knows the length
+ * beforehand. */
+void sg_comm_send(const struct sg_comm *c, int to, int tag, const void *bytes, size_t n) {
+    size_t at = 0;
+
+    do {
+        MPI_Request request;
+
+        MPI_Isend((const char *)bytes + at, chunk(n - at), MPI_BYTE, to, tag, c->handle, &request);
+        wait_for(&request);
+        at += CHUNK_BYTES;
+    } while (at < n);
+}
+
+struct sg_sending {
+    size_t n_pieces;
+    MPI_Request requests[];
+};
+
+sg_status sg_comm_send_begin(const struct sg_comm *c, int to, int tag, const void *bytes, size_t n,
+                             struct sg_sending **out) {
+    sg_status status = SG_OK;
+    const size_t n_pieces = n > 0 ? (n + CHUNK_BYTES - 1) / CHUNK_BYTES : 1;
+    struct sg_sending *s = sg_calloc(1, sizeof *s + n_pieces * sizeof s->requests[0]);
+
+    SG_CHECK(s != NULL, SG_E_NOMEM, "no memory for a message");
+    s->n_pieces = n_pieces;
+    for (size_t i = 0; i < n_pieces; i++) {
+        const size_t at = i * CHUNK_BYTES;
+
+        MPI_Isend((const char *)bytes + at, chunk(n - at), MPI_BYTE, to, tag, c->handle,
+                  &s->requests[i]);
+    }
+    *out = s;
+done:
+    return status;
+}
+
+void sg_comm_sent(struct sg_sending *sending) {
+    for (size_t i = 0; sending != NULL && i < sending->n_pieces; i++) {
+        wait_for(&sending->requests[i]);
+    }
+    sg_free(sending);
+}
+
+int sg_comm_probe(const struct sg_comm *c, int *from, int *tag) {
+    MPI_Status envelope;
+    int flag = 0;
+
+    MPI_Iprobe(*from >= 0 ? *from : MPI_ANY_SOURCE, *tag >= 0 ? *tag : MPI_ANY_TAG, c->handle,
+               &flag, &envelope);
+    if (flag) {
+        *from = envelope.MPI_SOURCE;
+        *tag = envelope.MPI_TAG;
+    }
+    return flag;
+}
+
+void sg_comm_recv(const struct sg_comm *c, int from, int tag, void *bytes, size_t n) {
+    size_t at = 0;
+
+    do {
+        MPI_Request request;
+
+        MPI_Irecv((char *)bytes + at, chunk(n - at), MPI_BYTE, from, tag, c->handle, &request);
+        wait_for(&request);
+        at += CHUNK_BYTES;
+    } while (at < n);
+}
+
+const char *sg_comm_library(void) {
+    static char text[MPI_MAX_LIBRARY_VERSION_STRING];
+    int length = 0;
+
+    if (text[0] == '\0') {
+        MPI_Get_library_version(text, &length);
+        text[strcspn(text, ",\n")] = '\0'; /* "Open MPI v4.1.4": the rest names the build */
+    }
+    return text;
+}

@@ -1,0 +1,200 @@
+/* src/data/items.c - the chosen items: names, keys, labels, loading. */
+#include "data/data_impl.h"
+#include "sgdist/memory.h"
+#include "sgdist/text.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+sg_status sg_items_create(const struct sg_data_options *options, const struct sg_shape *input,
+                          struct sg_items **out) {
+    sg_status status = SG_OK;
+    struct sg_items *items = sg_calloc(1, sizeof *items);
+
+    SG_CHECK(items != NULL, SG_E_NOMEM, "no memory for the list of items");
+    items->source = options->source;
+    items->preprocess = options->preprocess;
+    items->input = *input;
+    items->path = sg_strdup(options->path);
+    SG_CHECK(items->path != NULL, SG_E_NOMEM, "no memory for the list of items");
+    *out = items;
+    items = NULL;
+done:
+    sg_items_close(items);
+    return status;
+}
+
+void sg_items_close(struct sg_items *items) {
+    if (items == NULL) {
+        return;
+    }
+    if (items->idx_file != NULL) {
+        (void)gzclose(items->idx_file);
+    }
+    sg_strings_free(&items->names);
+    sg_strings_free(&items->classes);
+    sg_free(items->keys);
+    sg_free(items->labels);
+    sg_free(items->positions);
+    sg_free(items->path);
+    sg_free(items);
+}
+
+struct key {
+    uint64_t key;
+    int64_t item;
+};
+
+static int compare_keys(const void *a, const void *b) {
+    const struct key *p = a;
+    const struct key *q = b;
+
+    if (p->key != q->key) {
+        return p->key < q->key ? -1 : 1;
+    }
+    return (p->item > q->item) - (p->item < q->item);
+}
+
+static sg_status check_unique(const struct sg_items *items, struct key *sorted) {
+    sg_status status = SG_OK;
+
+    qsort(sorted, (size_t)items->names.n, sizeof *sorted, compare_keys);
+    for (int64_t i = 1; i < items->names.n; i++) {
+        const char *a = sg_strings_at(&items->names, sorted[i - 1].item);
+        const char *b = sg_strings_at(&items->names, sorted[i].item);
+        const int same_key = sorted[i].key == sorted[i - 1].key;
+
+        SG_CHECK(!same_key || strcmp(a, b) != 0, SG_E_JOB,
+                 "data.indices: names the item %s (position %lld) twice", a,
+                 (long long)items->positions[sorted[i].item]);
+        SG_CHECK(!same_key, SG_E_JOB,
+                 "data: the names %s and %s have the same hash, so their noise would be the same: "
+                 "rename one of them",
+                 a, b);
+    }
+done:
+    return status;
+}
+
+sg_status sg_items_make_keys(struct sg_items *items) {
+    sg_status status = SG_OK;
+    const int64_t n = items->names.n;
+    struct key *sorted = sg_calloc((size_t)n, sizeof *sorted);
+
+    items->keys = sg_calloc((size_t)n, sizeof *items->keys);
+    SG_CHECK(sorted != NULL && items->keys != NULL, SG_E_NOMEM, "no memory for %lld keys",
+             (long long)n);
+    for (int64_t i = 0; i < n; i++) {
+        const char *name = sg_strings_at(&items->names, i);
+
+        items->keys[i] = sg_hash64(name, strlen(name));
+        sorted[i] = (struct key){items->keys[i], i};
+    }
+    SG_TRY(check_unique(items, sorted));
+done:
+    sg_free(sorted);
+    return status;
+}
+
+int64_t sg_items_count(const struct sg_items *items) {
+    return items->names.n;
+}
+
+const char *sg_items_name(const struct sg_items *items, int64_t i) {
+    return sg_strings_at(&items->names, i);
+}
+
+uint64_t sg_items_key(const struct sg_items *items, int64_t i) {
+    SG_ASSERT(i >= 0 && i < items->names.n);
+    return items->keys[i];
+}
+
+int64_t sg_items_label(const struct sg_items *items, int64_t i) {
+    SG_ASSERT(i >= 0 && i < items->names.n);
+    return items->labels[i];
+}
+
+int64_t sg_items_n_classes(const struct sg_items *items) {
+    return items->n_classes;
+}
+
+const char *sg_items_class_name(const struct sg_items *items, int64_t k) {
+    return k >= 0 && k < items->classes.n ? sg_strings_at(&items->classes, k) : NULL;
+}
+
+int64_t sg_items_max_name(const struct sg_items *items) {
+    size_t longest = 0;
+
+    for (int64_t i = 0; i < items->names.n; i++) {
+        const size_t n = strlen(sg_strings_at(&items->names, i));
+
+        longest = n > longest ? n : longest;
+    }
+    return (int64_t)longest;
+}
+
+/* "<folder>/<name>", for the caller (sg_free), or NULL. */
+static char *file_path(const struct sg_items *items, int64_t i) {
+    struct sg_text path = {0};
+
+    sg_text_add(&path, "%s/%s", items->path, sg_strings_at(&items->names, i));
+    if (path.failed) {
+        sg_text_free(&path);
+    }
+    return path.data;
+}
+
+static sg_status read_file(const struct sg_items *items, int64_t i, struct sg_image *image) {
+    sg_status status = SG_OK;
+    char *path = file_path(items, i);
+    unsigned char *bytes = NULL;
+    size_t n = 0;
+
+    SG_CHECK(path != NULL, SG_E_NOMEM, "no memory for a path");
+    SG_TRY(sg_read_whole(path, SG_E_INPUT, 0, &bytes, &n));
+    SG_TRY(sg_decode(bytes, n, image));
+done:
+    sg_free(bytes);
+    sg_free(path);
+    return status;
+}
+
+sg_status sg_items_load(struct sg_items *items, int64_t i, float *x) {
+    sg_status status = SG_OK;
+    struct sg_image image = {0};
+
+    SG_ASSERT(i >= 0 && i < items->names.n);
+    if (items->source == SG_SOURCE_FOLDER) {
+        SG_TRY(read_file(items, i, &image));
+    } else {
+        SG_TRY(
+            sg_idx_read(items->path, &items->idx, &items->idx_file, items->positions[i], &image));
+    }
+    SG_TRY(sg_preprocess_run(&items->preprocess, &items->input, &image, x));
+done:
+    sg_image_free(&image);
+    if (status == SG_E_INPUT) {
+        status = sg_fail(SG_E_INPUT, __FILE__, __LINE__, "%s: %s", sg_items_name(items, i),
+                         sg_trace_message());
+    }
+    return status;
+}
+
+void sg_items_prefetch(struct sg_items *items, int64_t i) {
+    char *path;
+    int fd;
+
+    SG_ASSERT(i >= 0 && i < items->names.n);
+    if (items->source != SG_SOURCE_FOLDER) {
+        return;
+    }
+    path = file_path(items, i);
+    fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+    if (fd >= 0) {
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+        (void)close(fd);
+    }
+    sg_free(path);
+}

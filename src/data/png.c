@@ -1,0 +1,141 @@
+/* src/data/png.c - PNG to 8-bit grey or RGB, byte for byte what Pillow's convert('RGB') gives.
+ *
+ * Alpha and transparency are dropped, not blended; gamma and colour profiles are ignored; of 16-bit
+ * colour the high byte is taken. 16-bit grey is refused: Pillow cuts it off at 255, which shows
+ * nothing of the picture. */
+#include "data/data_impl.h"
+
+#include <png.h>
+#include <stdio.h>
+#include <string.h>
+
+struct reader {
+    png_structp png;
+    png_infop info;
+    const unsigned char *bytes;
+    size_t n;
+    size_t at;
+    struct sg_image *image;
+    int is_palette;
+    unsigned char palette[256][3];
+    char reason[160];
+};
+
+static void on_error(png_structp png, png_const_charp message) {
+    struct reader *r = png_get_error_ptr(png);
+
+    (void)snprintf(r->reason, sizeof r->reason, "%s", message);
+    png_longjmp(png, 1);
+}
+
+static void on_warning(png_structp png, png_const_charp message) {
+    (void)png; /* Warnings concern what is not used here: profiles, texts, times. */
+    (void)message;
+}
+
+static void on_read(png_structp png, png_bytep to, size_t n) {
+    struct reader *r = png_get_io_ptr(png);
+
+    if (n > r->n - r->at) {
+        png_error(png, "the file is cut short");
+    }
+    memcpy(to, r->bytes + r->at, n);
+    r->at += n;
+}
+
+/* Indices past the end of the file's palette show as grey, as in Pillow. */
+static void take_palette(struct reader *r) {
+    png_colorp entries = NULL;
+    int n = 0;
+
+    for (int i = 0; i < 256; i++) {
+        memset(r->palette[i], i, 3);
+    }
+    (void)png_get_PLTE(r->png, r->info, &entries, &n);
+    for (int i = 0; i < n && i < 256; i++) {
+        r->palette[i][0] = entries[i].red;
+        r->palette[i][1] = entries[i].green;
+        r->palette[i][2] = entries[i].blue;
+    }
+}
+
+static void read_head(struct reader *r) {
+    int depth;
+    int color;
+
+    png_read_info(r->png, r->info);
+    depth = png_get_bit_depth(r->png, r->info);
+    color = png_get_color_type(r->png, r->info);
+    if (depth == 16 && color == PNG_COLOR_TYPE_GRAY) {
+        png_error(r->png, "16-bit grey PNG is not read: convert the file to 8 bits");
+    }
+    r->is_palette = color == PNG_COLOR_TYPE_PALETTE;
+    if (r->is_palette) {
+        take_palette(r);
+        png_set_packing(r->png);
+    } else if (depth < 8) {
+        png_set_expand_gray_1_2_4_to_8(r->png);
+    }
+    png_set_strip_16(r->png);
+    png_set_strip_alpha(r->png);
+}
+
+static void expand_palette(const struct reader *r, unsigned char *row) {
+    for (int64_t x = r->image->width - 1; x >= 0; x--) {
+        memcpy(row + 3 * x, r->palette[row[x]], 3);
+    }
+}
+
+static void read_rows(struct reader *r) {
+    const int64_t row_bytes = r->image->width * r->image->channels;
+    const int n_passes = png_set_interlace_handling(r->png);
+
+    png_read_update_info(r->png, r->info);
+    for (int pass = 0; pass < n_passes; pass++) {
+        for (int64_t y = 0; y < r->image->height; y++) {
+            png_read_row(r->png, r->image->pixels + y * row_bytes, NULL);
+        }
+    }
+    for (int64_t y = 0; r->is_palette && y < r->image->height; y++) {
+        expand_palette(r, r->image->pixels + y * row_bytes);
+    }
+}
+
+/* libpng leaves `step` by longjmp when it fails; nothing here is changed after setjmp. */
+static int succeeds(struct reader *r, void (*step)(struct reader *)) {
+    if (setjmp(png_jmpbuf(r->png)) != 0) {
+        return 0;
+    }
+    step(r);
+    return 1;
+}
+
+static int is_grey(const struct reader *r) {
+    const int color = png_get_color_type(r->png, r->info);
+
+    return color == PNG_COLOR_TYPE_GRAY || color == PNG_COLOR_TYPE_GRAY_ALPHA;
+}
+
+sg_status sg_decode_png(const unsigned char *bytes, size_t n, struct sg_image *out) {
+    sg_status status = SG_OK;
+    struct sg_image image = {0};
+    struct reader r = {.bytes = bytes, .n = n, .image = &image};
+
+    r.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &r, on_error, on_warning);
+    SG_CHECK(r.png != NULL, SG_E_NOMEM, "no memory for the PNG decoder");
+    r.info = png_create_info_struct(r.png);
+    SG_CHECK(r.info != NULL, SG_E_NOMEM, "no memory for the PNG decoder");
+    png_set_read_fn(r.png, &r, on_read);
+
+    SG_CHECK(succeeds(&r, read_head), SG_E_INPUT, "damaged PNG: %s", r.reason);
+    SG_TRY(sg_image_create(&image, png_get_image_width(r.png, r.info),
+                           png_get_image_height(r.png, r.info), is_grey(&r) ? 1 : 3));
+    SG_CHECK(succeeds(&r, read_rows), SG_E_INPUT, "damaged PNG: %s", r.reason);
+
+    *out = image;
+    image.pixels = NULL;
+done:
+    png_destroy_read_struct(&r.png, &r.info, NULL);
+    sg_image_free(&image);
+    return status;
+}

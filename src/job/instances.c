@@ -1,0 +1,418 @@
+/* src/job/instances.c - the key `methods`: names, lists and maps become instances with labels. */
+#include "job_impl.h"
+
+#include "sgdist/memory.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_AXES = 16, MAX_METHODS = 64 };
+
+/* A list of values in a method's map: every combination of values is an instance. While one is
+ * read, the list stands in as the scalar that was chosen. */
+struct axis {
+    const struct sg_key *key;
+    struct sg_node *list;
+    struct sg_node saved;
+    int i;
+};
+
+struct entry {
+    struct sg_reader *r;
+    struct sg_draft *draft;
+    const struct sg_node *map; /* NULL: a name alone */
+    char path[SG_JOB_MAX_PATH];
+    int n_axes;
+    struct axis axes[MAX_AXES];
+};
+
+unsigned sg_method_uses(const struct sg_method *method) {
+    return method->uses | method->sampler->uses |
+           (method->sampler->is_stochastic ? (unsigned)SG_USES_SAMPLES : 0u);
+}
+
+/* `method` and `as` are read by hand before the table sees the map, and echoed with the label. */
+void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at) {
+    (void)r;
+    (void)node;
+    (void)path;
+    (void)at;
+}
+
+int sg_echo_name(struct sg_text *t, const void *at) {
+    (void)t;
+    (void)at;
+    return 0;
+}
+
+int sg_echo_methods(struct sg_text *t, const void *at) {
+    const struct sg_draft *draft = at;
+
+    for (int i = 0; i < draft->job.n_instances; i++) {
+        sg_text_add(t, "%s%s", i > 0 ? ", " : "", draft->job.instances[i].label);
+    }
+    return 1;
+}
+
+static const struct sg_method *find_method(struct sg_reader *r, const struct sg_node *node,
+                                           const char *path) {
+    const char *names[MAX_METHODS];
+    const struct sg_method *m = node->kind == SG_NODE_SCALAR ? sg_method_find(node->text) : NULL;
+    char allowed[400] = "";
+    size_t used = 0;
+    int n = 0;
+    const char *near;
+
+    if (m != NULL) {
+        return m;
+    }
+    if (node->kind != SG_NODE_SCALAR) {
+        sg_problem(r, &node->at, path, "must be the name of a method");
+        return NULL;
+    }
+    for (; n < MAX_METHODS && sg_method_at(n) != NULL; n++) {
+        names[n] = sg_method_at(n)->name;
+        if (used < sizeof allowed) {
+            used += (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s",
+                                     n > 0 ? ", " : "", names[n]);
+        }
+    }
+    near = sg_text_nearest(node->text, names, n);
+    sg_problem(r, &node->at, path, "'%.60s' is not a method;%s%s%s allowed: %s", node->text,
+               near != NULL ? " did you mean '" : "", near != NULL ? near : "",
+               near != NULL ? "'?" : "", allowed);
+    return NULL;
+}
+
+static int is_label(const char *s) {
+    for (const unsigned char *c = (const unsigned char *)s; *c != '\0'; c++) {
+        if (!isalnum(*c) && *c != '.' && *c != '_' && *c != '-') {
+            return 0;
+        }
+    }
+    return s[0] != '\0' && s[0] != '.' && strlen(s) <= SG_MAX_LABEL;
+}
+
+static int is_taken(const struct sg_job *job, const char *label) {
+    for (int i = 0; i < job->n_instances; i++) {
+        if (strcmp(job->instances[i].label, label) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Room for one more at the end; NULL after a problem. The array grows by doubling. */
+static struct sg_instance *append(struct entry *e, const struct sg_node *at) {
+    struct sg_job *job = &e->draft->job;
+    const int n = job->n_instances;
+
+    if (n == SG_JOB_MAX_INSTANCES) {
+        sg_problem(e->r, &at->at, e->path, "more than %d instances, lists expanded",
+                   SG_JOB_MAX_INSTANCES);
+        return NULL;
+    }
+    if ((n & (n - 1)) == 0) {
+        struct sg_instance *grown =
+            sg_realloc(job->instances, n > 0 ? 2 * (size_t)n : 1, sizeof job->instances[0]);
+
+        if (grown == NULL) {
+            e->r->out_of_memory = 1;
+            return NULL;
+        }
+        job->instances = grown;
+    }
+    memset(&job->instances[n], 0, sizeof job->instances[n]);
+    return &job->instances[job->n_instances++];
+}
+
+/* Equal samples must be equal bytes, so what is not used is zero. */
+static void clear_unused(struct sg_params *p, unsigned uses) {
+    struct sg_sampling *s = &p->sampling;
+
+    if ((uses & SG_USES_SAMPLES) == 0) {
+        memset(s, 0, sizeof *s);
+        s->samples = 1;
+    }
+    if ((uses & SG_USES_AMOUNT) == 0) {
+        s->amount = 0.0;
+        s->absolute = 0;
+        s->space = 0;
+        s->range = 0;
+    }
+    if (s->absolute) {
+        s->range = 0;
+    }
+    if ((uses & SG_USES_CONFIDENCE) == 0) {
+        s->confidence = 0.0;
+        s->bounds = 0;
+    }
+    if ((uses & SG_USES_DIVISOR) == 0) {
+        p->divisor = SG_DIVISOR_UNBIASED;
+    }
+}
+
+/* The label's base and what tells the chosen values of lists apart: "adaptgrad-c0.95". */
+static void make_label(const struct entry *e, const char *base, char *label, size_t cap) {
+    size_t used = (size_t)snprintf(label, cap, "%s", base);
+
+    for (int i = 0; i < e->n_axes && used < cap; i++) {
+        const struct sg_key *key = e->axes[i].key;
+        const char *text = e->axes[i].list->text;
+        char number[40];
+        double v;
+
+        if (key->suffix != NULL && sg_text_to_double(text, &v) == SG_OK) {
+            text = sg_number_text(v, number, sizeof number);
+        }
+        used += (size_t)snprintf(label + used, cap - used, "-%s%s",
+                                 key->suffix != NULL ? key->suffix : "", text);
+    }
+    for (char *plus = strchr(label, '+'); plus != NULL; plus = strchr(plus, '+')) {
+        memmove(plus, plus + 1, strlen(plus)); /* 1e+06 */
+    }
+}
+
+static void add_instance(struct entry *e, const struct sg_method *method, const struct sg_node *at,
+                         const char *base) {
+    char label[4 * SG_MAX_LABEL];
+    struct sg_instance *inst;
+    struct sg_params params = e->draft->defaults;
+
+    sg_read_map(e->r, sg_instance_keys, e->map, e->path, 0, &params);
+    make_label(e, base, label, sizeof label);
+    if (!is_label(label)) {
+        sg_problem(e->r, &at->at, e->path,
+                   "'%.80s' cannot be a label: 1 to %d letters, digits, '-', '_' and '.', not "
+                   "first a '.'; set `as`",
+                   label, SG_MAX_LABEL);
+        return;
+    }
+    if (is_taken(&e->draft->job, label)) {
+        sg_problem(e->r, &at->at, e->path,
+                   "the label '%s' is taken; set `as` to another, like {method: %s, as: %.50s-2}",
+                   label, method->name, label);
+        return;
+    }
+    inst = append(e, at);
+    if (inst != NULL) {
+        memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
+        inst->method = method;
+        inst->params = params;
+        clear_unused(&inst->params, sg_method_uses(method));
+    }
+}
+
+/* Lists under keys that expand become axes. */
+static void find_axes(struct entry *e, const struct sg_key *keys, const struct sg_node *map) {
+    for (const struct sg_key *k = keys; k->name != NULL; k++) {
+        struct sg_node *node = sg_node_find(map, k->name);
+
+        if (node == NULL) {
+            continue;
+        }
+        if (k->kind == SG_KIND_MAP && node->kind == SG_NODE_MAP) {
+            find_axes(e, k->keys, node);
+        } else if ((k->flags & SG_KEY_EXPANDS) != 0 && node->kind == SG_NODE_LIST && node->n > 0 &&
+                   e->n_axes < MAX_AXES) {
+            e->axes[e->n_axes++] = (struct axis){.key = k, .list = node};
+        }
+    }
+}
+
+static void choose(struct axis *a) {
+    const struct sg_node *value = a->list->children[a->i];
+
+    a->saved = *a->list;
+    if (value->kind == SG_NODE_SCALAR) {
+        a->list->kind = SG_NODE_SCALAR;
+        a->list->text = value->text;
+        a->list->is_quoted = value->is_quoted;
+        a->list->at = value->at;
+    }
+}
+
+/* The next combination, the last axis fastest; 0 after the last one. */
+static int next(struct entry *e) {
+    for (int i = e->n_axes - 1; i >= 0; i--) {
+        if (++e->axes[i].i < e->axes[i].list->n) {
+            return 1;
+        }
+        e->axes[i].i = 0;
+    }
+    return 0;
+}
+
+/* 1 if every value of every list is a scalar. */
+static int are_scalars(struct entry *e) {
+    for (int i = 0; i < e->n_axes; i++) {
+        for (int k = 0; k < e->axes[i].list->n; k++) {
+            const struct sg_node *value = e->axes[i].list->children[k];
+
+            if (value->kind != SG_NODE_SCALAR) {
+                sg_problem(e->r, &value->at, e->path, "'%s' must be one value or a list of values",
+                           e->axes[i].key->name);
+                return 0;
+            }
+        }
+    }
+    return 1;
+}
+
+static void add_expanded(struct entry *e, const struct sg_method *method, const struct sg_node *at,
+                         const char *base) {
+    int n_problems;
+
+    e->n_axes = 0;
+    if (e->map != NULL) {
+        find_axes(e, sg_instance_keys, e->map);
+    }
+    if (!are_scalars(e)) {
+        return;
+    }
+    do {
+        n_problems = e->r->n_problems;
+        for (int i = 0; i < e->n_axes; i++) {
+            choose(&e->axes[i]);
+        }
+        add_instance(e, method, at, base);
+        for (int i = 0; i < e->n_axes; i++) {
+            *e->axes[i].list = e->axes[i].saved;
+        }
+    } while (n_problems == e->r->n_problems && !e->r->out_of_memory && next(e));
+}
+
+static int given_of(const struct sg_node *map, const char *group, const char *key) {
+    const struct sg_node *sub = sg_node_find(map, group);
+
+    return sub != NULL && sub->kind == SG_NODE_MAP && sg_node_find(sub, key) != NULL;
+}
+
+/* An option without an effect would make a reader of the job believe in one. */
+static void refuse_unused(struct entry *e, const struct sg_key *keys, const struct sg_node *map,
+                          const char *path, const struct sg_method *method) {
+    const unsigned uses = sg_method_uses(method);
+    char full[SG_JOB_MAX_PATH];
+    char allowed[400];
+
+    for (const struct sg_key *k = keys; k->name != NULL; k++) {
+        const struct sg_node *node = sg_node_find(map, k->name);
+
+        if (node == NULL) {
+            continue;
+        }
+        (void)sg_path_join(path, k->name, full, sizeof full);
+        if (k->uses != 0 && (k->uses & uses) == 0) {
+            sg_key_names(keys, uses, allowed, sizeof allowed);
+            sg_problem(e->r, &node->key_at, full, "has no effect on %s; allowed for it here: %s",
+                       method->name, allowed);
+        } else if (k->kind == SG_KIND_MAP && node->kind == SG_NODE_MAP) {
+            refuse_unused(e, k->keys, node, full, method);
+        }
+    }
+}
+
+/* noise: {range: ..} where the sigma is inherited. */
+static void refuse_range(struct entry *e) {
+    if (e->draft->defaults.sampling.absolute && given_of(e->map, "noise", "range") &&
+        !given_of(e->map, "noise", "level")) {
+        sg_problem(e->r, &e->map->at, e->path,
+                   "noise.range has no effect here, because sampling.noise gives a sigma; give a "
+                   "level, too");
+    }
+}
+
+/* The `as` of a map ("" if there is none); NULL after a problem. */
+static const char *read_as(struct entry *e) {
+    const struct sg_node *as = sg_node_find(e->map, "as");
+
+    if (as == NULL) {
+        return "";
+    }
+    if (as->kind != SG_NODE_SCALAR || !is_label(as->text)) {
+        sg_problem(e->r, &as->at, e->path,
+                   "`as` must be a label: 1 to %d letters, digits, '-', '_' and '.', not first a "
+                   "'.'",
+                   SG_MAX_LABEL);
+        return NULL;
+    }
+    return as->text;
+}
+
+static void add_named(struct entry *e, const struct sg_node *name, const char *as, int is_one) {
+    const struct sg_method *method = find_method(e->r, name, e->path);
+    char base[2 * SG_MAX_LABEL + 2];
+
+    if (method == NULL) {
+        return;
+    }
+    (void)snprintf(base, sizeof base, "%s%s%s", as, as[0] != '\0' && !is_one ? "-" : "",
+                   as[0] != '\0' && is_one ? "" : method->name);
+    if (e->map != NULL) {
+        const int n_problems = e->r->n_problems;
+
+        refuse_unused(e, sg_instance_keys, e->map, e->path, method);
+        refuse_range(e);
+        if (n_problems != e->r->n_problems) {
+            return;
+        }
+    }
+    add_expanded(e, method, name, base);
+}
+
+/* `names` is one name or a list of names. */
+static void add_names(struct entry *e, const struct sg_node *names, const char *as) {
+    if (names->kind != SG_NODE_LIST) {
+        add_named(e, names, as, 1);
+        return;
+    }
+    if (names->n == 0) {
+        sg_problem(e->r, &names->at, e->path, "is an empty list");
+    }
+    for (int i = 0; i < names->n; i++) {
+        add_named(e, names->children[i], as, 0);
+    }
+}
+
+static void add_entry(struct entry *e, const struct sg_node *node) {
+    const struct sg_node *method;
+    const char *as;
+
+    if (node->kind != SG_NODE_MAP) {
+        e->map = NULL;
+        add_names(e, node, "");
+        return;
+    }
+    e->map = node;
+    method = sg_node_find(node, "method");
+    if (method == NULL) {
+        struct sg_params params = e->draft->defaults;
+
+        sg_read_map(e->r, sg_instance_keys, node, e->path, 0, &params);
+        return;
+    }
+    as = read_as(e);
+    if (as != NULL) {
+        add_names(e, method, as);
+    }
+}
+
+void sg_read_methods(struct sg_reader *r, const struct sg_node *node, const char *path, void *at) {
+    struct entry *e;
+
+    if (node->kind != SG_NODE_LIST || node->n == 0) {
+        sg_problem(r, &node->at, path, "must be a list of methods, like [gradient, smoothgrad]");
+        return;
+    }
+    e = sg_calloc(1, sizeof *e);
+    r->out_of_memory |= e == NULL;
+    for (int i = 0; e != NULL && i < node->n; i++) {
+        e->r = r;
+        e->draft = at;
+        (void)snprintf(e->path, sizeof e->path, "%s[%d]", path, i);
+        add_entry(e, node->children[i]);
+    }
+    sg_free(e);
+}

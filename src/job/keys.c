@@ -1,0 +1,175 @@
+/* src/job/keys.c - every key of a job, with type, range, default and where its value goes.
+ * docs/job_file.md says what they mean. */
+#include "job_impl.h"
+
+#include "sgdist/rng.h"
+
+#include <math.h>
+#include <stddef.h>
+
+/* Words stand in the order of their enums. */
+static const char *const words_bool[] = {"false", "true", NULL};
+static const char *const words_score[] = {"logit", "probability", "log_probability", NULL};
+static const char *const words_color[] = {"rgb", "bgr", "grey", NULL};
+static const char *const words_pixel[] = {"pixel", NULL};
+static const char *const words_space[] = {"input", "pixel", NULL};
+static const char *const words_range[] = {"item", "item_channel", "dataset", "domain", NULL};
+static const char *const words_clean[] = {"none", "extra", "one_of_n", NULL};
+static const char *const words_outside[] = {"keep", "clip", "reflect", NULL};
+static const char *const words_nonfinite[] = {"fail", "skip", NULL};
+static const char *const words_reduction[] = {"none",    "sum",  "abs_sum", "l2",
+                                              "abs_max", "mean", NULL};
+static const char *const words_divisor[] = {"unbiased", "population", NULL};
+static const char *const words_bounds[] = {"channel", "global", NULL};
+static const char *const words_dtype[] = {"float32", NULL};
+
+#define IN_JOB(field)     .offset = offsetof(struct sg_draft, job.field)
+#define IN_DRAFT(field)   .offset = offsetof(struct sg_draft, field)
+#define IN_PARAMS(field)  .offset = offsetof(struct sg_params, field)
+#define MAP(name_, table) .name = name_, .kind = SG_KIND_MAP, .keys = table
+#define WORD(name_, list) .name = name_, .kind = SG_KIND_WORD, .words = list
+#define CUSTOM(name_, verb)                                                                        \
+    .name = name_, .kind = SG_KIND_CUSTOM, .read = sg_read_##verb, .echo = sg_echo_##verb
+
+static const struct sg_key study_keys[] = {
+    {.name = "name", .kind = SG_KIND_TEXT, IN_JOB(name)},
+    {.name = "output", .kind = SG_KIND_TEXT, IN_JOB(output), .flags = SG_KEY_LOCAL},
+    {.name = "seed", .kind = SG_KIND_INT, IN_JOB(seed), .max = SG_SEED_MAX, .fallback = "2017"},
+    {0}};
+
+static const struct sg_key explain_keys[] = {
+    {.name = "tensor", .kind = SG_KIND_TEXT, IN_JOB(tensor), .fallback = "auto"},
+    {WORD("score", words_score), IN_JOB(score), .fallback = "logit"},
+    {0}};
+
+static const struct sg_key model_keys[] = {
+    {.name = "file", .kind = SG_KIND_FILE, IN_JOB(model_file), .flags = SG_KEY_REQUIRED},
+    {MAP("explain", explain_keys)},
+    {0}};
+
+static const struct sg_key domain_keys[] = {
+    {WORD("space", words_pixel), IN_DRAFT(domain_space), .fallback = "pixel"},
+    {CUSTOM("bounds", bounds), IN_JOB(data), .flags = SG_KEY_REQUIRED},
+    {0}};
+
+static const struct sg_key preprocess_keys[] = {
+    {.name = "resize",
+     .kind = SG_KIND_INT,
+     IN_JOB(data.preprocess.resize),
+     .min = 1,
+     .max = 1 << 14},
+    {CUSTOM("crop", crop), IN_JOB(data.preprocess)},
+    {WORD("color", words_color), IN_JOB(data.preprocess.color), .fallback = "rgb"},
+    {.name = "scale",
+     .kind = SG_KIND_NUMBER,
+     IN_JOB(data.preprocess.scale),
+     .high = INFINITY,
+     .flags = SG_KEY_ABOVE,
+     .fallback = "1"},
+    {CUSTOM("mean", mean), IN_JOB(data.preprocess)},
+    {CUSTOM("std", std), IN_JOB(data.preprocess)},
+    {0}};
+
+static const struct sg_key data_keys[] = {
+    {.name = "folder", .kind = SG_KIND_FOLDER, IN_DRAFT(folder), .excludes = "idx"},
+    {.name = "idx", .kind = SG_KIND_FILE, IN_DRAFT(idx)},
+    {.name = "labels", .kind = SG_KIND_FILE, IN_JOB(data.labels), .needs = "idx"},
+    {.name = "class_names", .kind = SG_KIND_FILE, IN_JOB(data.class_names)},
+    {.name = "limit", .kind = SG_KIND_INT, IN_JOB(data.limit), .min = 1, .max = INT64_MAX},
+    {CUSTOM("indices", indices), IN_JOB(data)},
+    {MAP("domain", domain_keys)},
+    {MAP("preprocess", preprocess_keys)},
+    {0}};
+
+static const struct sg_key noise_keys[] = {
+    {CUSTOM("level", level), IN_PARAMS(sampling), .fallback = "0.15", .excludes = "sigma",
+     .flags = SG_KEY_EXPANDS, .suffix = "l", .uses = SG_USES_AMOUNT},
+    {CUSTOM("sigma", sigma), IN_PARAMS(sampling), .flags = SG_KEY_EXPANDS, .suffix = "s",
+     .uses = SG_USES_AMOUNT},
+    {WORD("range", words_range), IN_PARAMS(sampling.range), .fallback = "item", .excludes = "sigma",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_AMOUNT},
+    {WORD("space", words_space), IN_PARAMS(sampling.space), .fallback = "input",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_AMOUNT},
+    {CUSTOM("channels", channels), IN_PARAMS(sampling.channels), .fallback = "all",
+     .uses = SG_USES_SAMPLES},
+    {WORD("clean", words_clean), IN_PARAMS(sampling.clean), .fallback = "none",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_SAMPLES},
+    {WORD("outside", words_outside), IN_PARAMS(sampling.outside), .fallback = "keep",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_SAMPLES},
+    {0}};
+
+static const struct sg_key sampling_keys[] = {
+    {.name = "samples",
+     .kind = SG_KIND_INT,
+     IN_DRAFT(defaults.sampling.samples),
+     .min = 1,
+     .max = SG_SAMPLES_MAX,
+     .fallback = "50",
+     .flags = SG_KEY_LOCAL},
+    {.name = "block", .kind = SG_KIND_INT, IN_JOB(block), .min = 1, .max = 4096, .fallback = "16"},
+    {MAP("noise", noise_keys), IN_DRAFT(defaults), .flags = SG_KEY_LOCAL},
+    {WORD("nonfinite", words_nonfinite), IN_JOB(nonfinite), .fallback = "fail"},
+    {0}};
+
+static const struct sg_key maps_keys[] = {
+    {WORD("channels", words_reduction), IN_DRAFT(defaults.reduction), .fallback = "none",
+     .flags = SG_KEY_LOCAL},
+    {WORD("dtype", words_dtype), IN_DRAFT(dtype), .fallback = "float32"},
+    {WORD("standard_error", words_bool), IN_DRAFT(defaults.standard_error), .fallback = "true",
+     .flags = SG_KEY_LOCAL},
+    {0}};
+
+static const struct sg_key run_keys[] = {
+    {.name = "max_hours", .kind = SG_KIND_NUMBER, IN_JOB(max_hours), .high = INFINITY},
+    {.name = "checkpoint_seconds",
+     .kind = SG_KIND_NUMBER,
+     IN_JOB(checkpoint_seconds),
+     .high = INFINITY,
+     .fallback = "60"},
+    {.name = "memory_mb", .kind = SG_KIND_NUMBER, IN_JOB(memory_mb), .high = INFINITY},
+    {.name = "max_failed",
+     .kind = SG_KIND_INT,
+     IN_JOB(max_failed),
+     .min = -1,
+     .max = INT64_MAX,
+     .fallback = "-1"},
+    {0}};
+
+/* `methods` is the last one: its instances inherit what the others say. */
+const struct sg_key sg_job_keys[] = {{MAP("study", study_keys)},
+                                     {MAP("model", model_keys), .flags = SG_KEY_REQUIRED},
+                                     {MAP("data", data_keys), .flags = SG_KEY_REQUIRED},
+                                     {CUSTOM("target", target), .fallback = "predicted"},
+                                     {MAP("sampling", sampling_keys)},
+                                     {MAP("maps", maps_keys)},
+                                     {MAP("run", run_keys), .flags = SG_KEY_LOCAL},
+                                     {CUSTOM("methods", methods), .flags = SG_KEY_REQUIRED},
+                                     {0}};
+
+const struct sg_key sg_instance_keys[] = {
+    {CUSTOM("method", name), .flags = SG_KEY_REQUIRED},
+    {CUSTOM("as", name)},
+    {.name = "samples",
+     .kind = SG_KIND_INT,
+     IN_PARAMS(sampling.samples),
+     .min = 1,
+     .max = SG_SAMPLES_MAX,
+     .flags = SG_KEY_EXPANDS,
+     .suffix = "n",
+     .uses = SG_USES_SAMPLES},
+    {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_SAMPLES},
+    {.name = "confidence",
+     .kind = SG_KIND_NUMBER,
+     IN_PARAMS(sampling.confidence),
+     .high = 1.0,
+     .flags = SG_KEY_ABOVE | SG_KEY_BELOW | SG_KEY_EXPANDS,
+     .fallback = "0.95",
+     .suffix = "c",
+     .uses = SG_USES_CONFIDENCE},
+    {WORD("bounds", words_bounds), IN_PARAMS(sampling.bounds), .fallback = "channel",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_CONFIDENCE},
+    {WORD("divisor", words_divisor), IN_PARAMS(divisor), .fallback = "unbiased",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_DIVISOR},
+    {WORD("channels", words_reduction), IN_PARAMS(reduction), .flags = SG_KEY_EXPANDS},
+    {WORD("standard_error", words_bool), IN_PARAMS(standard_error)},
+    {0}};

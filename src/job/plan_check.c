@@ -1,0 +1,136 @@
+/* src/job/plan_check.c - what can only be judged with model and items at hand. */
+#include "plan_impl.h"
+
+static sg_status check_target(const struct sg_plan *plan) {
+    sg_status status = SG_OK;
+    const struct sg_job *job = plan->job;
+    const long long k = plan->n_outputs;
+
+    SG_CHECK(job->target != SG_TARGET_CLASS || job->target_class < k, SG_E_JOB,
+             "%s: target.class: %lld is not a class of the model; it has %lld outputs, 0 to %lld",
+             job->file, (long long)job->target_class, k, k - 1);
+    SG_CHECK(job->n_targets <= k, SG_E_JOB,
+             "%s: target.top: %lld is more than the %lld outputs of the model", job->file,
+             (long long)job->n_targets, k);
+done:
+    return status;
+}
+
+static sg_status check_labels(const struct sg_plan *plan, const struct sg_items *items) {
+    sg_status status = SG_OK;
+    const char *file = plan->job->file;
+
+    for (int64_t i = 0; plan->job->target == SG_TARGET_LABEL && i < plan->n_items; i++) {
+        const long long label = sg_items_label(items, i);
+
+        SG_CHECK(label >= 0, SG_E_JOB,
+                 "%s: target: label, but the item '%s' has none; put the images into a folder for "
+                 "each class, or give data.labels",
+                 file, sg_items_name(items, i));
+        SG_CHECK(label < plan->n_outputs, SG_E_JOB,
+                 "%s: target: the label %lld of the item '%s' is not an output of the model, 0 to "
+                 "%lld",
+                 file, label, sg_items_name(items, i), (long long)plan->n_outputs - 1);
+    }
+done:
+    return status;
+}
+
+static sg_status check_preprocess(const struct sg_plan *plan) {
+    sg_status status = SG_OK;
+    const struct sg_preprocess *p = &plan->job->data.preprocess;
+    const long long c = plan->input.axes[0];
+
+    SG_CHECK(p->n_mean <= 1 || p->n_mean == c, SG_E_JOB,
+             "%s: data.preprocess.mean: %d values for %lld channels; give one, or one a channel",
+             plan->job->file, p->n_mean, c);
+    SG_CHECK(p->n_std <= 1 || p->n_std == c, SG_E_JOB,
+             "%s: data.preprocess.std: %d values for %lld channels; give one, or one a channel",
+             plan->job->file, p->n_std, c);
+done:
+    return status;
+}
+
+static sg_status check_domain(const struct sg_plan *plan, const struct sg_instance *inst) {
+    sg_status status = SG_OK;
+    const struct sg_sampling *s = &inst->params.sampling;
+    const char *file = plan->job->file;
+    static const char how[] = "give data.domain, like {space: pixel, bounds: [0, 1]}";
+
+    if (plan->domain.known) {
+        return SG_OK;
+    }
+    SG_CHECK(!inst->method->sampler->needs_domain, SG_E_JOB,
+             "%s: methods.%s: %s needs the range of the data; %s", file, inst->label,
+             inst->method->name, how);
+    SG_CHECK(s->range != SG_RANGE_DOMAIN, SG_E_JOB,
+             "%s: methods.%s.noise.range: domain needs the range of the data; %s", file,
+             inst->label, how);
+    SG_CHECK(s->outside == SG_OUTSIDE_KEEP, SG_E_JOB,
+             "%s: methods.%s.noise.outside: clip and reflect need the range of the data; %s", file,
+             inst->label, how);
+done:
+    return status;
+}
+
+static sg_status check_samples(const struct sg_plan *plan, const struct sg_instance *inst) {
+    sg_status status = SG_OK;
+    const struct sg_sampling *s = &inst->params.sampling;
+    const int64_t min = inst->method->min_samples > 1 ? inst->method->min_samples : 1;
+    const int64_t n = sg_sampling_n_draws(s);
+
+    SG_CHECK(!inst->method->sampler->is_stochastic || n >= min, SG_E_JOB,
+             "%s: methods.%s.samples: %lld %s too few, %s needs %lld%s", plan->job->file,
+             inst->label, (long long)s->samples, s->samples == 1 ? "is" : "are", inst->method->name,
+             (long long)(min + s->samples - n),
+             s->clean == SG_CLEAN_ONE_OF_N ? " where the clean input is one of them" : "");
+done:
+    return status;
+}
+
+static sg_status check_channels(const struct sg_plan *plan, const struct sg_instance *inst) {
+    sg_status status = SG_OK;
+    const int64_t c = plan->input.axes[0];
+    const uint64_t mask = inst->params.sampling.channels;
+
+    SG_CHECK(inst->params.reduction == SG_CHANNELS_NONE || plan->input.n_axes > 1, SG_E_JOB,
+             "%s: methods.%s.channels: the model's input has no axis beside its %lld channels, so "
+             "that nothing would be left; set channels: none",
+             plan->job->file, inst->label, (long long)c);
+    SG_CHECK(mask == UINT64_MAX || c >= SG_MAX_CHANNELS || mask >> c == 0, SG_E_JOB,
+             "%s: methods.%s.noise.channels: the model's input has the channels 0 to %lld alone",
+             plan->job->file, inst->label, (long long)c - 1);
+done:
+    return status;
+}
+
+/* Numbers of a block that are counted in an int, or sums that must not overflow. */
+static sg_status check_size(const struct sg_plan *plan) {
+    sg_status status = SG_OK;
+
+    SG_CHECK(plan->input.n_axes <= 4, SG_E_JOB,
+             "%s: model.file: the model's input has %d axes beside the channels; at most three are "
+             "supported",
+             plan->job->file, plan->input.n_axes - 1);
+    SG_CHECK(plan->n_items > 0, SG_E_JOB, "%s: data: there are no items", plan->job->file);
+done:
+    return status;
+}
+
+sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items) {
+    sg_status status = SG_OK;
+
+    SG_TRY(check_size(plan));
+    SG_TRY(check_target(plan));
+    SG_TRY(check_labels(plan, items));
+    SG_TRY(check_preprocess(plan));
+    for (int i = 0; i < plan->job->n_instances; i++) {
+        const struct sg_instance *inst = &plan->job->instances[i];
+
+        SG_TRY(check_domain(plan, inst));
+        SG_TRY(check_samples(plan, inst));
+        SG_TRY(check_channels(plan, inst));
+    }
+done:
+    return status;
+}

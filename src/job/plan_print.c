@@ -1,0 +1,262 @@
+/* src/job/plan_print.c - the plan as people read it. */
+#include "plan_impl.h"
+
+#include "job_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CELL = 160, MAX_ROWS_SHOWN = 40 };
+
+/* 1234567 as "1,234,567". */
+static const char *count_text(int64_t n, char *buf, size_t cap) {
+    char digits[24];
+    const int n_digits = snprintf(digits, sizeof digits, "%lld", (long long)n);
+    size_t used = 0;
+
+    for (int i = 0; i < n_digits && used + 2 < cap; i++) {
+        if (i > 0 && (n_digits - i) % 3 == 0 && digits[i - 1] != '-') {
+            buf[used++] = ',';
+        }
+        buf[used++] = digits[i];
+    }
+    buf[used] = '\0';
+    return buf;
+}
+
+static void print_line(FILE *out, const char *name, const char *text) {
+    fprintf(out, "  %-15s %s\n", name, text);
+}
+
+static void print_items(const struct sg_plan *plan, FILE *out) {
+    char text[CELL] = "";
+    char number[32];
+    size_t used = 0;
+    struct sg_text target = {0};
+
+    print_line(out, "items", count_text(plan->n_items, number, sizeof number));
+    for (int i = 0; i < plan->input.n_axes; i++) {
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%lld", i > 0 ? " x " : "",
+                                 (long long)plan->input.axes[i]);
+    }
+    fprintf(out, "  %-15s %s = %s elements", "input", text,
+            count_text(sg_shape_size(&plan->input), number, sizeof number));
+    fprintf(out, ", %s outputs\n", count_text(plan->n_outputs, number, sizeof number));
+    (void)sg_echo_target(&target, plan->job);
+    fprintf(out, "  %-15s %s, %s map%s an item and method\n", "target",
+            target.data != NULL ? target.data : "",
+            count_text(plan->n_targets, number, sizeof number), plan->n_targets > 1 ? "s" : "");
+    sg_text_free(&target);
+}
+
+/* The sampling of a sweep in the words of the job: the keys that its members use. */
+static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, char *buf,
+                         size_t cap) {
+    static const char *const ranges[] = {"item's range", "item channel's range", "data set's range",
+                                         "domain"};
+    static const char *const clean[] = {"", ", clean input extra", ", clean input one of them"};
+    static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
+    const unsigned uses = sg_method_uses(plan->job->instances[s->members[0]].method);
+    const struct sg_sampling *p = &s->sampling;
+    char number[40];
+    size_t used = 0;
+
+    buf[0] = '\0';
+    (void)sg_number_text((uses & SG_USES_AMOUNT) != 0 ? p->amount : p->confidence, number,
+                         sizeof number);
+    if ((uses & SG_USES_AMOUNT) != 0) {
+        used += (size_t)snprintf(buf, cap, p->absolute ? "sigma %s" : "level %s of the %s", number,
+                                 ranges[p->range]);
+        used += (size_t)snprintf(buf + used, cap - used,
+                                 p->space == SG_SPACE_PIXEL ? ", in pixels" : "");
+    }
+    if ((uses & SG_USES_CONFIDENCE) != 0) {
+        used += (size_t)snprintf(buf + used, cap - used, "%sconfidence %s, %s bounds",
+                                 used > 0 ? ", " : "", number,
+                                 p->bounds == SG_BOUNDS_GLOBAL ? "global" : "channel");
+    }
+    (void)snprintf(buf + used, cap - used, "%s%s%s",
+                   p->channels == UINT64_MAX ? "" : ", some channels", clean[p->clean],
+                   outside[p->outside]);
+}
+
+static void members_text(const struct sg_plan *plan, int sweep, struct sg_text *t) {
+    for (int i = 0; i < plan->job->n_instances; i++) {
+        if (plan->sweep_of[i] == sweep) {
+            sg_text_add(t, "%s%s", t->length > 0 ? ", " : "", plan->job->instances[i].label);
+        }
+    }
+}
+
+static void print_sweep(const struct sg_plan *plan, int i, int width, FILE *out) {
+    const struct sg_sweep *s = &plan->sweeps[i];
+    struct sg_text members = {0};
+    char options[CELL];
+    char samples[32];
+    char blocks[32];
+
+    options_text(plan, s, options, sizeof options);
+    members_text(plan, i, &members);
+    fprintf(out, "  %5d  %-10s  %-*s  %13s  %11s  %6d  %6d  %s\n", i + 1, s->sampler->name, width,
+            options, count_text(s->n_draws, samples, sizeof samples),
+            count_text(s->n_blocks, blocks, sizeof blocks), s->n_powers, s->n_groups,
+            members.data != NULL ? members.data : "");
+    sg_text_free(&members);
+}
+
+/* One line for each pass through the network, and who lives on it. */
+static void print_sweeps(const struct sg_plan *plan, FILE *out) {
+    char options[CELL];
+    struct sg_text members = {0};
+    int width = (int)strlen("the item itself");
+
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        options_text(plan, &plan->sweeps[i], options, sizeof options);
+        width = (int)strlen(options) > width ? (int)strlen(options) : width;
+    }
+    fprintf(out, "\n  %5s  %-10s  %-*s  %13s  %11s  %6s  %6s  %s\n", "sweep", "sampler", width,
+            "options", "samples", "blocks", "powers", "groups", "serves");
+    members_text(plan, -1, &members);
+    if (members.data != NULL) {
+        fprintf(out, "  %5s  %-10s  %-*s  %13d  %11s  %6s  %6s  %s\n", "-", "clean", width,
+                "the item itself", 1, "-", "-", "-", members.data);
+    }
+    for (int i = 0; i < plan->n_sweeps && i < MAX_ROWS_SHOWN; i++) {
+        print_sweep(plan, i, width, out);
+    }
+    if (plan->n_sweeps > MAX_ROWS_SHOWN) {
+        fprintf(out, "         and %d more\n", plan->n_sweeps - MAX_ROWS_SHOWN);
+    }
+    fprintf(out, "\n");
+    sg_text_free(&members);
+}
+
+static void print_work(const struct sg_plan *plan, FILE *out) {
+    char each[32];
+    char total[40];
+    const double all = (double)plan->gradients_per_item * (double)plan->n_items;
+
+    if (all < 9e18) {
+        (void)count_text(plan->gradients_per_item * plan->n_items, total, sizeof total);
+    } else {
+        (void)snprintf(total, sizeof total, "%.3g", all);
+    }
+    fprintf(out, "  %-15s %s an item, %s in total%s\n", "gradients",
+            count_text(plan->gradients_per_item, each, sizeof each), total,
+            plan->scans_dataset ? ", after one look at every item for the data set's range" : "");
+}
+
+static void print_stages(const struct sg_plan *plan, FILE *out) {
+    const struct sg_sweep *longest = NULL;
+
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        if (longest == NULL || plan->sweeps[i].n_stages > longest->n_stages) {
+            longest = &plan->sweeps[i];
+        }
+    }
+    if (longest == NULL) {
+        return;
+    }
+    fprintf(out, "  %-15s", "stages");
+    for (int i = 0; i < longest->n_stages; i++) {
+        if (longest->n_stages > 14 && i == 10) {
+            fprintf(out, " ...");
+            i = longest->n_stages - 2;
+        }
+        fprintf(out, " %lld", (long long)longest->stage_ends[i]);
+    }
+    fprintf(out, " blocks of %lld samples\n", (long long)plan->block);
+}
+
+/* Blocks of an item, the clean pass counted as one of each sweep's size. */
+static int64_t blocks_per_item(const struct sg_plan *plan) {
+    int64_t n = 1;
+
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        n += plan->sweeps[i].n_blocks;
+    }
+    return n;
+}
+
+/* The largest power of two that keeps all workers busy from the first item on. */
+static int team_size(const struct sg_plan *plan, int n_workers) {
+    const int64_t share = n_workers / (plan->n_items > 0 ? plan->n_items : 1);
+    int size = 1;
+
+    while (2 * size <= share && 2 * size <= blocks_per_item(plan)) {
+        size *= 2;
+    }
+    return size;
+}
+
+static void print_ranks(const struct sg_plan *plan, int n_ranks, FILE *out) {
+    const int size = team_size(plan, n_ranks - 1);
+
+    if (n_ranks <= 1) {
+        print_line(out, "ranks", "1: master and worker in one");
+    } else if (n_ranks == 2) {
+        print_line(out, "ranks",
+                   "2: a master and one worker, no faster than one rank; 3 begin to gain");
+    } else {
+        fprintf(out, "  %-15s %d: a master and %d workers, at first in teams of %d\n", "ranks",
+                n_ranks, n_ranks - 1, size);
+    }
+}
+
+static void print_memory(const struct sg_plan *plan, int64_t model_bytes, int64_t net_bytes,
+                         FILE *out) {
+    char all[32];
+    char model[32];
+    char net[32];
+    char sums[32];
+    const double total = (double)model_bytes + (double)net_bytes + (double)plan->sums_bytes;
+
+    fprintf(out, "  %-15s %s = model %s + network %s + sums and blocks %s\n", "memory a rank",
+            sg_text_bytes(total, all, sizeof all),
+            sg_text_bytes((double)model_bytes, model, sizeof model),
+            sg_text_bytes((double)net_bytes, net, sizeof net),
+            sg_text_bytes((double)plan->sums_bytes, sums, sizeof sums));
+}
+
+static void print_disk(const struct sg_plan *plan, FILE *out) {
+    char all[32];
+    char each[32];
+
+    fprintf(out, "  %-15s %s = %s an item, %s\n", "disk",
+            sg_text_bytes((double)plan->result_bytes, all, sizeof all),
+            sg_text_bytes((double)plan->result_bytes / (double)plan->n_items, each, sizeof each),
+            plan->job->output);
+}
+
+static void print_time(const struct sg_plan *plan, int n_ranks, double seconds_per_block,
+                       FILE *out) {
+    const int n_workers = n_ranks > 1 ? n_ranks - 1 : 1;
+    const double blocks = (double)plan->n_items * (double)blocks_per_item(plan);
+    char all[32];
+    char limit[64] = "";
+    char hours[32];
+
+    if (seconds_per_block <= 0.0) {
+        return;
+    }
+    if (plan->job->max_hours > 0.0) {
+        (void)snprintf(limit, sizeof limit, "; this run ends after %s",
+                       sg_text_seconds(plan->job->max_hours * 3600.0, hours, sizeof hours));
+    }
+    fprintf(out, "  %-15s about %s at %.3g s a block%s\n", "time",
+            sg_text_seconds(blocks * seconds_per_block / n_workers, all, sizeof all),
+            seconds_per_block, limit);
+}
+
+void sg_plan_print(const struct sg_plan *plan, int64_t model_bytes, int64_t net_bytes, int n_ranks,
+                   double seconds_per_block, FILE *out) {
+    fprintf(out, "plan of %s\n", plan->job->file);
+    print_items(plan, out);
+    print_sweeps(plan, out);
+    print_work(plan, out);
+    print_stages(plan, out);
+    print_ranks(plan, n_ranks, out);
+    print_memory(plan, model_bytes, net_bytes, out);
+    print_disk(plan, out);
+    print_time(plan, n_ranks, seconds_per_block, out);
+}

@@ -1,0 +1,199 @@
+/* src/job/plan_record.c - what the result keeps of an item, and what all of it weighs. */
+#include "plan_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The axes that fields share. */
+struct axes {
+    struct sg_axis target;
+    struct sg_axis target_stage[2];
+    struct sg_axis channel;
+};
+
+static struct sg_axis axis(const char *name, int64_t length) {
+    struct sg_axis a = {.length = length};
+
+    (void)snprintf(a.name, sizeof a.name, "%s", name);
+    return a;
+}
+
+static struct axes axes_of(const struct sg_plan *plan) {
+    const struct sg_axis target = axis("target", plan->n_targets);
+
+    return (struct axes){.target = target,
+                         .target_stage = {target, axis("stage", plan->max_stages)},
+                         .channel = axis("channel", plan->input.axes[0])};
+}
+
+static sg_status add_items(struct sg_record *r, const struct axes *a) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_record_add(r, SG_FIELD_STATUS, SG_TYPE_U8, 0, 0, NULL,
+                         "state of the item: 0 pending, 1 done, 2 failed"));
+    SG_TRY(sg_record_add(r, SG_FIELD_MESSAGE, SG_TYPE_TEXT, SG_MESSAGE_BYTES, 0, NULL,
+                         "why the item failed, empty otherwise"));
+    SG_TRY(sg_record_add(r, SG_FIELD_PREDICTED, SG_TYPE_I32, 0, 0, NULL,
+                         "class with the largest output at the clean item"));
+    SG_TRY(sg_record_add(r, SG_FIELD_TARGET, SG_TYPE_I32, 0, 1, &a->target,
+                         "class that is explained"));
+    SG_TRY(sg_record_add(r, SG_FIELD_SCORE, SG_TYPE_F64, 0, 1, &a->target,
+                         "explained score of the target at the clean item, in the units of "
+                         "model.explain.score"));
+    SG_TRY(sg_record_add(r, SG_FIELD_PROBABILITY, SG_TYPE_F64, 0, 1, &a->target,
+                         "softmax of the outputs at the clean item, for the target; 0 to 1"));
+    SG_TRY(sg_record_add(r, SG_FIELD_NONFINITE, SG_TYPE_I64, 0, 0, NULL,
+                         "samples with a gradient that was not finite; count over sweeps and "
+                         "targets"));
+    SG_TRY(sg_record_add(r, "items/forwards", SG_TYPE_I64, 0, 0, NULL,
+                         "samples sent forward through the network; count"));
+    SG_TRY(sg_record_add(r, "items/backwards", SG_TYPE_I64, 0, 0, NULL,
+                         "samples sent backward through the network; count"));
+    SG_TRY(sg_record_add(r, "items/seconds", SG_TYPE_F64, 0, 0, NULL,
+                         "wall-clock time of the item; seconds"));
+done:
+    return status;
+}
+
+static sg_status add(struct sg_record *r, const char *group, const struct sg_instance *inst,
+                     const char *name, enum sg_type type, int n_axes, const struct sg_axis *axes,
+                     const char *about) {
+    char path[SG_MAX_PATH + 1];
+
+    (void)snprintf(path, sizeof path, "%s/%s/%s", group, inst->label, name);
+    return sg_record_add(r, path, type, 0, n_axes, axes, about);
+}
+
+/* The map's axes behind the target: the input's, without channels where they are reduced. */
+static int map_axes(const struct sg_plan *plan, const struct sg_instance *inst,
+                    struct sg_axis *out) {
+    static const char *const space[] = {"z", "y", "x"};
+    const int n_space = plan->input.n_axes - 1;
+    struct sg_shape shape;
+
+    sg_instance_map_shape(inst, &plan->input, &shape);
+    for (int i = 0; i < shape.n_axes; i++) {
+        const int from_end = shape.n_axes - i;
+
+        out[i] = axis(from_end <= n_space ? space[3 - from_end] : "channel", shape.axes[i]);
+    }
+    return shape.n_axes;
+}
+
+static sg_status add_map(struct sg_plan *plan, const struct sg_instance *inst,
+                         const struct axes *a) {
+    sg_status status = SG_OK;
+    struct sg_record *r = &plan->record;
+    struct sg_axis axes[SG_MAX_FIELD_AXES] = {a->target};
+    const int n_axes = 1 + map_axes(plan, inst, axes + 1);
+    char about[160];
+
+    (void)snprintf(about, sizeof about,
+                   "%s map, in units of the score per unit of the model's input "
+                   "as the method's formula combines them",
+                   inst->method->name);
+    SG_TRY(add(r, "maps", inst, "map", SG_TYPE_F32, n_axes, axes, about));
+    if (inst->params.standard_error) {
+        SG_TRY(add(r, "maps", inst, "se", SG_TYPE_F32, n_axes, axes,
+                   "standard error of the map from the finite number of samples, in its units"));
+    }
+    SG_TRY(
+        add(r, "maps", inst, "samples", SG_TYPE_I64, 1, &a->target, "samples in the map; count"));
+done:
+    return status;
+}
+
+static sg_status add_noise(struct sg_plan *plan, const struct sg_instance *inst,
+                           const struct axes *a) {
+    sg_status status = SG_OK;
+    struct sg_record *r = &plan->record;
+
+    SG_TRY(add(r, "maps", inst, "sigma", SG_TYPE_F64, 1, &a->channel,
+               "standard deviation of the noise, the mean over the channel where it varies; units "
+               "of the model's input"));
+    SG_TRY(add(r, "maps", inst, "out_of_range", SG_TYPE_F64, 0, NULL,
+               "share of the elements of noisy inputs outside the domain, before `outside` is "
+               "applied; 0 to 1, NaN without a domain"));
+done:
+    return status;
+}
+
+static sg_status add_convergence(struct sg_plan *plan, const struct sg_instance *inst,
+                                 const struct axes *a) {
+    static const char group[] = "convergence";
+    sg_status status = SG_OK;
+    struct sg_record *r = &plan->record;
+    const struct sg_axis *axes = a->target_stage;
+
+    SG_TRY(add(r, group, inst, "samples", SG_TYPE_I64, 2, axes,
+               "samples in the sums at the end of the stage; count, 0 past the last stage"));
+    SG_TRY(add(r, group, inst, "norm", SG_TYPE_F64, 2, axes,
+               "L2 norm of the map at the end of the stage; units of the map"));
+    SG_TRY(add(r, group, inst, "error", SG_TYPE_F64, 2, axes,
+               "L2 norm of the map's standard error; units of the map"));
+    SG_TRY(add(r, group, inst, "relative_error", SG_TYPE_F64, 2, axes, "error / norm; ratio"));
+    SG_TRY(add(r, group, inst, "change", SG_TYPE_F64, 2, axes,
+               "L2 norm of the difference to the map of the stage before, by the norm; ratio"));
+done:
+    return status;
+}
+
+sg_status sg_plan_make_record(struct sg_plan *plan) {
+    sg_status status = SG_OK;
+    const struct axes a = axes_of(plan);
+
+    SG_TRY(add_items(&plan->record, &a));
+    for (int i = 0; i < plan->job->n_instances; i++) {
+        const struct sg_instance *inst = &plan->job->instances[i];
+
+        SG_TRY(add_map(plan, inst, &a));
+        if (plan->sweep_of[i] >= 0) {
+            SG_TRY(add_noise(plan, inst, &a));
+            SG_TRY(add_convergence(plan, inst, &a));
+        }
+    }
+done:
+    return status;
+}
+
+/* Bytes of one rank's sums, their scratch and the blocks it works on. */
+static int64_t sums_bytes(const struct sg_plan *plan) {
+    const int64_t d = sg_shape_size(&plan->input);
+    const int64_t float_bytes = (int64_t)sizeof(float);
+    int64_t one = 0;
+    int64_t work = 0;
+    int64_t bytes = 0;
+
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        const struct sg_sweep *s = &plan->sweeps[i];
+        const int64_t collapsed = sg_sums_bytes(d, s->n_powers, 1);
+
+        bytes += plan->n_targets * sg_sums_bytes(d, s->n_powers, s->n_groups) + d * float_bytes;
+        one = collapsed > one ? collapsed : one;
+    }
+    for (int i = 0; i < plan->job->n_instances; i++) {
+        const int64_t n = sg_instance_n_work(&plan->job->instances[i], &plan->input);
+
+        work = n > work ? n : work;
+    }
+    bytes += one + work * (int64_t)sizeof(double) + plan->record.bytes;
+    bytes += plan->block * (2 * d + 2 * plan->n_outputs) * float_bytes; /* noisy, gradients */
+    bytes += (plan->n_targets + 1) * d * float_bytes;                   /* clean ones, the item */
+    return bytes;
+}
+
+/* The store keeps fields without the padding of records, and name, key and label of an item. */
+static int64_t item_bytes(const struct sg_plan *plan, const struct sg_items *items) {
+    int64_t bytes =
+        sg_items_max_name(items) + 1 + (int64_t)sizeof(uint64_t) + (int64_t)sizeof(int64_t);
+
+    for (int i = 0; i < plan->record.n_fields; i++) {
+        bytes += plan->record.fields[i].bytes;
+    }
+    return bytes;
+}
+
+void sg_plan_measure(struct sg_plan *plan, const struct sg_items *items) {
+    plan->sums_bytes = sums_bytes(plan);
+    plan->result_bytes = plan->n_items * item_bytes(plan, items);
+}

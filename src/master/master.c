@@ -1,0 +1,321 @@
+/* src/master/master.c - one loop: outcomes in, orders out, results to disk. */
+#include "sgdist/master.h"
+
+#include "master/master_impl.h"
+#include "sgdist/log.h"
+#include "sgdist/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static const double commit_s = 1.0; /* a killed run loses at most the finished items of this time */
+
+static double now_s(void) {
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- what is left to do ---- */
+
+static int64_t max_useful(const struct sg_plan *plan) {
+    int64_t most = 1;
+
+    for (int s = 0; s < plan->n_sweeps; s++) {
+        most = plan->sweeps[s].n_blocks > most ? plan->sweeps[s].n_blocks : most;
+    }
+    return most;
+}
+
+/* Items with a checkpoint come first: they hold back nothing, and their files go away. */
+static sg_status list_pending(struct sg_master *m, int64_t *items, int64_t *n) {
+    sg_status status = SG_OK;
+    const int64_t n_items = m->o.plan->n_items;
+    unsigned char *states = sg_calloc((size_t)n_items, 1);
+
+    *n = 0;
+    SG_CHECK(states != NULL, SG_E_NOMEM, "no memory for the list of items");
+    SG_TRY(sg_result_statuses(m->result, states));
+    for (int pass = 0; pass < 2; pass++) {
+        for (int64_t i = 0; i < n_items; i++) {
+            const int open =
+                states[i] == SG_ITEM_PENDING || (states[i] == SG_ITEM_FAILED && m->o.retry_failed);
+
+            if (open && sg_partial_exists(m->o.path, i) == (pass == 0)) {
+                items[(*n)++] = i;
+            }
+            m->n_done += pass == 0 && states[i] == SG_ITEM_DONE;
+            m->n_failed += pass == 0 && states[i] == SG_ITEM_FAILED && !m->o.retry_failed;
+        }
+    }
+done:
+    sg_free(states);
+    return status;
+}
+
+sg_status sg_master_create(const struct sg_master_options *options, struct sg_master **out) {
+    sg_status status = SG_OK;
+    struct sg_master *m = sg_calloc(1, sizeof *m);
+    int64_t *items = NULL;
+    int64_t n = 0;
+
+    SG_CHECK(m != NULL, SG_E_NOMEM, "no memory for the master");
+    m->o = *options;
+    m->begun = now_s();
+    m->committed = m->begun;
+    items = sg_calloc((size_t)options->plan->n_items, sizeof *items);
+    m->record = sg_calloc((size_t)options->plan->record.bytes, 1);
+    m->written = sg_calloc((size_t)options->plan->n_items, sizeof *m->written);
+    SG_CHECK(items != NULL && m->record != NULL && m->written != NULL, SG_E_NOMEM,
+             "no memory for the master");
+    SG_TRY(sg_result_open(options->path, &options->plan->record, &m->result));
+    SG_TRY(list_pending(m, items, &n));
+    SG_TRY(
+        sg_dispatch_create(options->n_workers, items, n, max_useful(options->plan), &m->dispatch));
+    sg_progress_begin(&m->progress, m->begun, options->plan->n_items, n,
+                      (double)options->plan->gradients_per_item);
+    *out = m;
+    m = NULL;
+done:
+    sg_free(items);
+    sg_master_destroy(m);
+    return status;
+}
+
+void sg_master_destroy(struct sg_master *m) {
+    if (m != NULL) {
+        sg_dispatch_destroy(m->dispatch);
+        sg_result_close(m->result);
+        sg_free(m->record);
+        sg_free(m->written);
+        sg_free(m);
+    }
+}
+
+int64_t sg_master_n_pending(const struct sg_master *m) {
+    return sg_dispatch_n_waiting(m->dispatch) + sg_dispatch_n_running(m->dispatch);
+}
+
+struct sg_result *sg_master_result(struct sg_master *m) {
+    return m->result;
+}
+
+/* ---- the result ---- */
+
+/* Checkpoints go only when the finished items are on disk. */
+static sg_status commit(struct sg_master *m) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_result_commit(m->result));
+    for (int64_t i = 0; i < m->n_written; i++) {
+        if (sg_partial_exists(m->o.path, m->written[i])) {
+            sg_partial_remove(m->o.path, m->written[i]);
+        }
+    }
+    m->n_written = 0;
+    m->committed = now_s();
+done:
+    return status;
+}
+
+static void keep_first(struct sg_master *m, sg_status status) {
+    if (status != SG_OK && m->status == SG_OK) {
+        m->status = status;
+        (void)snprintf(m->message, sizeof m->message, "%s", sg_trace_message());
+    }
+}
+
+static const char *record_message(struct sg_master *m, const void *record) {
+    return (const char *)record + sg_record_find(&m->o.plan->record, SG_FIELD_MESSAGE)->offset;
+}
+
+static void count_failure(struct sg_master *m, const struct sg_outcome *outcome,
+                          const void *record) {
+    enum { SHOWN = 10 };
+    const int64_t limit = m->o.plan->job->max_failed;
+
+    (void)outcome;
+    m->n_failed++;
+    m->n_failed_now++;
+    if (m->n_failed_now <= SHOWN) {
+        sg_log(SG_LOG_WARN, "item failed: %s", record_message(m, record));
+    } else if (m->n_failed_now == SHOWN + 1) {
+        sg_log(SG_LOG_WARN, "more items fail; `sgdist status %s` lists them", m->o.path);
+    }
+    if (limit >= 0 && m->n_failed > limit) {
+        keep_first(m, sg_fail(SG_E_INPUT, __FILE__, __LINE__,
+                              "%lld items failed, more than run.max_failed: %lld allows; the last "
+                              "one: %s",
+                              (long long)m->n_failed, (long long)limit, record_message(m, record)));
+    }
+}
+
+static void take_record(struct sg_master *m, const struct sg_outcome *outcome, const void *record) {
+    const unsigned char state = *((const unsigned char *)record +
+                                  sg_record_find(&m->o.plan->record, SG_FIELD_STATUS)->offset);
+
+    keep_first(m, sg_result_write(m->result, outcome->item, record));
+    m->written[m->n_written++] = outcome->item;
+    if (state == SG_ITEM_FAILED) {
+        count_failure(m, outcome, record);
+    } else {
+        m->n_done++;
+        m->n_done_now++;
+    }
+}
+
+static void take_outcome(struct sg_master *m, const struct sg_outcome *outcome,
+                         const void *record) {
+    sg_dispatch_ended(m->dispatch, outcome->item, now_s());
+    m->n_gradients += outcome->n_gradients;
+    if (outcome->kind == SG_OUTCOME_RECORD) {
+        take_record(m, outcome, record);
+        sg_progress_count(&m->progress, now_s(), outcome->n_gradients);
+    } else if (outcome->kind == SG_OUTCOME_STOPPED) {
+        m->is_stopped = 1;
+    } else {
+        keep_first(m,
+                   sg_fail((sg_status)outcome->status, __FILE__, __LINE__, "%s", outcome->message));
+    }
+}
+
+/* ---- time and stops ---- */
+
+static int must_stop(struct sg_master *m) {
+    const double max_s = 3600 * m->o.plan->job->max_hours;
+
+    if (m->o.stop != NULL && *m->o.stop) {
+        m->is_stopped = 1;
+    }
+    if (max_s > 0 && now_s() - m->begun >= max_s && sg_master_n_pending(m) > 0) {
+        if (!m->is_stopped) {
+            sg_log(SG_LOG_INFO, "run.max_hours is over: stopping");
+        }
+        m->is_stopped = 1;
+    }
+    return m->is_stopped || m->status != SG_OK;
+}
+
+static void housekeeping(struct sg_master *m) {
+    const double now = now_s();
+
+    if (m->n_written > 0 && now - m->committed >= commit_s) {
+        keep_first(m, commit(m));
+    }
+    sg_lock_beat(m->o.lock);
+    sg_progress_show(&m->progress, now);
+}
+
+sg_status sg_master_finish(struct sg_master *m) {
+    keep_first(m, commit(m));
+    sg_log_progress(NULL);
+    return m->status == SG_OK ? SG_OK : sg_fail(m->status, __FILE__, __LINE__, "%s", m->message);
+}
+
+void sg_master_summary(const struct sg_master *m, struct sg_run_summary *out) {
+    *out = (struct sg_run_summary){.n_items = m->o.plan->n_items,
+                                   .n_done = m->n_done,
+                                   .n_failed = m->n_failed,
+                                   .n_done_now = m->n_done_now,
+                                   .n_gradients = m->n_gradients,
+                                   .seconds = now_s() - m->begun,
+                                   .stopped = m->is_stopped};
+}
+
+/* ---- workers that are ranks ---- */
+
+static void tell_all(const struct sg_comm *world, int tag, enum sg_order_kind kind) {
+    const struct sg_order order = {.kind = kind};
+
+    for (int rank = 1; rank < sg_comm_size(world); rank++) {
+        sg_comm_send(world, rank, tag, &order, sizeof order);
+    }
+}
+
+static int send_orders(struct sg_master *m, const struct sg_comm *world) {
+    struct sg_dispatch_order o;
+    int n = 0;
+
+    while (sg_dispatch_next(m->dispatch, now_s(), &o)) {
+        const struct sg_order order = {.kind = SG_ORDER_ITEM, .item = o.item, .level = o.level};
+
+        for (int i = 0; i < o.n_workers; i++) {
+            sg_comm_send(world, 1 + o.first_worker + i, SG_TAG_ORDER, &order, sizeof order);
+        }
+        n++;
+    }
+    return n;
+}
+
+static int receive_outcome(struct sg_master *m, const struct sg_comm *world) {
+    struct sg_outcome outcome;
+    int from = -1;
+    int tag = SG_TAG_OUTCOME;
+
+    if (!sg_comm_probe(world, &from, &tag)) {
+        return 0;
+    }
+    sg_comm_recv(world, from, tag, &outcome, sizeof outcome);
+    if (outcome.kind == SG_OUTCOME_RECORD) {
+        sg_comm_recv(world, from, SG_TAG_RECORD, m->record, (size_t)m->o.plan->record.bytes);
+    }
+    take_outcome(m, &outcome, m->record);
+    return 1;
+}
+
+sg_status sg_master_run(struct sg_master *m, const struct sg_comm *world) {
+    int told = 0;
+    int idle = 0;
+
+    while (sg_master_n_pending(m) > 0) {
+        int busy = receive_outcome(m, world);
+
+        if (must_stop(m) && !told) {
+            sg_dispatch_stop(m->dispatch);
+            tell_all(world, SG_TAG_STOP, SG_ORDER_END);
+            told = 1;
+        }
+        busy += send_orders(m, world);
+        housekeeping(m);
+        if (busy) {
+            idle = 0;
+        } else {
+            sg_comm_idle(&idle);
+        }
+    }
+    tell_all(world, SG_TAG_ORDER, SG_ORDER_END);
+    return sg_master_finish(m);
+}
+
+/* ---- one rank alone: the worker's calls are the master's turns ---- */
+
+static void local_next(void *context, struct sg_order *order) {
+    struct sg_master *m = context;
+    struct sg_dispatch_order o;
+
+    *order = (struct sg_order){.kind = SG_ORDER_END};
+    housekeeping(m);
+    if (!must_stop(m) && sg_dispatch_next(m->dispatch, now_s(), &o)) {
+        *order = (struct sg_order){.kind = SG_ORDER_ITEM, .item = o.item, .level = o.level};
+    }
+}
+
+static void local_deliver(void *context, const struct sg_outcome *outcome, const void *record,
+                          int64_t record_bytes) {
+    (void)record_bytes;
+    take_outcome(context, outcome, record);
+}
+
+static int local_stop_requested(void *context) {
+    housekeeping(context);
+    return must_stop(context);
+}
+
+struct sg_upstream sg_master_upstream(struct sg_master *m) {
+    return (struct sg_upstream){.context = m,
+                                .next = local_next,
+                                .deliver = local_deliver,
+                                .stop_requested = local_stop_requested};
+}

@@ -1,0 +1,39 @@
+/* src/methods/methods_impl.h - what the files of the methods share. */
+#ifndef METHODS_IMPL_H
+#define METHODS_IMPL_H
+
+#include "sgdist/methods.h"
+
+#define SG_METHOD(name) extern const struct sg_method sg_method_##name;
+#include "methods/methods.def"
+#undef SG_METHOD
+
+/* The samplers. */
+extern const struct sg_sampler sg_sampler_clean;     /* the item itself */
+extern const struct sg_sampler sg_sampler_gaussian;  /* x + sigma z, sigma common to a channel */
+extern const struct sg_sampler sg_sampler_adaptgrad; /* x + sigma_i z, sigma_i from the box */
+
+/* The clean gradient as one more term of a mean over n samples: 1 where params count it, else 0. */
+static inline int methods_n_clean(const struct sg_params *p) {
+    return p->sampling.clean != SG_CLEAN_NONE;
+}
+
+/* Mean of the gradients, with the clean one where the options count it in, and its standard error:
+ * finishes of smoothgrad and adaptgrad. */
+sg_status sg_finish_mean(const struct sg_finish *in, double *map);
+sg_status sg_finish_mean_se(const struct sg_finish *in, double *se);
+
+/* 1 if channel c gets noise. Bits past the 64th do not exist: a full mask stands for them, too. */
+int sg_sampling_has_channel(const struct sg_sampling *p, int64_t c);
+
+/* z[D] = the standard normals of sample k: the item's input stream. */
+void sg_sampling_noise(const struct sg_item_view *item, int64_t k, float *z);
+
+/* Counts the elements of out[D] that lie outside the domain (0 where it is unknown), then applies
+ * the policy for them. */
+int64_t sg_sampling_bound(const struct sg_sampling *p, const struct sg_item_view *item, float *out);
+
+/* SG_E_ARG if the outside policy needs a domain that is not known. */
+sg_status sg_sampling_check_outside(const struct sg_sampling *p, const struct sg_item_view *item);
+
+#endif

@@ -1,0 +1,148 @@
+/* src/net/kernels/kernels_impl.h - how a convolution becomes correlations, and who computes them.
+ *
+ * A forward convolution is one strided correlation. Its adjoint is stride_h * stride_w of them, one
+ * for each phase of the input grid: pixels with equal remainder by the stride see the same taps, so
+ * each phase is a stride-1 correlation of dy with a subset of the flipped taps. Every algorithm
+ * therefore serves both directions. */
+#ifndef NET_KERNELS_IMPL_H
+#define NET_KERNELS_IMPL_H
+
+#include "net/kernels.h"
+
+/* One axis: output pixel i of the grid, tap t reads input pixel origin + i * step + t * dilation
+ * (0 where that is outside), and lands at first + i * spacing of `full` output pixels. */
+struct sg_axis {
+    int64_t in, out, full;
+    int64_t taps, dilation, step, origin;
+    int64_t first, spacing;
+};
+
+/* out[n][full y][full x][groups * k] from in[n][in y][in x][groups * c]. */
+struct sg_corr {
+    int64_t n, groups, c, k;
+    struct sg_axis y, x;
+};
+
+/* Where the weight of (group, tap y, tap x, input channel, output channel) lies in the model's
+ * array: at[g * group + ty * y + tx * x + ci * c + co * k]. */
+struct sg_weights {
+    const float *at;
+    int64_t group, y, x, c, k;
+};
+
+struct sg_corr_call {
+    const float *in;
+    float *out;
+    const float *bias; /* [groups * k] or NULL */
+    int relu;
+    int accumulate; /* add to out; never together with bias or relu */
+    float *work;
+};
+
+/* An algorithm; `applies` and all sizes depend on the shape without n, work_size on n as well. */
+struct sg_algorithm {
+    const char *name;
+    int (*applies)(const struct sg_corr *q);
+    int64_t (*weights_size)(const struct sg_corr *q);
+    void (*prepare)(const struct sg_corr *q, const struct sg_weights *w, float *prepared);
+    int64_t (*work_size)(const struct sg_corr *q);
+    void (*run)(const struct sg_corr *q, const float *prepared, const struct sg_corr_call *call);
+};
+extern const struct sg_algorithm sg_algorithm_nothing;   /* no tap reaches this phase */
+extern const struct sg_algorithm sg_algorithm_depthwise; /* one channel a group */
+extern const struct sg_algorithm sg_algorithm_dots;      /* up to 3 output channels */
+extern const struct sg_algorithm sg_algorithm_direct;    /* small channel counts */
+extern const struct sg_algorithm sg_algorithm_pointwise; /* one SGEMM without any copy */
+extern const struct sg_algorithm sg_algorithm_columns;   /* anything, by im2col and SGEMM */
+
+/* The first algorithm of the table that applies. */
+const struct sg_algorithm *sg_corr_choose(const struct sg_corr *q);
+
+/* The correlations of a convolution: number -1 is the forward one, 0 and up are the phases. */
+int64_t sg_corr_n_phases(const struct sg_conv *s);
+struct sg_corr sg_corr_of(const struct sg_conv *s, int64_t i, const float *weight,
+                          struct sg_weights *w);
+
+/* Whether the grid covers the whole output, so that its rows are contiguous. */
+int sg_corr_is_dense(const struct sg_corr *q);
+
+/* A stretch of input rows with its zero border, for output rows y0 .. y0 + n_rows - 1 of sample i:
+ * element (row, pixel, channel) is at[row * row_stride + pixel * pixel_stride + channel]. */
+struct sg_rows {
+    const float *at;
+    int64_t row_stride, pixel_stride;
+};
+
+/* Output rows a block has, and the floats its border copy takes (0 if the image needs no border),
+ * for `width` channels. */
+int64_t sg_rows_per_block(const struct sg_corr *q, int64_t width);
+int64_t sg_rows_work_size(const struct sg_corr *q, int64_t width);
+struct sg_rows sg_rows_view(const struct sg_corr *q, const struct sg_corr_call *call, int64_t i,
+                            int64_t y0, int64_t n_rows, int64_t channel, int64_t width);
+
+static inline int64_t sg_round_up(int64_t n, int64_t to) {
+    return (n + to - 1) / to * to;
+}
+
+static inline int64_t sg_min(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static inline int64_t sg_max(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+/* One row of output pixels for the vector kernels: pixel i reads runs of `run` contiguous floats
+ * at x + i * x_step + iy * y_stride + ix * tap_stride, and writes `width` channels. */
+struct sg_row {
+    int64_t cols, x_step;
+    int64_t n_y, y_stride;
+    int64_t n_x, tap_stride;
+    int64_t run;
+    int64_t out_step, width;
+    int relu, accumulate;
+};
+struct sg_row sg_row_of(const struct sg_corr *q, const struct sg_rows *rows,
+                        const struct sg_corr_call *call);
+
+/* Equal pooling windows side by side, x_step floats apart: n_y x n_x taps of c channels each; the
+ * first tap's number is `first`. `assign`: route writes instead of adding (disjoint windows). */
+struct sg_window {
+    int64_t cols, x_step;
+    int64_t n_y, n_x, row_stride, c;
+    int32_t first, kw;
+    int assign;
+};
+
+/* The kernels of one instruction set. `lanes` floats make a vector; direct blocks have up to two.
+ */
+struct sg_simd {
+    const char *name;
+    int64_t lanes;
+    void (*direct_row)(const struct sg_row *r, const float *x, const float *w, const float *bias,
+                       float *y);
+    void (*dots_row)(const struct sg_row *r, const float *x, const float *w, const float *bias,
+                     float *y);
+    void (*depthwise_row)(const struct sg_row *r, const float *x, const float *w, const float *bias,
+                          float *y);
+    void (*window_max)(const struct sg_window *w, const float *x, float *y, uint8_t *winner);
+    void (*window_route)(const struct sg_window *w, const uint8_t *winner, const float *dy,
+                         float *dx);
+    void (*relu_mask)(const float *y, uint32_t *mask, int64_t n_words); /* whole words only */
+    void (*relu_backward)(const uint32_t *mask, const float *dy, float *dx, int64_t n_words,
+                          int accumulate);
+};
+extern const struct sg_simd sg_simd_portable;
+#if defined(__x86_64__)
+extern const struct sg_simd sg_simd_avx2;
+extern const struct sg_simd sg_simd_avx512;
+#endif
+
+/* The set in use: SGDIST_SIMD or the best of the processor; fixed at the first call. */
+const struct sg_simd *sg_simd_current(void);
+
+/* For tests: switches to the named set; 0 if this processor lacks it. Weights that were prepared
+ * for another set are void. */
+int sg_simd_select(const char *name);
+
+#endif

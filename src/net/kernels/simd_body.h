@@ -1,0 +1,78 @@
+/* src/net/kernels/simd_body.h - what the vector templates share. Included by one file for each
+ * instruction set, which defines before:
+ *   LANES                floats in a vector
+ *   MAX_PX               pixels of a direct tile: 2 MAX_PX accumulators fit the registers
+ *   TARGET               the function attribute that switches the instruction set on
+ *   V_FMA(a, b, c)       a b + c, with the rounding of the set
+ *   V_SUM(v)             the sum of the lanes, as a balanced tree
+ *   V_SIGNS(m)           bit i: sign of lane i of the integer vector m
+ *   V_TO_BYTES(m)        the lanes of m, all in 0..255, as bytes; V_FROM_BYTES(b) back
+ */
+#include "net/kernels/kernels_impl.h"
+
+#include <string.h>
+
+typedef float vec __attribute__((vector_size(LANES * 4)));
+typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
+typedef float loose_vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+typedef uint8_t bytes __attribute__((vector_size(LANES)));
+typedef uint8_t loose_bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
+
+#define INLINE static inline __attribute__((always_inline)) TARGET
+
+INLINE vec load(const float *p) {
+    return *(const loose_vec *)p;
+}
+
+INLINE void store(float *p, vec v) {
+    *(loose_vec *)p = v;
+}
+
+/* x - 0 is x for every x, -0 and NaN included. */
+INLINE vec splat(float x) {
+    return x - (vec){0};
+}
+
+/* The first n floats, the rest 0: nothing past the end is touched. */
+INLINE vec load_part(const float *p, int64_t n) {
+    vec v = {0};
+
+    if (n >= LANES) {
+        return load(p);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        v[i] = p[i];
+    }
+    return v;
+}
+
+INLINE void store_part(float *p, vec v, int64_t n) {
+    if (n >= LANES) {
+        store(p, v);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = v[i];
+    }
+}
+
+INLINE vec select_bits(ivec mask, vec a, vec b) {
+    return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
+}
+
+/* max(v, 0) with NaN kept. */
+INLINE vec relu(vec v) {
+    return (vec)((ivec)v & ~(ivec)(v < (vec){0}));
+}
+
+/* Finishes n <= LANES channels of one output pixel. */
+INLINE void finish(const struct sg_row *r, vec v, const float *bias, float *y, int64_t n) {
+    if (bias != NULL) {
+        v += load_part(bias, n);
+    }
+    if (r->accumulate) {
+        v += load_part(y, n);
+    }
+    store_part(y, r->relu ? relu(v) : v, n);
+}

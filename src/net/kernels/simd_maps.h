@@ -1,0 +1,144 @@
+/* src/net/kernels/simd_maps.h - pooling windows and the bits of ReLU. */
+
+INLINE bytes load_bytes(const uint8_t *p, int64_t n) {
+    bytes b = {0};
+
+    if (n >= LANES) {
+        return *(const loose_bytes *)p;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        b[i] = p[i];
+    }
+    return b;
+}
+
+INLINE void store_bytes(uint8_t *p, bytes b, int64_t n) {
+    if (n >= LANES) {
+        *(loose_bytes *)p = b;
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = b[i];
+    }
+}
+
+/* One window's n <= LANES channels. A later tap wins when it is greater, or the first NaN;
+ * comparisons with NaN are false. */
+INLINE void max_part(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
+                     const float *x, float *y, uint8_t *winner, int64_t n) {
+    vec best = load_part(x, n);
+    ivec at = w->first - (ivec){0};
+
+    for (int64_t iy = 0; iy < n_y; iy++) {
+        for (int64_t ix = 0; ix < n_x; ix++) {
+            const vec v = load_part(x + iy * w->row_stride + ix * w->c, n);
+            const ivec number = (w->first + (int32_t)(iy * w->kw + ix)) - (ivec){0};
+            const ivec wins = (v > best) | ((v != v) & (best == best));
+            best = select_bits(wins, v, best);
+            at = (number & wins) | (at & ~wins);
+        }
+    }
+    store_part(y, best, n);
+    store_bytes(winner, V_TO_BYTES(at), n);
+}
+
+INLINE void max_windows(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
+                        const float *x, float *y, uint8_t *winner) {
+    for (int64_t i = 0; i < w->cols; i++) {
+        int64_t c = 0;
+        for (; c + LANES <= w->c; c += LANES) {
+            max_part(w, n_y, n_x, x + c, y + c, winner + c, LANES);
+        }
+        if (c < w->c) {
+            max_part(w, n_y, n_x, x + c, y + c, winner + c, w->c - c);
+        }
+        x += w->x_step;
+        y += w->c;
+        winner += w->c;
+    }
+}
+
+/* The commonest window is unrolled. */
+TARGET static void window_max(const struct sg_window *w, const float *x, float *y,
+                              uint8_t *winner) {
+    if (w->n_y == 2 && w->n_x == 2) {
+        max_windows(w, 2, 2, x, y, winner);
+    } else {
+        max_windows(w, w->n_y, w->n_x, x, y, winner);
+    }
+}
+
+INLINE void route_part(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
+                       const uint8_t *winner, const float *dy, float *dx, int64_t n) {
+    const ivec at = V_FROM_BYTES(load_bytes(winner, n));
+    const ivec d = (ivec)load_part(dy, n);
+
+    for (int64_t iy = 0; iy < n_y; iy++) {
+        for (int64_t ix = 0; ix < n_x; ix++) {
+            float *to = dx + iy * w->row_stride + ix * w->c;
+            const ivec number = (w->first + (int32_t)(iy * w->kw + ix)) - (ivec){0};
+            const vec v = (vec)(d & (at == number));
+            store_part(to, w->assign ? v : load_part(to, n) + v, n);
+        }
+    }
+}
+
+INLINE void route_windows(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
+                          const uint8_t *winner, const float *dy, float *dx) {
+    for (int64_t i = 0; i < w->cols; i++) {
+        int64_t c = 0;
+        for (; c + LANES <= w->c; c += LANES) {
+            route_part(w, n_y, n_x, winner + c, dy + c, dx + c, LANES);
+        }
+        if (c < w->c) {
+            route_part(w, n_y, n_x, winner + c, dy + c, dx + c, w->c - c);
+        }
+        dx += w->x_step;
+        dy += w->c;
+        winner += w->c;
+    }
+}
+
+TARGET static void window_route(const struct sg_window *w, const uint8_t *winner, const float *dy,
+                                float *dx) {
+    if (w->n_y == 2 && w->n_x == 2) {
+        route_windows(w, 2, 2, winner, dy, dx);
+    } else {
+        route_windows(w, w->n_y, w->n_x, winner, dy, dx);
+    }
+}
+
+TARGET static void relu_mask(const float *y, uint32_t *mask, int64_t n_words) {
+    for (int64_t i = 0; i < n_words; i++) {
+        uint32_t bits = 0;
+#pragma GCC unroll 8
+        for (int j = 0; j < 32; j += LANES) {
+            bits |= V_SIGNS((ivec)(load(y + 32 * i + j) > (vec){0})) << j;
+        }
+        mask[i] = bits;
+    }
+}
+
+INLINE ivec lane_numbers(void) {
+    ivec v;
+
+    for (int i = 0; i < LANES; i++) {
+        v[i] = i;
+    }
+    return v;
+}
+
+TARGET static void relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t n_words,
+                                 int accumulate) {
+    const ivec bit = 1 << lane_numbers();
+
+    for (int64_t i = 0; i < n_words; i++) {
+#pragma GCC unroll 8
+        for (int j = 0; j < 32; j += LANES) {
+            const ivec word = (int32_t)(mask[i] >> j) - (ivec){0};
+            float *to = dx + 32 * i + j;
+            const vec d = (vec)((ivec)load(dy + 32 * i + j) & ((word & bit) == bit));
+            store(to, accumulate ? load(to) + d : d);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+/* src/net/kernels/simd_portable.c - vectors of four floats, on any processor. No fused rounding. */
+#include <stdint.h>
+
+#define LANES  4
+#define MAX_PX 6
+#define TARGET
+#define V_FMA(a, b, c) ((a) * (b) + (c))
+#define V_SIGNS(m)                                                                                 \
+    ((uint32_t)((m)[0] & 1) | (uint32_t)((m)[1] & 2) | (uint32_t)((m)[2] & 4) |                    \
+     (uint32_t)((m)[3] & 8))
+
+#define V_SUM(v)        (((v)[0] + (v)[2]) + ((v)[1] + (v)[3]))
+#define V_TO_BYTES(m)   __builtin_convertvector(m, bytes)
+#define V_FROM_BYTES(b) __builtin_convertvector(b, ivec)
+
+#include "net/kernels/simd_body.h"
+#include "net/kernels/simd_depthwise.h"
+#include "net/kernels/simd_direct.h"
+#include "net/kernels/simd_dots.h"
+#include "net/kernels/simd_maps.h"
+
+const struct sg_simd sg_simd_portable = {
+    .name = "portable",
+    .lanes = LANES,
+    .direct_row = direct_row,
+    .dots_row = dots_row,
+    .depthwise_row = depthwise_row,
+    .window_max = window_max,
+    .window_route = window_route,
+    .relu_mask = relu_mask,
+    .relu_backward = relu_backward,
+};

@@ -1,0 +1,132 @@
+/* src/store/store_impl.h - what the files of the store share: one way to the disk, one way to HDF5.
+ */
+#ifndef SGDIST_STORE_IMPL_H
+#define SGDIST_STORE_IMPL_H
+
+#include "sgdist/store.h"
+
+#include <hdf5.h>
+#include <stddef.h>
+
+/* ---- disk.c: the only place that writes; complete, repeated after signals, made to fail by tests
+ * ---- */
+
+enum { SG_PATH_BYTES = 4096 };
+
+/* Joins into out[SG_PATH_BYTES]. Errors: SG_E_ARG if the name gets too long. */
+sg_status sg_disk_join(char *out, const char *path, const char *suffix);
+
+/* Writes all n bytes at `offset`. `path` is for the message. */
+sg_status sg_disk_write(int fd, const char *path, const void *bytes, int64_t n, int64_t offset);
+
+/* Reads all n bytes at `offset`; SG_E_FORMAT if the file ends before. */
+sg_status sg_disk_read(int fd, const char *path, void *bytes, int64_t n, int64_t offset);
+
+/* Makes the file's data durable. */
+sg_status sg_disk_sync(int fd, const char *path);
+
+/* Syncs the file, gives it its final name and makes the name durable. */
+sg_status sg_disk_publish(int fd, const char *temporary, const char *path);
+
+/* Makes the folders above `path`. */
+sg_status sg_disk_make_parents(const char *path);
+
+/* Refuses early where the file system of `path` cannot hold `bytes` more. */
+sg_status sg_disk_check_space(const char *path, int64_t bytes);
+
+/* Reserves the first `bytes` of the file without changing what is read from them: SG_OK, or
+ * SG_E_IO. *supported is 0 where the file system knows no reservation. */
+sg_status sg_disk_reserve(int fd, const char *path, int64_t bytes, int *supported);
+
+/* Makes the n-th write, sync, reservation or rename from now fail with `error`; 0 switches it off.
+ * For tests. */
+void sg_disk_fail_at(int64_t n, int error);
+
+/* ---- hdf.c: HDF5's silence, types and the list of a file's datasets ---- */
+
+/* A dataset and its place in the file. */
+struct sg_place {
+    struct sg_dataset dataset;
+    int64_t offset; /* in the file; -1: not contiguous, or empty */
+    int64_t bytes;
+};
+
+struct sg_places {
+    int n;
+    int capacity;
+    struct sg_place *places; /* in order of path */
+    int64_t n_items;
+    int64_t n_fields; /* datasets of the record it was laid out from */
+};
+
+/* Access properties: earliest format, no file locking, nothing cached that another process may
+ * change. Negative on failure. */
+hid_t sg_hdf_access(void);
+
+/* HDF5's own words on its last failure, for the end of a message. */
+const char *sg_hdf_reason(char *buf, size_t cap);
+
+/* The type in the file (the caller closes it), and back; -1 for a type that results do not have. */
+hid_t sg_hdf_type(enum sg_type type, int64_t text_bytes);
+int sg_hdf_type_of(hid_t type, enum sg_type *out, int64_t *text_bytes);
+
+/* Opens a result read-only. Errors: SG_E_IO, SG_E_FORMAT. */
+sg_status sg_hdf_open(const char *path, hid_t *out);
+
+/* Lists all datasets. Errors: SG_E_FORMAT, SG_E_NOMEM. */
+sg_status sg_hdf_list(hid_t file, const char *path, struct sg_places *out);
+void sg_places_free(struct sg_places *p);
+const struct sg_place *sg_places_find(const struct sg_places *p, const char *path);
+
+/* Text attributes. The getter returns 1 and fills buf if there is one. */
+int sg_hdf_put_text(hid_t object, const char *name, const char *text);
+int sg_hdf_get_text(hid_t object, const char *name, char *buf, size_t cap);
+
+/* ---- layout.c: a layout as a row of datasets ---- */
+
+struct sg_entry {
+    const char *path;
+    const char *about;
+    enum sg_type type;
+    int64_t text_bytes;
+    int n_axes; /* with the item axis */
+    struct sg_axis axes[SG_MAX_FIELD_AXES + 1];
+    const void *data; /* NULL: zeros */
+    int64_t bytes;
+};
+
+/* The fields of the record, then the constants: sg_layout_n_entries() of them. */
+int sg_layout_n_entries(const struct sg_layout *layout);
+struct sg_entry sg_layout_entry(const struct sg_layout *layout, int i);
+
+/* ---- scales.c: dimension scales that h5py, netCDF-4 and xarray understand ---- */
+
+enum { SG_MAX_SCALE_NAME = 39, SG_SCALE_NONE = -1 };
+
+struct sg_scale {
+    struct sg_axis axis;
+    char name[SG_MAX_SCALE_NAME + 1]; /* of the dataset below the root */
+    int given;                        /* 1: a constant of this path gives the values */
+};
+
+struct sg_scales {
+    int n;
+    int capacity;
+    struct sg_scale *scales;
+};
+
+/* The scales of a layout, the items first, each called as its axis, but <name>_<length> where an
+ * axis of this name and another length came before, and <name>_index where a dataset of several
+ * axes has the axis's name. Errors: SG_E_NOMEM. */
+sg_status sg_scales_collect(const struct sg_layout *layout, struct sg_scales *out);
+void sg_scales_free(struct sg_scales *s);
+
+/* The scale of an axis, or SG_SCALE_NONE. */
+int sg_scales_find(const struct sg_scales *s, const struct sg_axis *axis);
+
+/* Ties the datasets of the layout, all of which exist, to their scales: the attributes CLASS, NAME,
+ * DIMENSION_LIST and REFERENCE_LIST of the HDF5 dimension scale specification, _Netcdf4Dimid of
+ * netCDF-4. Errors: SG_E_IO, SG_E_NOMEM. */
+sg_status sg_scales_write(const struct sg_scales *s, hid_t file, const struct sg_layout *layout);
+
+#endif

@@ -1,0 +1,110 @@
+/* src/sums/statistics.c - mean, error and variance: integers until the last step. */
+#include "sums/sums_impl.h"
+
+#include <math.h>
+
+/* S1 and S2 of a feature, |S1| < 2^71 and S2 < 2^111. */
+static sums_i128 read_s1(const struct sg_sums *s, int64_t i) {
+    const int64_t *limb = sums_power(s, 0, 1) + i;
+
+    return limb[0] + limb[s->n] * ((sums_i128)1 << 32);
+}
+
+static sums_i128 read_s2(const struct sg_sums *s, int64_t i) {
+    const int64_t *limb = sums_power(s, 0, 2) + i;
+
+    return limb[0] + limb[s->n] * ((sums_i128)1 << 32) + limb[2 * s->n] * ((sums_i128)1 << 64);
+}
+
+/* S1 / N to the nearest integer, halves upwards. */
+static sums_i128 rounded_mean(sums_i128 s1, int64_t n_samples) {
+    const sums_i128 twice = 2 * s1 + n_samples;
+    const sums_i128 divisor = 2 * (sums_i128)n_samples;
+    const sums_i128 quotient = twice / divisor;
+
+    return twice % divisor < 0 ? quotient - 1 : quotient;
+}
+
+/* sum (q - S1/N)^2 in squared grid steps. With d = q - m, m the rounded mean, it is T - delta^2 /
+ * N, T = sum d^2 and delta = sum d; |delta| <= N/2. Where T is small the difference is taken in
+ * integers; where it is not, delta^2 / N <= N/4 < 2^29 is far below T and nothing cancels. */
+static double central_square(sums_i128 s1, sums_i128 s2, int64_t n_samples) {
+    const sums_i128 m = rounded_mean(s1, n_samples);
+    const sums_i128 delta = s1 - n_samples * m;
+    const sums_i128 t = s2 - 2 * m * s1 + n_samples * m * m;
+
+    if (t < (sums_i128)1 << 90) {
+        return (double)(n_samples * t - delta * delta) / (double)n_samples;
+    }
+    return (double)t - (double)(delta * delta) / (double)n_samples;
+}
+
+static sg_status check(const struct sg_sums *s, int n_powers, int64_t n_samples) {
+    sg_status status = SG_OK;
+
+    SG_ASSERT(s->n_groups == 1);
+    SG_CHECK(s->n_powers >= n_powers, SG_E_ARG,
+             "sums of %d powers are kept where %d are needed for this statistic", s->n_powers,
+             n_powers);
+    SG_CHECK(sg_sums_n_added(s) >= n_samples, SG_E_ARG,
+             "%lld samples where this statistic needs %lld", (long long)sg_sums_n_added(s),
+             (long long)n_samples);
+done:
+    return status;
+}
+
+sg_status sg_sums_mean(const struct sg_sums *s, double *mean) {
+    sg_status status = SG_OK;
+    const double step = ldexp(1.0, s->exponent - SG_SUMS_GRID_BITS);
+    double n;
+
+    SG_TRY(check(s, 1, 1));
+    n = (double)sg_sums_n_added(s);
+    for (int64_t i = 0; i < s->n; i++) {
+        mean[i] = (double)read_s1(s, i) / n * step;
+    }
+done:
+    return status;
+}
+
+sg_status sg_sums_mean_square(const struct sg_sums *s, double *square) {
+    sg_status status = SG_OK;
+    const double step = ldexp(1.0, 2 * (s->exponent - SG_SUMS_GRID_BITS));
+    double n;
+
+    SG_TRY(check(s, 2, 1));
+    n = (double)sg_sums_n_added(s);
+    for (int64_t i = 0; i < s->n; i++) {
+        square[i] = (double)read_s2(s, i) / n * step;
+    }
+done:
+    return status;
+}
+
+sg_status sg_sums_variance(const struct sg_sums *s, int ddof, double *variance) {
+    sg_status status = SG_OK;
+    const double step = ldexp(1.0, 2 * (s->exponent - SG_SUMS_GRID_BITS));
+    int64_t n;
+
+    SG_TRY(check(s, 2, ddof + 1));
+    n = sg_sums_n_added(s);
+    for (int64_t i = 0; i < s->n; i++) {
+        variance[i] = central_square(read_s1(s, i), read_s2(s, i), n) / (double)(n - ddof) * step;
+    }
+done:
+    return status;
+}
+
+sg_status sg_sums_mean_se(const struct sg_sums *s, double *se) {
+    sg_status status = SG_OK;
+    double n;
+
+    SG_TRY(check(s, 2, 2));
+    SG_TRY(sg_sums_variance(s, 1, se));
+    n = (double)sg_sums_n_added(s);
+    for (int64_t i = 0; i < s->n; i++) {
+        se[i] = sqrt(se[i] / n);
+    }
+done:
+    return status;
+}

@@ -1,0 +1,126 @@
+/* src/worker/begin.c - the leader opens an item: input, clean pass, targets, grids.
+ *
+ * The clean pass is a batch of one on a net of its own size, so that its bits depend on nothing
+ * else. Targets are fixed here, from the clean input, and never looked at again on noisy ones. */
+#include "worker/worker_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static void *field(struct sg_worker *w, const char *path) {
+    return sg_record_at(&w->plan->record, w->item.record, path);
+}
+
+void sg_item_fail(struct sg_worker *w) {
+    w->item.failed = 1;
+    *(unsigned char *)field(w, SG_FIELD_STATUS) = SG_ITEM_FAILED;
+    (void)snprintf(field(w, SG_FIELD_MESSAGE), SG_MESSAGE_BYTES, "%s", sg_trace_message());
+}
+
+/* The largest output that is not yet in taken[n]; ties go to the lowest class. */
+static int32_t best_but(const float *y, int64_t n_outputs, const int32_t *taken, int64_t n) {
+    int32_t best = -1;
+
+    for (int64_t k = 0; k < n_outputs; k++) {
+        int is_taken = 0;
+
+        for (int64_t i = 0; i < n; i++) {
+            is_taken |= taken[i] == k;
+        }
+        if (!is_taken && (best < 0 || y[k] > y[best])) {
+            best = (int32_t)k;
+        }
+    }
+    return best;
+}
+
+static sg_status choose_targets(struct sg_worker *w) {
+    sg_status status = SG_OK;
+    const struct sg_job *job = w->plan->job;
+    const int64_t label = sg_items_label(w->o.items, w->item.index);
+    int32_t *targets = w->item.targets;
+
+    switch (job->target) {
+    case SG_TARGET_CLASS:
+        targets[0] = (int32_t)job->target_class;
+        break;
+    case SG_TARGET_LABEL:
+        SG_CHECK(label >= 0, SG_E_INPUT, "%s: it has no label, and the job's target is its label",
+                 sg_items_name(w->o.items, w->item.index));
+        SG_CHECK(label < w->n_outputs, SG_E_INPUT,
+                 "%s: its label is %lld, but the model's classes are 0 to %lld",
+                 sg_items_name(w->o.items, w->item.index), (long long)label,
+                 (long long)w->n_outputs - 1);
+        targets[0] = (int32_t)label;
+        break;
+    default: /* predicted is the first of top */
+        for (int64_t t = 0; t < w->plan->n_targets; t++) {
+            targets[t] = best_but(w->y, w->n_outputs, targets, t);
+        }
+        break;
+    }
+done:
+    return status;
+}
+
+static sg_status clean_outputs(struct sg_worker *w) {
+    sg_status status = SG_OK;
+
+    sg_phase_enter(w, SG_PHASE_FORWARD);
+    SG_TRY(sg_net_forward(w->one, w->x, w->y, w->o.stop));
+    w->phases.n_forwards++;
+    for (int64_t k = 0; k < w->n_outputs; k++) {
+        SG_CHECK(isfinite(w->y[k]), SG_E_NUMBERS,
+                 "%s: output %lld of the model is %g at the item itself",
+                 sg_items_name(w->o.items, w->item.index), (long long)k, (double)w->y[k]);
+    }
+    SG_TRY(choose_targets(w));
+    *(int32_t *)field(w, SG_FIELD_PREDICTED) = best_but(w->y, w->n_outputs, NULL, 0);
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        const int32_t target = w->item.targets[t];
+
+        ((int32_t *)field(w, SG_FIELD_TARGET))[t] = target;
+        ((double *)field(w, SG_FIELD_SCORE))[t] =
+            sg_score_value(w->plan->job->score, w->y, w->n_outputs, target);
+        ((double *)field(w, SG_FIELD_PROBABILITY))[t] =
+            sg_score_probability(w->y, w->n_outputs, target);
+    }
+done:
+    return status;
+}
+
+static sg_status clean_gradient(struct sg_worker *w, int64_t t) {
+    sg_status status = SG_OK;
+    float *g = w->clean + t * w->n_features;
+    double largest = 0;
+
+    sg_score_gradient(w->plan->job->score, w->y, w->n_outputs, w->item.targets[t], w->dy);
+    SG_TRY(sg_net_backward(w->one, w->dy, g, w->o.stop));
+    w->phases.n_backwards++;
+    for (int64_t i = 0; i < w->n_features; i++) {
+        SG_CHECK(isfinite(g[i]), SG_E_NUMBERS,
+                 "%s: the gradient of class %d is %g at the item itself",
+                 sg_items_name(w->o.items, w->item.index), (int)w->item.targets[t], (double)g[i]);
+        largest = fabs((double)g[i]) > largest ? fabs((double)g[i]) : largest;
+    }
+    w->item.clean_max[t] = largest;
+done:
+    return status;
+}
+
+sg_status sg_item_begin(struct sg_worker *w, int64_t index) {
+    sg_status status = SG_OK;
+
+    memset(w->item.record, 0, (size_t)w->plan->record.bytes);
+    *(unsigned char *)field(w, SG_FIELD_STATUS) = SG_ITEM_DONE;
+    sg_phase_enter(w, SG_PHASE_INPUT);
+    SG_TRY(sg_items_load(w->o.items, index, w->x));
+    SG_TRY(clean_outputs(w));
+    sg_phase_enter(w, SG_PHASE_BACKWARD);
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        SG_TRY(clean_gradient(w, t));
+    }
+done:
+    return status;
+}

@@ -1,0 +1,81 @@
+/* src/worker/block.c - a block of samples: drawn, through the network, into the sums.
+ *
+ * A block is always one full batch, whoever runs it: the places behind the last sample hold the
+ * clean item and their gradients are dropped. Sample k has the same place in the same block on any
+ * number of ranks. */
+#include "worker/worker_impl.h"
+
+#include <string.h>
+
+struct sg_item_view sg_worker_view(const struct sg_worker *w) {
+    return (struct sg_item_view){.input = &w->plan->input,
+                                 .domain = &w->plan->domain,
+                                 .x = w->x,
+                                 .dataset_min = w->o.dataset_min,
+                                 .dataset_max = w->o.dataset_max,
+                                 .key = sg_items_key(w->o.items, w->item.index),
+                                 .seed = (uint64_t)w->plan->job->seed};
+}
+
+int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *sweep,
+                         int64_t i_block) {
+    const int64_t left = sweep->n_draws - i_block * plan->block;
+
+    return left < plan->block ? left : plan->block;
+}
+
+sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
+                           int64_t *n_outside) {
+    const struct sg_item_view view = sg_worker_view(w);
+    const int64_t n = sg_block_samples(w->plan, sweep, i_block);
+    const int64_t d = w->n_features;
+    sg_status status;
+
+    *n_outside = 0;
+    sg_phase_enter(w, SG_PHASE_NOISE);
+    for (int64_t j = 0; j < w->plan->block; j++) {
+        float *out = w->noisy + j * d;
+
+        if (j < n) {
+            *n_outside += sweep->sampler->draw(&sweep->sampling, &view, w->scale,
+                                               i_block * w->plan->block + j, out);
+        } else {
+            memcpy(out, w->x, (size_t)d * sizeof *out);
+        }
+    }
+    sg_phase_enter(w, SG_PHASE_FORWARD);
+    status = sg_net_forward(w->block, w->noisy, w->y, w->o.stop);
+    w->phases.n_forwards += n;
+    return status;
+}
+
+sg_status sg_block_backward(struct sg_worker *w, int64_t target,
+                            const volatile sig_atomic_t *cancel) {
+    const int64_t k = w->n_outputs;
+
+    sg_phase_enter(w, SG_PHASE_BACKWARD);
+    for (int64_t j = 0; j < w->plan->block; j++) {
+        sg_score_gradient(w->plan->job->score, w->y + j * k, k, target, w->dy + j * k);
+    }
+    return sg_net_backward(w->block, w->dy, w->gradient, cancel);
+}
+
+sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block) {
+    sg_status status = SG_OK;
+    const int64_t n = sg_block_samples(w->plan, sweep, i_block);
+    int64_t n_outside;
+
+    SG_TRY(sg_block_forward(w, sweep, i_block, &n_outside));
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        /* A block is in the sums of all targets or of none: once one has it, the others follow. */
+        SG_TRY(sg_block_backward(w, w->item.targets[t], t == 0 ? w->o.stop : NULL));
+        sg_phase_enter(w, SG_PHASE_SUMS);
+        sg_sums_add_block(w->sums[t], i_block * w->plan->block, w->gradient, n);
+        w->phases.n_backwards += n;
+        w->item.n_gradients += n;
+    }
+    sg_sums_tallies(w->sums[0])[0] += n_outside;
+    w->item.done[i_block / 64] |= UINT64_C(1) << (i_block % 64);
+done:
+    return status;
+}

@@ -1,0 +1,189 @@
+/* src/worker/finish.c - sums become maps, standard errors and the convergence record, straight into
+ * the record. */
+#include "worker/worker_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A field of instance i, NULL where the plan has none: "maps/<label>/<name>",
+ * "convergence/<label>/<name>". */
+static void *instance_field(struct sg_worker *w, int i, const char *group, const char *name) {
+    const struct sg_instance *inst = &w->plan->job->instances[i];
+    char path[SG_MAX_PATH + 1];
+    const struct sg_field *f;
+
+    (void)snprintf(path, sizeof path, "%s/%s/%s", group, inst->label, name);
+    f = sg_record_find(&w->plan->record, path);
+    return f != NULL ? w->item.record + f->offset : NULL;
+}
+
+static double norm(const float *v, int64_t n) {
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        sum += (double)v[i] * (double)v[i];
+    }
+    return sqrt(sum);
+}
+
+static double distance(const float *a, const float *b, int64_t n) {
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        const double d = (double)a[i] - (double)b[i];
+
+        sum += d * d;
+    }
+    return sqrt(sum);
+}
+
+/* What the convergence record says of target t at a stage's end: [target][stage]. */
+struct convergence {
+    int64_t samples;
+    double norm;
+    double error;
+    double relative_error;
+    double change;
+};
+
+static void put_convergence(struct sg_worker *w, int i, int64_t t, int i_stage,
+                            const struct convergence *c) {
+    const int64_t at = t * w->plan->max_stages + i_stage;
+
+    ((int64_t *)instance_field(w, i, "convergence", "samples"))[at] = c->samples;
+    ((double *)instance_field(w, i, "convergence", "norm"))[at] = c->norm;
+    ((double *)instance_field(w, i, "convergence", "error"))[at] = c->error;
+    ((double *)instance_field(w, i, "convergence", "relative_error"))[at] = c->relative_error;
+    ((double *)instance_field(w, i, "convergence", "change"))[at] = c->change;
+}
+
+/* Finishes instance i for target t from what the sums hold now; the record keeps the last map and
+ * error. */
+static sg_status finish_target(struct sg_worker *w, int i, int64_t t, int i_stage) {
+    sg_status status = SG_OK;
+    const struct sg_instance *inst = &w->plan->job->instances[i];
+    struct sg_shape shape;
+    struct convergence c = {.samples = sg_sums_n_added(w->sums[t])};
+    float *map = instance_field(w, i, "maps", "map");
+    float *se = instance_field(w, i, "maps", "se");
+    int64_t n;
+
+    sg_instance_map_shape(inst, &w->plan->input, &shape);
+    n = sg_shape_size(&shape);
+    map += t * n;
+    se = se != NULL ? se + t * n : NULL;
+    SG_TRY(sg_instance_finish(inst, &w->plan->input, w->sums[t], w->one_sum, w->x,
+                              w->clean + t * w->n_features, w->work, w->map, se));
+    c.norm = norm(w->map, n);
+    c.error = se != NULL ? norm(se, n) : NAN;
+    c.relative_error = c.error / c.norm;
+    c.change = i_stage > 0 ? distance(w->map, map, n) / c.norm : NAN;
+    memcpy(map, w->map, (size_t)n * sizeof *map);
+    put_convergence(w, i, t, i_stage, &c);
+    ((int64_t *)instance_field(w, i, "maps", "samples"))[t] = c.samples;
+done:
+    return status;
+}
+
+static void fill_nan(double *v, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        v[i] = NAN;
+    }
+}
+
+/* Stages that do not come, or have too few samples for the method, read NaN. */
+static void clear_convergence(struct sg_worker *w, int i, int64_t t, int first_stage) {
+    const struct convergence none = {
+        .norm = NAN, .error = NAN, .relative_error = NAN, .change = NAN};
+
+    for (int s = first_stage; s < w->plan->max_stages; s++) {
+        put_convergence(w, i, t, s, &none);
+    }
+}
+
+/* What a finished sweep reports: the absolute noise scale, and the share of elements that left the
+ * domain. */
+static void put_sweep_report(struct sg_worker *w, int i, const struct sg_sweep *sweep) {
+    double *sigma = instance_field(w, i, "maps", "sigma");
+    double *outside = instance_field(w, i, "maps", "out_of_range");
+    const double n_elements = (double)sweep->n_draws * (double)w->n_features;
+
+    if (sigma != NULL) {
+        memcpy(sigma, w->sigma, (size_t)w->plan->input.axes[0] * sizeof *sigma);
+    }
+    if (outside != NULL && w->plan->domain.known) {
+        *outside = (double)sg_sums_tallies(w->sums[0])[0] / n_elements;
+    } else if (outside != NULL) {
+        fill_nan(outside, 1);
+    }
+}
+
+sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep, int i_stage) {
+    sg_status status = SG_OK;
+    const int is_last = i_stage == sweep->n_stages - 1;
+
+    sg_phase_enter(w, SG_PHASE_FINISH);
+    for (int m = 0; m < sweep->n_members; m++) {
+        const int i = sweep->members[m];
+        const struct sg_method *method = w->plan->job->instances[i].method;
+
+        for (int64_t t = 0; t < w->plan->n_targets; t++) {
+            if (i_stage == 0) {
+                clear_convergence(w, i, t, 0);
+            }
+            if (is_last || sg_sums_n_added(w->sums[t]) >= method->min_samples) {
+                SG_TRY(finish_target(w, i, t, i_stage));
+            }
+        }
+        if (is_last) {
+            put_sweep_report(w, i, sweep);
+        }
+    }
+    if (is_last) {
+        *(int64_t *)sg_record_at(&w->plan->record, w->item.record, SG_FIELD_NONFINITE) +=
+            sg_sums_n_nonfinite(w->sums[0]);
+    }
+done:
+    return status;
+}
+
+sg_status sg_item_finish_clean(struct sg_worker *w) {
+    sg_status status = SG_OK;
+
+    sg_phase_enter(w, SG_PHASE_FINISH);
+    for (int i = 0; i < w->plan->job->n_instances; i++) {
+        const struct sg_instance *inst = &w->plan->job->instances[i];
+        struct sg_shape shape;
+        float *se = instance_field(w, i, "maps", "se");
+        int64_t n;
+
+        if (w->plan->sweep_of[i] >= 0) {
+            continue;
+        }
+        sg_instance_map_shape(inst, &w->plan->input, &shape);
+        n = sg_shape_size(&shape);
+        for (int64_t t = 0; t < w->plan->n_targets; t++) {
+            SG_TRY(sg_instance_finish(inst, &w->plan->input, NULL, NULL, w->x,
+                                      w->clean + t * w->n_features, w->work,
+                                      (float *)instance_field(w, i, "maps", "map") + t * n,
+                                      se != NULL ? se + t * n : NULL));
+            ((int64_t *)instance_field(w, i, "maps", "samples"))[t] = 1;
+        }
+    }
+done:
+    return status;
+}
+
+void sg_item_finish_cost(struct sg_worker *w) {
+    const struct sg_record *r = &w->plan->record;
+    int64_t n_forwards = 1;
+
+    for (int s = 0; s < w->plan->n_sweeps; s++) {
+        n_forwards += w->plan->sweeps[s].n_draws;
+    }
+    *(int64_t *)sg_record_at(r, w->item.record, "items/forwards") = n_forwards;
+    *(int64_t *)sg_record_at(r, w->item.record, "items/backwards") =
+        n_forwards * w->plan->n_targets;
+    *(double *)sg_record_at(r, w->item.record, "items/seconds") = sg_now() - w->item.begun_s;
+}

@@ -1,0 +1,101 @@
+/* src/worker/item.c - the life of an item in a team: begun by the leader, sampled by all, finished
+ * by the leader. */
+#include "worker/worker_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What the leader tells its team when it has opened the item. */
+struct opening {
+    int64_t status; /* SG_OK, or nobody goes on */
+    int64_t i_sweep;
+    int64_t resumed;
+};
+
+static int is_stopped(struct sg_worker *w) {
+    return (w->o.stop != NULL && *w->o.stop) || w->o.upstream.stop_requested(w->o.upstream.context);
+}
+
+/* Leader: opens the item, and takes up a checkpoint where there is one. */
+static sg_status open_item(struct sg_worker *w, int *resumed) {
+    sg_status status = SG_OK;
+
+    *resumed = 0;
+    if (is_stopped(w)) {
+        return SG_E_INTERRUPTED;
+    }
+    SG_TRY(sg_item_begin(w, w->item.index));
+    SG_TRY(sg_item_finish_clean(w));
+    SG_TRY(sg_item_restore(w, resumed));
+done:
+    return status;
+}
+
+static void share_opening(struct sg_worker *w, const struct team *team, struct opening *o) {
+    if (team->comm == NULL) {
+        return;
+    }
+    sg_phase_enter(w, SG_PHASE_REDUCE);
+    sg_comm_bcast(team->comm, 0, o, sizeof *o);
+    if (o->status == SG_OK) {
+        sg_comm_bcast(team->comm, 0, w->x, (size_t)w->n_features * sizeof *w->x);
+        sg_comm_bcast(team->comm, 0, w->item.targets,
+                      (size_t)w->plan->n_targets * sizeof *w->item.targets);
+    }
+}
+
+static void deliver(struct sg_worker *w, sg_status status) {
+    struct sg_outcome outcome = {.item = w->item.index, .status = status};
+    const int is_item_failure =
+        status == SG_E_INPUT || status == SG_E_NUMBERS; /* others end the run */
+
+    outcome.n_gradients = w->item.n_gradients;
+    if (status == SG_E_INTERRUPTED) {
+        outcome.kind = SG_OUTCOME_STOPPED;
+    } else if (status == SG_OK || is_item_failure) {
+        outcome.kind = SG_OUTCOME_RECORD;
+        if (is_item_failure) {
+            sg_item_fail(w);
+        }
+        sg_item_finish_cost(w);
+    } else {
+        outcome.kind = SG_OUTCOME_ERROR;
+        (void)snprintf(outcome.message, sizeof outcome.message, "%s", sg_trace_message());
+    }
+    sg_phase_enter(w, SG_PHASE_OUTPUT);
+    w->o.upstream.deliver(w->o.upstream.context, &outcome,
+                          outcome.kind == SG_OUTCOME_RECORD ? w->item.record : NULL,
+                          w->plan->record.bytes);
+}
+
+static void reset_item(struct sg_worker *w, int64_t index) {
+    w->item.index = index;
+    w->item.i_sweep = 0;
+    w->item.n_stages_done = 0;
+    w->item.n_gradients = 0;
+    w->item.failed = 0;
+    w->item.begun_s = sg_now();
+    w->item.saved_s = w->item.begun_s;
+}
+
+void sg_item_run(struct sg_worker *w, const struct team *team, int64_t index) {
+    sg_status status = SG_OK;
+    struct opening o = {0};
+    int resumed = 0;
+
+    reset_item(w, index);
+    if (team->rank == 0) {
+        status = open_item(w, &resumed);
+        o = (struct opening){.status = status, .i_sweep = w->item.i_sweep, .resumed = resumed};
+    }
+    share_opening(w, team, &o);
+    status = (sg_status)o.status;
+    for (w->item.i_sweep = o.i_sweep; status == SG_OK && w->item.i_sweep < w->plan->n_sweeps;
+         w->item.i_sweep++) {
+        status = sg_sweep_run(w, team, &w->plan->sweeps[w->item.i_sweep], (int)o.resumed);
+        o.resumed = 0;
+    }
+    if (team->rank == 0) {
+        deliver(w, status);
+    }
+}

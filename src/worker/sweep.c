@@ -1,0 +1,321 @@
+/* src/worker/sweep.c - the blocks of a sweep, dealt to a team, in stages.
+ *
+ * Within a stage the blocks that are not done yet are dealt to the members in turn. After some
+ * rounds the team meets (one small reduction): has anyone been told to stop, does the leader want a
+ * checkpoint? At the end of a stage, and for a checkpoint, the members' sums and block lists move
+ * to the leader's, and the members go on from zero. Because sums are exact, none of this shows in
+ * the result. */
+#include "worker/worker_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { COARSER = 8, MAX_ROUNDS = 64 }; /* octaves of a coarser grid; rounds between two meetings */
+
+static const double meeting_s = 0.25; /* seconds between two meetings: how soon a stop is seen */
+
+static int is_leader(const struct team *team) {
+    return team->rank == 0;
+}
+
+static int is_done(const struct sg_worker *w, int64_t b) {
+    return (int)(w->item.done[b / 64] >> (b % 64) & 1);
+}
+
+/* ---- sums and block lists to the leader ---- */
+
+static void reset_mine(struct sg_worker *w) {
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        sg_sums_reset(w->sums[t], (int)w->item.exponents[t]);
+    }
+    memset(w->item.done, 0, (size_t)w->n_words * sizeof *w->item.done);
+}
+
+/* Blocks belong to one rank each, so adding the lists of bits joins them. */
+static void collect(struct sg_worker *w, const struct team *team) {
+    if (team->comm == NULL) {
+        return;
+    }
+    sg_phase_enter(w, SG_PHASE_REDUCE);
+    sg_comm_reduce_sum(team->comm, 0, (int64_t *)w->item.done, w->n_words);
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        sg_comm_reduce_sum(team->comm, 0, sg_sums_limbs(w->sums[t]), sg_sums_n_limbs(w->sums[t]));
+    }
+    if (!is_leader(team)) {
+        reset_mine(w);
+    }
+}
+
+/* The leader's status for all: nobody may wait in a collective that the leader has given up. */
+static sg_status agree(const struct team *team, sg_status status) {
+    int64_t word = status;
+
+    if (team->comm == NULL) {
+        return status;
+    }
+    sg_comm_bcast(team->comm, 0, &word, sizeof word);
+    if (!is_leader(team) && word != SG_OK) {
+        (void)sg_fail((sg_status)word, __FILE__, __LINE__, "the leader of the team gave up");
+    }
+    return (sg_status)word;
+}
+
+static sg_status save(struct sg_worker *w, const struct team *team) {
+    sg_status status = SG_OK;
+
+    collect(w, team);
+    if (is_leader(team)) {
+        sg_phase_enter(w, SG_PHASE_OUTPUT);
+        status = sg_item_save(w);
+    }
+    return agree(team, status);
+}
+
+/* ---- meetings ---- */
+
+struct meeting {
+    int64_t stop;       /* any member */
+    int64_t checkpoint; /* the leader */
+    int64_t rounds;     /* the leader: until the next meeting */
+};
+
+static int64_t rounds_until_meeting(double seconds, int64_t rounds) {
+    const double n = seconds > 0 ? meeting_s * (double)rounds / seconds : MAX_ROUNDS;
+
+    return n < 1 ? 1 : n > MAX_ROUNDS ? MAX_ROUNDS : (int64_t)n;
+}
+
+static void meet(struct sg_worker *w, const struct team *team, struct meeting *m, double since) {
+    const int64_t rounds = m->rounds;
+
+    sg_phase_enter(w, SG_PHASE_REDUCE);
+    m->stop = w->o.stop != NULL && *w->o.stop;
+    m->checkpoint = 0;
+    m->rounds = 0;
+    if (is_leader(team)) {
+        m->stop |= w->o.upstream.stop_requested(w->o.upstream.context);
+        m->checkpoint = sg_now() - w->item.saved_s >= w->plan->job->checkpoint_seconds;
+        m->rounds = rounds_until_meeting(sg_now() - since, rounds);
+    }
+    if (team->comm != NULL) {
+        sg_comm_allreduce_max(team->comm, (int64_t *)m, sizeof *m / sizeof(int64_t));
+    }
+}
+
+/* A stop costs at most a second of work that no checkpoint holds: less than opening the item again.
+ */
+static int is_worth_saving(const struct sg_worker *w) {
+    const double patience = w->plan->job->checkpoint_seconds < 1 ? 0 : 1;
+
+    return sg_now() - w->item.begun_s >= patience;
+}
+
+/* ---- stages ---- */
+
+/* Runs the blocks below `end` that are not done. The list is the same on all ranks of the team:
+ * everything before the stage is done, and the leader told at the start which blocks of it a
+ * checkpoint already holds. */
+static sg_status run_blocks(struct sg_worker *w, const struct team *team,
+                            const struct sg_sweep *sweep, const int64_t *todo, int64_t n_todo) {
+    sg_status status = SG_OK;
+    struct meeting m = {.rounds = 1};
+    int64_t until = 1;
+    double since = sg_now();
+    const int64_t n_rounds = (n_todo + team->size - 1) / team->size;
+
+    for (int64_t r = 0; r < n_rounds; r++) {
+        const int64_t at = r * team->size + team->rank;
+
+        if (at < n_todo) {
+            status =
+                sg_block_run(w, sweep, todo[at]); /* a stop in mid-block is seen at the meeting */
+            SG_ASSERT(status == SG_OK || status == SG_E_INTERRUPTED);
+        }
+        if (r + 1 < until && !(team->size == 1 && status == SG_E_INTERRUPTED)) {
+            continue;
+        }
+        meet(w, team, &m, since);
+        status = SG_OK;
+        if (m.stop) {
+            if (is_worth_saving(w) || team->size > 1) {
+                SG_TRY(save(w, team));
+            }
+            return SG_E_INTERRUPTED;
+        }
+        if (m.checkpoint && r + 1 < n_rounds) {
+            SG_TRY(save(w, team));
+        }
+        since = sg_now();
+        until = r + 1 + m.rounds;
+    }
+done:
+    return status;
+}
+
+/* Leader: what the sums of a whole stage say. Off-grid values choose coarser grids. */
+static sg_status judge(struct sg_worker *w, int *start_again) {
+    sg_status status = SG_OK;
+
+    *start_again = 0;
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        const int64_t n_bad = sg_sums_n_nonfinite(w->sums[t]);
+
+        SG_CHECK(n_bad == 0 || w->plan->job->nonfinite == SG_NONFINITE_SKIP, SG_E_NUMBERS,
+                 "%s: %lld of %lld noisy gradients are not finite (to go on without them set "
+                 "sampling.nonfinite: skip)",
+                 sg_items_name(w->o.items, w->item.index), (long long)n_bad,
+                 (long long)(sg_sums_n_added(w->sums[t]) + n_bad));
+        if (sg_sums_n_off_grid(w->sums[t]) > 0) {
+            w->item.exponents[t] += COARSER;
+            *start_again = 1;
+        }
+    }
+done:
+    return status;
+}
+
+/* The end of stage s: sums to the leader, who judges them and finishes the maps; all learn what
+ * comes next. */
+static sg_status end_stage(struct sg_worker *w, const struct team *team,
+                           const struct sg_sweep *sweep, int s, int *start_again) {
+    sg_status status = SG_OK;
+    int64_t again = 0;
+
+    collect(w, team);
+    if (is_leader(team)) {
+        status = judge(w, start_again);
+        if (status == SG_OK && !*start_again) {
+            status = sg_item_finish_stage(w, sweep, s);
+        }
+        again = *start_again;
+    }
+    sg_phase_enter(w, SG_PHASE_REDUCE);
+    SG_TRY(agree(team, status));
+    if (team->comm != NULL) {
+        sg_comm_bcast(team->comm, 0, &again, sizeof again);
+    }
+    *start_again = (int)again;
+    w->item.n_stages_done = again ? 0 : s + 1;
+done:
+    return status;
+}
+
+/* ---- the start of a sweep ---- */
+
+/* An all-zero clean gradient says nothing of the scale of noisy ones: the first block is looked at
+ * instead. */
+static sg_status exponents_from_block(struct sg_worker *w, const struct sg_sweep *sweep) {
+    sg_status status = SG_OK;
+    const int64_t n = sg_block_samples(w->plan, sweep, 0) * w->n_features;
+    int64_t n_outside;
+
+    SG_TRY(sg_block_forward(w, sweep, 0, &n_outside));
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        double largest = 0;
+
+        if (w->item.clean_max[t] > 0) {
+            continue;
+        }
+        SG_TRY(sg_block_backward(w, w->item.targets[t], w->o.stop));
+        for (int64_t i = 0; i < n; i++) {
+            const double v = fabs((double)w->gradient[i]);
+
+            largest = isfinite(v) && v > largest ? v : largest;
+        }
+        w->item.exponents[t] = sg_sums_exponent_for(largest);
+    }
+done:
+    return status;
+}
+
+static sg_status choose_exponents(struct sg_worker *w, const struct sg_sweep *sweep) {
+    int any_zero = 0;
+
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        w->item.exponents[t] = sg_sums_exponent_for(w->item.clean_max[t]);
+        any_zero |= w->item.clean_max[t] <= 0;
+    }
+    return any_zero ? exponents_from_block(w, sweep) : SG_OK;
+}
+
+/* All ranks agree on grids, on the stages that are finished and the blocks that are done, which the
+ * leader knows. */
+static void share_start(struct sg_worker *w, const struct team *team) {
+    if (team->comm == NULL) {
+        return;
+    }
+    sg_phase_enter(w, SG_PHASE_REDUCE);
+    sg_comm_bcast(team->comm, 0, &w->item.n_stages_done, sizeof w->item.n_stages_done);
+    sg_comm_bcast(team->comm, 0, w->item.exponents,
+                  (size_t)w->plan->n_targets * sizeof *w->item.exponents);
+    sg_comm_bcast(team->comm, 0, w->item.done, (size_t)w->n_words * sizeof *w->item.done);
+}
+
+/* The blocks of the sweep that are not done, in order. */
+static int64_t list_todo(struct sg_worker *w, const struct sg_sweep *sweep) {
+    int64_t n = 0;
+
+    for (int64_t b = 0; b < sweep->n_blocks; b++) {
+        if (!is_done(w, b)) {
+            w->todo[n++] = b;
+        }
+    }
+    return n;
+}
+
+/* The stages that are not finished, one by one; a checkpoint may hold all blocks of one whose end
+ * was not reached. */
+static sg_status run_stages(struct sg_worker *w, const struct team *team,
+                            const struct sg_sweep *sweep, int64_t n_todo, int *start_again) {
+    sg_status status = SG_OK;
+    int64_t from = 0;
+
+    *start_again = 0;
+    for (int s = (int)w->item.n_stages_done; s < sweep->n_stages && !*start_again; s++) {
+        int64_t to = from;
+
+        while (to < n_todo && w->todo[to] < sweep->stage_ends[s]) {
+            to++;
+        }
+        SG_TRY(run_blocks(w, team, sweep, w->todo + from, to - from));
+        from = to;
+        SG_TRY(end_stage(w, team, sweep, s, start_again));
+    }
+done:
+    return status;
+}
+
+static void forget_progress(struct sg_worker *w) {
+    w->item.n_stages_done = 0;
+    memset(w->item.done, 0, (size_t)w->n_words * sizeof *w->item.done);
+}
+
+sg_status sg_sweep_run(struct sg_worker *w, const struct team *team, const struct sg_sweep *sweep,
+                       int resumed) {
+    sg_status status = SG_OK;
+    const struct sg_item_view view = sg_worker_view(w);
+    int keeps_sums = is_leader(team) && resumed;
+    int start_again = 0;
+    int64_t n_todo;
+
+    SG_TRY(sweep->sampler->prepare(&sweep->sampling, &view, w->scale, w->sigma));
+    if (is_leader(team) && !resumed) {
+        forget_progress(w);
+        status = choose_exponents(w, sweep);
+    }
+    SG_TRY(agree(team, status));
+    do {
+        share_start(w, team);
+        n_todo = list_todo(w, sweep);
+        if (!keeps_sums) {
+            reset_mine(w);
+        }
+        keeps_sums = 0;
+        SG_TRY(run_stages(w, team, sweep, n_todo, &start_again));
+        if (start_again) {
+            forget_progress(w);
+        }
+    } while (start_again);
+done:
+    return status;
+}

@@ -1,0 +1,111 @@
+/* src/worker/worker_impl.h - what the files of this folder share; not for other folders. */
+#ifndef WORKER_IMPL_H
+#define WORKER_IMPL_H
+
+#include "sgdist/worker.h"
+
+#include <time.h>
+
+/* The ranks that work on one item. comm is NULL for a team of one. Rank 0 of a team is its leader.
+ */
+struct team {
+    struct sg_comm *comm;
+    int rank;
+    int size;
+};
+
+/* Which phase the worker is in, and since when: every moment belongs to exactly one phase. */
+struct clock {
+    enum sg_phase phase;
+    double since;
+};
+
+/* The item in hand. Leader: everything; members: what the blocks need. */
+struct item {
+    int64_t index;
+    int32_t *targets;   /* [n_targets] */
+    int64_t *exponents; /* [n_targets] grids of the running sweep */
+    double *clean_max;  /* [n_targets] largest |clean gradient|, leader only */
+    int64_t i_sweep;    /* the running sweep */
+    int64_t n_stages_done;
+    uint64_t *done; /* [n_words] blocks of the running sweep that are in the sums of this rank */
+    char *record;   /* leader only: the record so far */
+    int64_t n_gradients;
+    double begun_s;
+    double saved_s; /* time of the last checkpoint, or of the start */
+    int failed;     /* the record says why */
+};
+
+struct sg_worker {
+    struct sg_worker_options o;
+    const struct sg_plan *plan;
+    int64_t n_features; /* D */
+    int64_t n_outputs;  /* K */
+    int n_levels;
+    struct team *teams; /* [n_levels]: the one of each level that this worker is in */
+    struct sg_net *one; /* batch 1: the clean pass */
+    struct sg_net *block;
+    float *x;                /* [D] */
+    float *clean;            /* [n_targets][D] */
+    float *scale;            /* [D] */
+    float *noisy;            /* [block][D] */
+    float *gradient;         /* [block][D] */
+    float *y;                /* [block][K] */
+    float *dy;               /* [block][K] */
+    double *sigma;           /* [C] */
+    double *work;            /* of sg_instance_finish */
+    float *map;              /* [D] scratch of a stage's end */
+    struct sg_sums **sums;   /* [n_targets] */
+    struct sg_sums *one_sum; /* one group */
+    int64_t *todo;           /* [blocks of the largest sweep] */
+    int64_t n_words;         /* of the largest sweep's block bitmap */
+    struct item item;
+    struct clock clock;
+    struct sg_phases phases;
+};
+
+/* phases.c */
+double sg_now(void); /* seconds of a steady clock */
+void sg_phase_enter(struct sg_worker *w, enum sg_phase phase);
+
+/* score.c: from outputs y[K] of a sample to the explained score of a class, and its derivative
+ * dy[K]. */
+double sg_score_value(enum sg_score score, const float *y, int64_t n, int64_t target);
+void sg_score_gradient(enum sg_score score, const float *y, int64_t n, int64_t target, float *dy);
+double sg_score_probability(const float *y, int64_t n, int64_t target);
+
+/* block.c: samples of one block through the network. SG_E_INTERRUPTED leaves the sums as they were.
+ */
+struct sg_item_view sg_worker_view(const struct sg_worker *w);
+sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
+                           int64_t *n_outside);
+sg_status sg_block_backward(struct sg_worker *w, int64_t target,
+                            const volatile sig_atomic_t *cancel);
+int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *sweep, int64_t i_block);
+sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block);
+
+/* begin.c, leader: load the item, clean pass, targets, what the record says of the item itself. */
+sg_status sg_item_begin(struct sg_worker *w, int64_t index);
+void sg_item_fail(struct sg_worker *w); /* the trace's message becomes the record's */
+
+/* finish.c, leader: maps, errors and convergence at the end of a stage, and of methods without a
+ * sweep. */
+sg_status sg_item_finish_clean(struct sg_worker *w);
+sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep, int i_stage);
+void sg_item_finish_cost(struct sg_worker *w);
+
+/* checkpoint.c, leader. Restoring fills record, sweep, blocks, grids and sums; *found 0: there is
+ * nothing to go on from. */
+sg_status sg_item_save(struct sg_worker *w);
+sg_status sg_item_restore(struct sg_worker *w, int *found);
+
+/* sweep.c: all blocks of a sweep by the team. Collective over the team; the result is the same on
+ * all its ranks: SG_OK, SG_E_INTERRUPTED (stopped, saved where it was worth it), another status:
+ * the item has failed or the run must end. */
+sg_status sg_sweep_run(struct sg_worker *w, const struct team *team, const struct sg_sweep *sweep,
+                       int resumed);
+
+/* item.c: the whole life of an item in a team. Collective over the team. */
+void sg_item_run(struct sg_worker *w, const struct team *team, int64_t index);
+
+#endif

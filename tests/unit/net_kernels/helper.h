@@ -1,0 +1,73 @@
+/* Random arrays and shapes for the kernel tests; fixed seeds, own generator. */
+#ifndef TESTS_NET_KERNELS_HELPER_H
+#define TESTS_NET_KERNELS_HELPER_H
+
+#include "net/kernels/kernels_impl.h"
+#include "sgdist/memory.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static uint64_t helper_state = 1;
+
+static inline uint32_t random_bits(void) {
+    helper_state = helper_state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(helper_state >> 33);
+}
+
+static inline int64_t random_int(int64_t low, int64_t high) {
+    return low + (int64_t)(random_bits() % (uint64_t)(high - low + 1));
+}
+
+/* n floats in [-1, 1), behind them a guard that nobody may touch. */
+enum { GUARD = 16 };
+static const float guard_value = 12345.0f;
+
+static inline float *guarded(int64_t n) {
+    float *p = sg_malloc_aligned((size_t)(n + GUARD), sizeof *p);
+
+    assert_non_null(p);
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = (float)random_int(-(1 << 23), (1 << 23) - 1) * 0x1p-23f;
+    }
+    for (int64_t i = n; i < n + GUARD; i++) {
+        p[i] = guard_value;
+    }
+    return p;
+}
+
+static inline void check_guard(const float *p, int64_t n) {
+    for (int64_t i = n; i < n + GUARD; i++) {
+        assert_true(p[i] == guard_value);
+    }
+}
+
+static inline void fill_nan(float *p, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = NAN;
+    }
+}
+
+static const char *const simd_names[] = {"portable", "avx2", "avx512"};
+
+/* Runs `check` under every instruction set that this processor has. */
+static inline void for_each_simd(void (*check)(void)) {
+    int n_run = 0;
+
+    for (size_t i = 0; i < sizeof simd_names / sizeof simd_names[0]; i++) {
+        if (sg_simd_select(simd_names[i])) {
+            helper_state = 1;
+            check();
+            n_run++;
+        }
+    }
+    assert_true(n_run >= 1);
+}
+
+#endif

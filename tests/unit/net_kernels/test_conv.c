@@ -1,0 +1,429 @@
+/* Every convolution algorithm, both directions, on random shapes against loops in double.
+ *
+ * Bound: a sum of K products in float, in any order, fused or not, errs by at most
+ * (K + 1) 2^-24 sum |x w| to first order (Higham, Accuracy and Stability, section 3.1); bias, old
+ * value and the reference's own rounding add less than the factor 2. Sums by blocks err less. */
+#include "net_kernels/helper.h"
+
+struct arrays {
+    struct sg_conv s;
+    int64_t n_in, n_out, n_weight;
+    float *weight, *bias, *x, *y, *dy, *dx;
+    float *abs_weight, *abs_x, *abs_dy; /* for the bounds */
+    float *want_y, *want_dx, *sum_y, *sum_dx;
+};
+
+static float *magnitudes(const float *p, int64_t n) {
+    float *a = guarded(n);
+
+    for (int64_t i = 0; i < n; i++) {
+        a[i] = fabsf(p[i]);
+    }
+    return a;
+}
+
+static void setup(struct arrays *a) {
+    const struct sg_conv *s = &a->s;
+
+    a->n_in = s->n * s->h * s->w * s->c;
+    a->n_out = s->n * s->oh * s->ow * s->k;
+    a->n_weight = s->k * (s->c / s->groups) * s->kh * s->kw;
+    a->weight = guarded(a->n_weight);
+    a->bias = guarded(s->k);
+    a->x = guarded(a->n_in);
+    a->dy = guarded(a->n_out);
+    a->y = guarded(a->n_out);
+    a->dx = guarded(a->n_in);
+    a->want_y = guarded(a->n_out);
+    a->want_dx = guarded(a->n_in);
+    a->sum_y = guarded(a->n_out);
+    a->sum_dx = guarded(a->n_in);
+    a->abs_weight = magnitudes(a->weight, a->n_weight);
+    a->abs_x = magnitudes(a->x, a->n_in);
+    a->abs_dy = magnitudes(a->dy, a->n_out);
+    sg_ref_conv_forward(s, a->abs_weight, NULL, 0, a->abs_x, a->sum_y);
+    sg_ref_conv_backward(s, a->abs_weight, a->abs_dy, a->sum_dx, 0);
+}
+
+static void teardown(struct arrays *a) {
+    float *all[] = {a->weight,  a->bias,       a->x,     a->y,      a->dy,    a->dx,    a->want_y,
+                    a->want_dx, a->abs_weight, a->abs_x, a->abs_dy, a->sum_y, a->sum_dx};
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        sg_free(all[i]);
+    }
+}
+
+/* |got - want| <= 2 (K + 2) 2^-24 (sum |x w| + extra), K the largest number of terms. */
+static void check_close(const float *got, const float *want, const float *sum, int64_t n,
+                        int64_t n_terms, double extra) {
+    check_guard(got, n);
+    for (int64_t i = 0; i < n; i++) {
+        const double bound =
+            2.0 * (double)(n_terms + 2) * 0x1p-24 * ((double)sum[i] + extra) + 1e-30;
+        if (!(fabs((double)got[i] - (double)want[i]) <= bound)) {
+            fail_msg("element %lld of %lld: got %.9g, want %.9g, bound %.3g", (long long)i,
+                     (long long)n, (double)got[i], (double)want[i], bound);
+        }
+    }
+}
+
+static int64_t forward_terms(const struct sg_conv *s) {
+    return s->kh * s->kw * s->c / s->groups;
+}
+
+static int64_t backward_terms(const struct sg_conv *s) {
+    return s->kh * s->kw * s->k / s->groups;
+}
+
+static double dot(const float *a, const float *b, int64_t n) {
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        sum += (double)a[i] * (double)b[i];
+    }
+    return sum;
+}
+
+/* <dy, conv x> = <conv' dy, x>: true of the adjoint and of nothing else. */
+static void check_adjoint(const struct arrays *a) {
+    const double left = dot(a->dy, a->y, a->n_out);
+    const double right = dot(a->dx, a->x, a->n_in);
+    const double scale = dot(a->abs_dy, a->sum_y, a->n_out);
+    const int64_t n_terms = forward_terms(&a->s) + backward_terms(&a->s);
+
+    assert_true(fabs(left - right) <= 2.0 * (double)n_terms * 0x1p-24 * scale);
+}
+
+/* Backward first, on the given prior content of dx, then on none. */
+static void check_backward(struct arrays *a, const float *prepared, float *work, int64_t n_work) {
+    const struct sg_conv *s = &a->s;
+
+    memcpy(a->want_dx, a->x, (size_t)a->n_in * sizeof(float));
+    memcpy(a->dx, a->x, (size_t)a->n_in * sizeof(float));
+    sg_ref_conv_backward(s, a->weight, a->dy, a->want_dx, 1);
+    fill_nan(work, n_work);
+    sg_conv_backward(s, prepared, a->dy, a->dx, 1, work);
+    check_close(a->dx, a->want_dx, a->sum_dx, a->n_in, backward_terms(s), 1.0);
+
+    sg_ref_conv_backward(s, a->weight, a->dy, a->want_dx, 0);
+    fill_nan(a->dx, a->n_in);
+    fill_nan(work, n_work);
+    sg_conv_backward(s, prepared, a->dy, a->dx, 0, work);
+    check_close(a->dx, a->want_dx, a->sum_dx, a->n_in, backward_terms(s), 0.0);
+}
+
+static void check_forward(struct arrays *a, const float *prepared, float *work, int64_t n_work) {
+    const struct sg_conv *s = &a->s;
+
+    sg_ref_conv_forward(s, a->weight, a->bias, 1, a->x, a->want_y);
+    fill_nan(a->y, a->n_out);
+    fill_nan(work, n_work);
+    sg_conv_forward(s, prepared, a->bias, 1, a->x, a->y, work);
+    check_close(a->y, a->want_y, a->sum_y, a->n_out, forward_terms(s), 1.0);
+
+    sg_ref_conv_forward(s, a->weight, NULL, 0, a->x, a->want_y);
+    fill_nan(work, n_work);
+    sg_conv_forward(s, prepared, NULL, 0, a->x, a->y, work);
+    check_close(a->y, a->want_y, a->sum_y, a->n_out, forward_terms(s), 0.0);
+}
+
+/* The same call gives the same bits, whatever the workspace held. */
+static void check_repeats(struct arrays *a, const float *prepared, float *work) {
+    sg_conv_forward(&a->s, prepared, NULL, 0, a->x, a->want_y, work);
+    sg_conv_backward(&a->s, prepared, a->dy, a->want_dx, 0, work);
+    assert_memory_equal(a->want_y, a->y, (size_t)a->n_out * sizeof(float));
+    assert_memory_equal(a->want_dx, a->dx, (size_t)a->n_in * sizeof(float));
+}
+
+static void check_public(struct arrays *a) {
+    const int64_t n_work = sg_conv_work_size(&a->s);
+    const int64_t n_prepared = sg_conv_prepared_size(&a->s);
+    float *prepared = guarded(n_prepared);
+    float *work = guarded(n_work);
+
+    sg_conv_prepare(&a->s, a->weight, prepared);
+    check_guard(prepared, n_prepared);
+    check_forward(a, prepared, work, n_work);
+    check_backward(a, prepared, work, n_work);
+    check_adjoint(a);
+    check_repeats(a, prepared, work);
+    check_guard(work, n_work);
+    sg_free(prepared);
+    sg_free(work);
+}
+
+static const struct sg_algorithm *const all_algorithms[] = {
+    &sg_algorithm_nothing, &sg_algorithm_depthwise, &sg_algorithm_dots,
+    &sg_algorithm_direct,  &sg_algorithm_pointwise, &sg_algorithm_columns,
+};
+enum { N_ALGORITHMS = sizeof all_algorithms / sizeof all_algorithms[0] };
+static int64_t n_runs[N_ALGORITHMS];
+
+static void run_one(const struct arrays *a, int64_t phase, const struct sg_algorithm *algorithm,
+                    struct sg_corr_call call) {
+    struct sg_weights w;
+    const struct sg_corr q = sg_corr_of(&a->s, phase, a->weight, &w);
+    const int64_t n_prepared = algorithm->weights_size(&q);
+    const int64_t n_work = algorithm->work_size(&q);
+    float *prepared = guarded(n_prepared);
+
+    call.work = guarded(n_work);
+    algorithm->prepare(&q, &w, prepared);
+    algorithm->run(&q, prepared, &call);
+    check_guard(prepared, n_prepared);
+    check_guard(call.work, n_work);
+    sg_free(prepared);
+    sg_free(call.work);
+}
+
+/* Where the table would not choose it, an algorithm that applies must be right all the same. Phases
+ * it cannot do are left to the table's choice. */
+static void check_algorithm(struct arrays *a, int index) {
+    const struct sg_algorithm *algorithm = all_algorithms[index];
+    const struct sg_corr_call forward = {.in = a->x, .out = a->y, .bias = a->bias, .relu = 1};
+    const struct sg_corr_call backward = {.in = a->dy, .out = a->dx, .accumulate = 1};
+    struct sg_weights w;
+    struct sg_corr q = sg_corr_of(&a->s, -1, NULL, &w);
+
+    sg_ref_conv_forward(&a->s, a->weight, a->bias, 1, a->x, a->want_y);
+    if (algorithm->applies(&q)) {
+        run_one(a, -1, algorithm, forward);
+        check_close(a->y, a->want_y, a->sum_y, a->n_out, forward_terms(&a->s), 1.0);
+        n_runs[index]++;
+    }
+    memcpy(a->want_dx, a->x, (size_t)a->n_in * sizeof(float));
+    memcpy(a->dx, a->x, (size_t)a->n_in * sizeof(float));
+    sg_ref_conv_backward(&a->s, a->weight, a->dy, a->want_dx, 1);
+    for (int64_t i = 0; i < sg_corr_n_phases(&a->s); i++) {
+        q = sg_corr_of(&a->s, i, NULL, &w);
+        n_runs[index] += algorithm->applies(&q);
+        run_one(a, i, algorithm->applies(&q) ? algorithm : sg_corr_choose(&q), backward);
+    }
+    check_close(a->dx, a->want_dx, a->sum_dx, a->n_in, backward_terms(&a->s), 1.0);
+}
+
+/* Columns take everything, but need at least one tap. */
+static int has_empty_phase(const struct sg_conv *s) {
+    for (int64_t i = 0; i < sg_corr_n_phases(s); i++) {
+        struct sg_weights w;
+        const struct sg_corr q = sg_corr_of(s, i, NULL, &w);
+        if (sg_algorithm_nothing.applies(&q)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void check_shape(const struct sg_conv *s, int each_algorithm) {
+    struct arrays a = {.s = *s};
+
+    setup(&a);
+    check_public(&a);
+    for (int i = 0; each_algorithm && i < N_ALGORITHMS; i++) {
+        if (i == 0 || !has_empty_phase(s)) {
+            check_algorithm(&a, i);
+        }
+    }
+    teardown(&a);
+}
+
+static int64_t output_extent(int64_t in, int64_t pads, int64_t kernel, int64_t dilation,
+                             int64_t stride) {
+    return (in + pads - dilation * (kernel - 1) - 1) / stride + 1;
+}
+
+/* Fills oh and ow; 0 if the kernel is larger than the padded image. */
+static int complete(struct sg_conv *s) {
+    const int64_t left_h = s->h + s->pad_top + s->pad_bottom - s->dilation_h * (s->kh - 1);
+    const int64_t left_w = s->w + s->pad_left + s->pad_right - s->dilation_w * (s->kw - 1);
+
+    s->oh = output_extent(s->h, s->pad_top + s->pad_bottom, s->kh, s->dilation_h, s->stride_h);
+    s->ow = output_extent(s->w, s->pad_left + s->pad_right, s->kw, s->dilation_w, s->stride_w);
+    return left_h >= 1 && left_w >= 1;
+}
+
+static struct sg_conv random_shape(void) {
+    static const int64_t channels[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 20, 31, 32, 33, 40};
+    struct sg_conv s;
+
+    do {
+        const int64_t groups = random_int(0, 3) == 0 ? random_int(2, 9) : 1;
+        const int depthwise = groups > 1 && random_int(0, 1);
+        s = (struct sg_conv){.n = random_int(0, 7) == 0 ? random_int(1, 17) : random_int(1, 3),
+                             .h = random_int(1, 14),
+                             .w = random_int(1, 17),
+                             .kh = random_int(1, 5),
+                             .kw = random_int(1, 5),
+                             .stride_h = random_int(1, 3),
+                             .stride_w = random_int(1, 3),
+                             .dilation_h = random_int(0, 2) == 0 ? random_int(1, 4) : 1,
+                             .dilation_w = random_int(0, 2) == 0 ? random_int(1, 4) : 1,
+                             .pad_top = random_int(0, 4),
+                             .pad_left = random_int(0, 4),
+                             .pad_bottom = random_int(0, 4),
+                             .pad_right = random_int(0, 4),
+                             .groups = groups};
+        s.c = groups * (depthwise ? 1 : channels[random_int(0, groups > 1 ? 6 : 15)]);
+        s.k = groups * (depthwise ? 1 : channels[random_int(0, groups > 1 ? 6 : 15)]);
+        if (random_int(0, 4) == 0) { /* pointwise shapes would be rare otherwise */
+            s.kh = s.kw = s.stride_h = s.stride_w = 1;
+            s.pad_top = s.pad_left = s.pad_bottom = s.pad_right = 0;
+        }
+    } while (!complete(&s));
+    return s;
+}
+
+static void random_shapes(void) {
+    for (int i = 0; i < 400; i++) {
+        const struct sg_conv s = random_shape();
+        check_shape(&s, 1);
+    }
+    for (int i = 0; i < N_ALGORITHMS; i++) {
+        assert_true(n_runs[i] >= 20); /* every algorithm had its share */
+        n_runs[i] = 0;
+    }
+}
+
+static void every_algorithm_is_the_convolution(void **state) {
+    (void)state;
+    for_each_simd(random_shapes);
+}
+
+/* Shapes of networks that people run, thinned where the reference would take long; they cross the
+ * limits of row blocks and column blocks. n h w c k kh kw stride pad dilation groups */
+static const int64_t network_shapes[][11] = {
+    {16, 28, 28, 1, 16, 3, 3, 1, 1, 1, 1},  {3, 14, 14, 16, 32, 3, 3, 1, 1, 1, 1},
+    {1, 57, 61, 3, 24, 7, 7, 2, 3, 1, 1},   {2, 14, 14, 64, 40, 1, 1, 1, 0, 1, 1},
+    {1, 14, 14, 64, 48, 3, 3, 2, 1, 1, 1},  {1, 15, 15, 64, 32, 1, 1, 2, 0, 1, 1},
+    {1, 7, 7, 130, 33, 3, 3, 1, 1, 1, 1},   {2, 9, 9, 1100, 5, 1, 1, 1, 0, 1, 1},
+    {1, 100, 120, 8, 8, 3, 3, 1, 1, 1, 1},  {1, 30, 30, 36, 36, 3, 3, 1, 1, 1, 36},
+    {1, 70, 70, 35, 35, 5, 5, 2, 2, 1, 35}, {1, 20, 20, 64, 64, 3, 3, 1, 1, 1, 16},
+    {1, 33, 33, 21, 9, 3, 3, 1, 12, 12, 1}, {1, 1, 40, 6, 10, 1, 9, 1, 4, 1, 1},
+    {5, 4, 4, 40, 3, 4, 4, 4, 0, 1, 1},     {2, 3, 3, 5, 6, 7, 7, 1, 3, 1, 1},
+    {1, 6, 6, 300, 20, 2, 2, 2, 0, 1, 1},   {2, 5, 5, 24, 48, 3, 3, 1, 1, 1, 2},
+};
+
+static void check_network_shapes(void) {
+    for (size_t i = 0; i < sizeof network_shapes / sizeof network_shapes[0]; i++) {
+        const int64_t *v = network_shapes[i];
+        struct sg_conv s = {.n = v[0],
+                            .h = v[1],
+                            .w = v[2],
+                            .c = v[3],
+                            .k = v[4],
+                            .kh = v[5],
+                            .kw = v[6],
+                            .stride_h = v[7],
+                            .stride_w = v[7],
+                            .dilation_h = v[9],
+                            .dilation_w = v[9],
+                            .pad_top = v[8],
+                            .pad_left = v[8],
+                            .pad_bottom = v[8],
+                            .pad_right = v[8],
+                            .groups = v[10]};
+        if (s.h == 1) {
+            s.pad_top = s.pad_bottom = 0;
+        }
+        assert_true(complete(&s));
+        check_shape(&s, 1);
+    }
+}
+
+static void network_shapes_are_right(void **state) {
+    (void)state;
+    for_each_simd(check_network_shapes);
+}
+
+/* A NaN pixel reaches the outputs whose windows hold it, and no other. */
+static void nan_stays_in_its_window(void) {
+    const struct sg_conv s = {.n = 1,
+                              .h = 9,
+                              .w = 9,
+                              .c = 5,
+                              .oh = 9,
+                              .ow = 9,
+                              .k = 3,
+                              .kh = 3,
+                              .kw = 3,
+                              .stride_h = 1,
+                              .stride_w = 1,
+                              .dilation_h = 1,
+                              .dilation_w = 1,
+                              .pad_top = 1,
+                              .pad_left = 1,
+                              .pad_bottom = 1,
+                              .pad_right = 1,
+                              .groups = 1};
+    struct arrays a = {.s = s};
+    float *prepared = guarded(sg_conv_prepared_size(&s));
+    float *work = guarded(sg_conv_work_size(&s));
+
+    setup(&a);
+    a.x[(4 * 9 + 4) * 5 + 2] = NAN;
+    sg_conv_prepare(&s, a.weight, prepared);
+    sg_conv_forward(&s, prepared, a.bias, 1, a.x, a.y, work);
+    for (int64_t i = 0; i < a.n_out; i++) {
+        const int64_t px = i / 3;
+        const int near = llabs(px / 9 - 4) <= 1 && llabs(px % 9 - 4) <= 1;
+        assert_int_equal(isnan(a.y[i]) != 0, near);
+    }
+    teardown(&a);
+    sg_free(prepared);
+    sg_free(work);
+}
+
+static void nan_reaches_what_it_should(void **state) {
+    (void)state;
+    for_each_simd(nan_stays_in_its_window);
+}
+
+/* 3 x 3 ones over an image of ones: 9 inside, 6 at edges, 4 in corners. */
+static void ones_count_taps(void **state) {
+    const struct sg_conv s = {.n = 1,
+                              .h = 3,
+                              .w = 3,
+                              .c = 1,
+                              .oh = 3,
+                              .ow = 3,
+                              .k = 1,
+                              .kh = 3,
+                              .kw = 3,
+                              .stride_h = 1,
+                              .stride_w = 1,
+                              .dilation_h = 1,
+                              .dilation_w = 1,
+                              .pad_top = 1,
+                              .pad_left = 1,
+                              .pad_bottom = 1,
+                              .pad_right = 1,
+                              .groups = 1};
+    const float ones[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    const float want[9] = {4, 6, 4, 6, 9, 6, 4, 6, 4};
+    float prepared[512];
+    float work[512];
+    float y[9];
+
+    (void)state;
+    assert_true(sg_conv_prepared_size(&s) <= 512 && sg_conv_work_size(&s) <= 512);
+    sg_conv_prepare(&s, ones, prepared);
+    sg_conv_forward(&s, prepared, NULL, 0, ones, y, work);
+    assert_memory_equal(y, want, sizeof want);
+    sg_conv_backward(&s, prepared, ones, y, 0, work);
+    assert_memory_equal(y, want, sizeof want);
+    sg_ref_conv_forward(&s, ones, NULL, 0, ones, y);
+    assert_memory_equal(y, want, sizeof want);
+    sg_ref_conv_backward(&s, ones, ones, y, 0);
+    assert_memory_equal(y, want, sizeof want);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ones_count_taps),
+        cmocka_unit_test(every_algorithm_is_the_convolution),
+        cmocka_unit_test(network_shapes_are_right),
+        cmocka_unit_test(nan_reaches_what_it_should),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
