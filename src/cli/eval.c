@@ -84,8 +84,9 @@ static sg_status prepare(const struct arguments *args, struct evaluation *e) {
     SG_TRY(sg_npy_read(args->input, &e->x));
     SG_TRY(find_batch(args, e));
     e->n_outputs = sg_model_n_outputs(e->file.model);
-    SG_CHECK(args->target < e->n_outputs, SG_E_ARG, "--target %lld: the network has outputs 0 to %lld",
-             (long long)args->target, (long long)e->n_outputs - 1);
+    SG_CHECK(args->target < e->n_outputs, SG_E_ARG,
+             "--target %lld: the network has outputs 0 to %lld", (long long)args->target,
+             (long long)e->n_outputs - 1);
     SG_TRY(sg_net_create(e->file.model, e->batch, &e->net));
     e->y = sg_calloc((size_t)(e->batch * e->n_outputs), sizeof *e->y);
     e->dy = sg_calloc((size_t)(e->batch * e->n_outputs), sizeof *e->dy);
