@@ -123,7 +123,7 @@ sg_status sg_npy_read(const char *path, struct sg_npy *out) {
     struct sg_npy a = {0};
     FILE *f = fopen(path, "rb");
     char *header = sg_calloc(MAX_HEADER, 1);
-    size_t width;
+    size_t width = 0;
 
     SG_CHECK(f != NULL, SG_E_INPUT, "%s: %s", path, strerror(errno));
     SG_CHECK(header != NULL, SG_E_NOMEM, "%s: no memory for it", path);

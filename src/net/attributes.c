@@ -28,7 +28,7 @@ done:
 sg_status sg_attribute_int(const struct sg_node *node, const char *name, int64_t otherwise,
                            int64_t *out) {
     sg_status status = SG_OK;
-    const struct onnx_attribute *a;
+    const struct onnx_attribute *a = NULL;
 
     SG_TRY(typed(node, name, ONNX_ATTR_INT, "a whole number", &a));
     *out = a != NULL ? a->i : otherwise;
@@ -39,7 +39,7 @@ done:
 sg_status sg_attribute_float(const struct sg_node *node, const char *name, float otherwise,
                              float *out) {
     sg_status status = SG_OK;
-    const struct onnx_attribute *a;
+    const struct onnx_attribute *a = NULL;
 
     SG_TRY(typed(node, name, ONNX_ATTR_FLOAT, "a number", &a));
     *out = a != NULL ? a->f : otherwise;
@@ -50,7 +50,7 @@ done:
 sg_status sg_attribute_text(const struct sg_node *node, const char *name, const char *otherwise,
                             const char **out) {
     sg_status status = SG_OK;
-    const struct onnx_attribute *a;
+    const struct onnx_attribute *a = NULL;
 
     SG_TRY(typed(node, name, ONNX_ATTR_STRING, "a text", &a));
     *out = a != NULL ? a->s : otherwise;
@@ -61,7 +61,7 @@ done:
 sg_status sg_attribute_ints(const struct sg_node *node, const char *name, int64_t *n,
                             const int64_t **out) {
     sg_status status = SG_OK;
-    const struct onnx_attribute *a;
+    const struct onnx_attribute *a = NULL;
 
     SG_TRY(typed(node, name, ONNX_ATTR_INTS, "a list of whole numbers", &a));
     *n = a != NULL ? a->n_list : 0;
@@ -83,7 +83,7 @@ done:
 sg_status sg_ints_from(const struct sg_node *node, const char *name, int i, int64_t *n,
                        const int64_t **out) {
     sg_status status = SG_OK;
-    const struct onnx_attribute *a;
+    const struct onnx_attribute *a = NULL;
 
     *n = -1;
     *out = NULL;

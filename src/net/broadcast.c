@@ -81,7 +81,7 @@ sg_status sg_broadcast(const struct sg_node *node, const struct sg_constant *c,
         *out = c->floats;
         return SG_OK;
     }
-    expanded = sg_pool_floats(&node->model->scratch, v->size);
+    expanded = sg_region_floats(&node->model->scratch, v->size);
     SG_NODE_NOMEM(expanded, node);
     expand(c, v, &fit, expanded);
     *period = v->size;

@@ -75,7 +75,7 @@ static void fuse_relu(struct sg_node *node, const int *uses) {
 
 sg_status sg_fuse(struct sg_model *m) {
     sg_status status = SG_OK;
-    int *uses = sg_pool_take(&m->scratch, (size_t)m->n_nodes + 1, sizeof *uses);
+    int *uses = sg_region_take(&m->scratch, (size_t)m->n_nodes + 1, sizeof *uses);
     int64_t kept = 0;
 
     SG_CHECK(uses != NULL, SG_E_NOMEM, "%s: no memory for its nodes", m->file);

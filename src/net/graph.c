@@ -32,7 +32,7 @@ static sg_status make_names(struct sg_model *m, struct names *t) {
         size *= 2;
     }
     t->mask = size - 1;
-    t->slots = sg_pool_take(&m->scratch, size, sizeof *t->slots);
+    t->slots = sg_region_take(&m->scratch, size, sizeof *t->slots);
     SG_CHECK(t->slots != NULL, SG_E_NOMEM, "%s: no memory for its names", m->file);
 done:
     return status;
@@ -54,7 +54,7 @@ done:
 static sg_status define_all(struct sg_model *m, struct names *t) {
     sg_status status = SG_OK;
     const struct onnx_graph *g = &m->graph;
-    struct sg_value *v;
+    struct sg_value *v = NULL;
 
     for (int64_t i = 0; i < g->n_tensors; i++) {
         SG_TRY(define(m, t, g->tensors[i].name, &v));
@@ -101,7 +101,7 @@ done:
 /* The first output; before a softmax at the end, where nothing but reshaping follows it. */
 static sg_status find_auto(struct sg_model *m, const struct names *t, struct sg_value **out) {
     sg_status status = SG_OK;
-    struct sg_value *v;
+    struct sg_value *v = NULL;
 
     SG_CHECK(m->graph.n_outputs > 0, SG_E_MODEL, "%s: the graph has no output", m->file);
     *out = *slot_of(t, m->graph.outputs[0].name);
@@ -224,7 +224,7 @@ static sg_status infer_visited(struct sg_model *m, const struct names *t, struct
     SG_CHECK(strcmp(source->out[0], v->name) == 0, SG_E_MODEL,
              "%s: node '%s' (%s): its output '%s' is used, but only the first output is supported",
              m->file, source->name, source->op_type, v->name);
-    in = sg_pool_take(&m->keep, (size_t)source->n_in, sizeof(struct sg_value *));
+    in = sg_region_take(&m->keep, (size_t)source->n_in, sizeof(struct sg_value *));
     SG_CHECK(in != NULL, SG_E_NOMEM, "%s: no memory for its nodes", m->file);
     for (int64_t i = 0; i < source->n_in; i++) {
         in[i] = source->in[i][0] != '\0' ? *slot_of(t, source->in[i]) : NULL;
@@ -239,7 +239,7 @@ done:
 static sg_status walk(struct sg_model *m, const struct names *t) {
     sg_status status = SG_OK;
     struct visit *path =
-        sg_pool_take(&m->scratch, (size_t)m->graph.n_nodes + 1, sizeof(struct visit));
+        sg_region_take(&m->scratch, (size_t)m->graph.n_nodes + 1, sizeof(struct visit));
     int64_t depth = 0;
 
     SG_CHECK(path != NULL, SG_E_NOMEM, "%s: no memory for its nodes", m->file);
@@ -279,7 +279,7 @@ done:
 
 sg_status sg_graph_build(struct sg_model *m, const char *tensor) {
     sg_status status = SG_OK;
-    struct names t;
+    struct names t = {0};
 
     SG_CHECK(m->graph.opset >= 7 && m->graph.opset <= 17, SG_E_MODEL,
              "%s: it uses operator set %lld; 7 to 17 are supported (torch.onnx.export(..., "

@@ -1,4 +1,5 @@
-/* src/net/infer.c - one node of the file: is it known, is it a constant, what shape does it give? */
+/* src/net/infer.c - one node of the file: is it known, is it a constant, what shape does it give?
+ */
 #include "net/net_impl.h"
 #include "sgdist/text.h"
 
@@ -10,7 +11,8 @@ static sg_status add_node(struct sg_model *m, struct sg_node *node) {
 
     if (m->n_nodes == m->capacity) {
         const int64_t capacity = m->capacity > 0 ? 2 * m->capacity : 64;
-        struct sg_node **grown = sg_pool_take(&m->keep, (size_t)capacity, sizeof(struct sg_node *));
+        struct sg_node **grown =
+            sg_region_take(&m->keep, (size_t)capacity, sizeof(struct sg_node *));
 
         SG_CHECK(grown != NULL, SG_E_NOMEM, "%s: no memory for its nodes", m->file);
         if (m->n_nodes > 0) {
@@ -34,16 +36,16 @@ static sg_status label(struct sg_node *node, const char *op_type) {
         (void)snprintf(text, sizeof text, "the node that makes '%s' (%s)", node->out->name,
                        op_type);
     }
-    node->label = sg_pool_text(&node->model->keep, text, strlen(text));
+    node->label = sg_region_text(&node->model->keep, text, strlen(text));
     SG_CHECK(node->label != NULL, SG_E_NOMEM, "%s: no memory for its nodes", node->model->file);
 done:
     return status;
 }
 
-static sg_status new_node(struct sg_model *m, const struct onnx_node *source, const struct sg_op *op,
-                          struct sg_value *result, struct sg_node **out) {
+static sg_status new_node(struct sg_model *m, const struct onnx_node *source,
+                          const struct sg_op *op, struct sg_value *result, struct sg_node **out) {
     sg_status status = SG_OK;
-    struct sg_node *node = sg_pool_take(&m->keep, 1, sizeof *node);
+    struct sg_node *node = sg_region_take(&m->keep, 1, sizeof *node);
 
     SG_CHECK(node != NULL, SG_E_NOMEM, "%s: no memory for its nodes", m->file);
     *node = (struct sg_node){.op = op, .source = source, .model = m, .out = result};
@@ -59,8 +61,9 @@ static sg_status check_known(const struct sg_node *node) {
     const struct onnx_node *source = node->source;
     const int own_domain = source->domain[0] == '\0' || strcmp(source->domain, "ai.onnx") == 0;
 
-    SG_NODE_CHECK(own_domain, node, "it comes from the domain '%s'; only ONNX's own operators are "
-                                    "supported",
+    SG_NODE_CHECK(own_domain, node,
+                  "it comes from the domain '%s'; only ONNX's own operators are "
+                  "supported",
                   source->domain);
     for (int64_t i = 0; i < source->n_attributes; i++) {
         SG_NODE_CHECK(source->attributes[i].type != ONNX_ATTR_GRAPH, node,
@@ -144,7 +147,7 @@ sg_status sg_insert_node(struct sg_node *after, const struct sg_op *op, struct s
 
     SG_TRY(sg_new_value(after->model, in->name, &result));
     SG_TRY(new_node(after->model, NULL, op, result, &node));
-    node->in = sg_pool_take(&after->model->keep, 1, sizeof(struct sg_value *));
+    node->in = sg_region_take(&after->model->keep, 1, sizeof(struct sg_value *));
     SG_NODE_NOMEM(node->in, after);
     node->in[0] = in;
     node->n_in = 1;

@@ -70,14 +70,14 @@ sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, c
     SG_CHECK(m != NULL, SG_E_NOMEM, "%s: no memory for the model", name);
     m->bytes = bytes;
     m->n_bytes = n_bytes;
-    m->file = sg_pool_text(&m->keep, name, strlen(name));
+    m->file = sg_region_text(&m->keep, name, strlen(name));
     SG_CHECK(m->file != NULL, SG_E_NOMEM, "%s: no memory for the model", name);
     SG_TRY(onnx_decode(bytes, n_bytes, m->file, &m->keep, &m->graph));
     SG_TRY(sg_graph_build(m, tensor));
     SG_TRY(make_explained_plain(m));
     SG_TRY(sg_fuse(m));
     SG_TRY(prepare(m));
-    sg_pool_free(&m->scratch);
+    sg_region_free(&m->scratch);
     *out = m;
     m = NULL;
 done:
@@ -87,8 +87,8 @@ done:
 
 void sg_model_destroy(struct sg_model *m) {
     if (m != NULL) {
-        sg_pool_free(&m->scratch);
-        sg_pool_free(&m->keep);
+        sg_region_free(&m->scratch);
+        sg_region_free(&m->keep);
         sg_free(m);
     }
 }

@@ -9,7 +9,7 @@ struct sg_net {
     const struct sg_model *m;
     int64_t batch;
     struct sg_plan plan;
-    struct sg_pool pool;
+    struct sg_region region;
     char *arena;
     struct sg_call *calls; /* [n_nodes] */
     float *input;
@@ -22,8 +22,8 @@ static float *at(const struct sg_net *net, int64_t offset) {
     return offset >= 0 ? (float *)(void *)(net->arena + offset) : NULL;
 }
 
-static int64_t tables_bytes(const struct sg_plan *plan, const struct sg_pool *pool) {
-    return (int64_t)sizeof(struct sg_net) + plan->pool.bytes + pool->bytes;
+static int64_t tables_bytes(const struct sg_plan *plan, const struct sg_region *region) {
+    return (int64_t)sizeof(struct sg_net) + plan->region.bytes + region->bytes;
 }
 
 static sg_status make_call(struct sg_net *net, int64_t i) {
@@ -33,8 +33,8 @@ static sg_status make_call(struct sg_net *net, int64_t i) {
     struct sg_call *call = &net->calls[i];
 
     *call = (struct sg_call){.node = node, .batch = net->batch};
-    call->x = sg_pool_take(&net->pool, n_in, sizeof(float *));
-    call->dx = sg_pool_take(&net->pool, n_in, sizeof(float *));
+    call->x = sg_region_take(&net->region, n_in, sizeof(float *));
+    call->dx = sg_region_take(&net->region, n_in, sizeof(float *));
     SG_CHECK(call->x != NULL && call->dx != NULL, SG_E_NOMEM, "%s: no memory for the network",
              net->m->file);
     call->accumulate = net->plan.nodes[i].accumulate;
@@ -45,7 +45,7 @@ done:
 static sg_status make_calls(struct sg_net *net) {
     sg_status status = SG_OK;
 
-    net->calls = sg_pool_take(&net->pool, (size_t)net->m->n_nodes, sizeof *net->calls);
+    net->calls = sg_region_take(&net->region, (size_t)net->m->n_nodes, sizeof *net->calls);
     SG_CHECK(net->calls != NULL, SG_E_NOMEM, "%s: no memory for the network", net->m->file);
     for (int64_t i = 0; i < net->m->n_nodes; i++) {
         SG_TRY(make_call(net, i));
@@ -117,7 +117,7 @@ done:
 void sg_net_destroy(struct sg_net *net) {
     if (net != NULL) {
         sg_free(net->arena);
-        sg_pool_free(&net->pool);
+        sg_region_free(&net->region);
         sg_plan_free(&net->plan);
         sg_free(net);
     }
@@ -128,7 +128,7 @@ int64_t sg_net_bytes_for(const struct sg_model *m, int64_t batch) {
     int64_t bytes = INT64_MAX;
 
     if (make_tables(m, batch, &net) == SG_OK) {
-        bytes = net->plan.arena_bytes + tables_bytes(&net->plan, &net->pool);
+        bytes = net->plan.arena_bytes + tables_bytes(&net->plan, &net->region);
     }
     sg_net_destroy(net);
     return bytes;

@@ -46,16 +46,17 @@ struct sg_value {
 };
 
 enum sg_op_flags {
-    SG_OP_KEEPS_INPUT = 1,   /* backward reads the inputs */
-    SG_OP_KEEPS_OUTPUT = 2,  /* backward reads the output */
-    SG_OP_INPLACE = 4,       /* y may be x[0] */
-    SG_OP_GRAD_INPLACE = 8,  /* dx[0] may be dy, if dx[0] is written last */
-    SG_OP_FUSES_RELU = 16,   /* a Relu after it is done by the runtime on its output */
-    SG_OP_RELU_INSIDE = 32,  /* ... and forward does max(y, 0) itself, where node->relu is set */
-    SG_OP_TAKES_HWC = 64,    /* input 0 may be a flattened value in channels-last order */
-    SG_OP_TRANSPARENT = 128, /* leaves values as they are: skipped when looking for a final softmax */
-    SG_OP_SOFTMAX = 256,     /* "auto" explains what goes into it */
-    SG_OP_RELU = 512         /* is max(x, 0): disappears into a node with SG_OP_FUSES_RELU */
+    SG_OP_KEEPS_INPUT = 1,  /* backward reads the inputs */
+    SG_OP_KEEPS_OUTPUT = 2, /* backward reads the output */
+    SG_OP_INPLACE = 4,      /* y may be x[0] */
+    SG_OP_GRAD_INPLACE = 8, /* dx[0] may be dy, if dx[0] is written last */
+    SG_OP_FUSES_RELU = 16,  /* a Relu after it is done by the runtime on its output */
+    SG_OP_RELU_INSIDE = 32, /* ... and forward does max(y, 0) itself, where node->relu is set */
+    SG_OP_TAKES_HWC = 64,   /* input 0 may be a flattened value in channels-last order */
+    SG_OP_TRANSPARENT =
+        128,             /* leaves values as they are: skipped when looking for a final softmax */
+    SG_OP_SOFTMAX = 256, /* "auto" explains what goes into it */
+    SG_OP_RELU = 512     /* is max(x, 0): disappears into a node with SG_OP_FUSES_RELU */
 };
 
 struct sg_node {
@@ -123,8 +124,8 @@ struct sg_op {
 };
 
 struct sg_model {
-    struct sg_pool keep;    /* lives as long as the model */
-    struct sg_pool scratch; /* until it is made */
+    struct sg_region keep;    /* lives as long as the model */
+    struct sg_region scratch; /* until it is made */
     const char *file;
     const void *bytes;
     size_t n_bytes;

@@ -9,7 +9,7 @@
 /* What every decoding function needs besides its bytes. */
 struct context {
     const char *file;
-    struct sg_pool *pool;
+    struct sg_region *region;
 };
 
 #define DAMAGED(cond, what)                                                                        \
@@ -42,7 +42,7 @@ static sg_status text(const struct context *c, const struct wire_field *f, const
     for (size_t i = 0; i < f->bytes.n; i++) {
         DAMAGED(f->bytes.data[i] >= 0x20 && f->bytes.data[i] != 0x7f, "a name");
     }
-    *out = sg_pool_text(c->pool, f->bytes.data, f->bytes.n);
+    *out = sg_region_text(c->region, f->bytes.data, f->bytes.n);
     NOMEM(*out);
 done:
     return status;
@@ -108,7 +108,7 @@ static sg_status list(const struct context *c, struct onnx_span body, uint32_t n
             *n += more;
         }
     }
-    *out = sg_pool_take(c->pool, (size_t)*n, sizeof **out);
+    *out = sg_region_take(c->region, (size_t)*n, sizeof **out);
     NOMEM(*out);
     r = wire_over(body);
     while (wire_next(&r, &f) > 0) {
@@ -141,7 +141,7 @@ static sg_status attribute_lists(const struct context *c, struct onnx_span body,
         float *floats;
 
         SG_TRY(list(c, body, 7, WIRE_FIXED32, &out->n_list, &raw));
-        floats = sg_pool_take(c->pool, (size_t)out->n_list, sizeof *floats);
+        floats = sg_region_take(c->region, (size_t)out->n_list, sizeof *floats);
         NOMEM(floats);
         for (int64_t i = 0; i < out->n_list; i++) {
             floats[i] = float_of(raw[i]);
@@ -156,7 +156,7 @@ static sg_status attribute_tensor(const struct context *c, const struct wire_fie
                                   struct onnx_attribute *out) {
     sg_status status = SG_OK;
 
-    out->tensor = sg_pool_take(c->pool, 1, sizeof *out->tensor);
+    out->tensor = sg_region_take(c->region, 1, sizeof *out->tensor);
     NOMEM(out->tensor);
     SG_TRY(tensor(c, f->bytes, out->tensor));
 done:
@@ -179,17 +179,18 @@ static sg_status attribute(const struct context *c, struct onnx_span body,
         } else if (f.number == 3 && f.type == WIRE_VARINT) {
             out->i = (int64_t)f.value;
         } else if (f.number == 4 && f.type == WIRE_BYTES) {
-            out->s = sg_pool_text(c->pool, f.bytes.data, f.bytes.n);
+            out->s = sg_region_text(c->region, f.bytes.data, f.bytes.n);
             NOMEM(out->s);
         } else if (f.number == 5 && f.type == WIRE_BYTES) {
             SG_TRY(attribute_tensor(c, &f, out));
         } else if (f.number == 20 && f.type == WIRE_VARINT) {
-            out->type = f.value <= ONNX_ATTR_INTS ? (enum onnx_attribute_type)f.value
-                                                  : ONNX_ATTR_OTHER;
+            out->type =
+                f.value <= ONNX_ATTR_INTS ? (enum onnx_attribute_type)f.value : ONNX_ATTR_OTHER;
         }
     }
     DAMAGED(more == 0, "an attribute");
-    DAMAGED(out->type != ONNX_ATTR_TENSOR || out->tensor != NULL, "an attribute without its tensor");
+    DAMAGED(out->type != ONNX_ATTR_TENSOR || out->tensor != NULL,
+            "an attribute without its tensor");
     SG_TRY(attribute_lists(c, body, out));
 done:
     return status;
@@ -201,9 +202,9 @@ static sg_status node_lists(const struct context *c, struct onnx_span body, stru
     SG_TRY(count(c, body, 1, "a node", &out->n_in));
     SG_TRY(count(c, body, 2, "a node", &out->n_out));
     SG_TRY(count(c, body, 5, "a node", &out->n_attributes));
-    out->in = sg_pool_take(c->pool, (size_t)out->n_in, sizeof *out->in);
-    out->out = sg_pool_take(c->pool, (size_t)out->n_out, sizeof *out->out);
-    out->attributes = sg_pool_take(c->pool, (size_t)out->n_attributes, sizeof *out->attributes);
+    out->in = sg_region_take(c->region, (size_t)out->n_in, sizeof *out->in);
+    out->out = sg_region_take(c->region, (size_t)out->n_out, sizeof *out->out);
+    out->attributes = sg_region_take(c->region, (size_t)out->n_attributes, sizeof *out->attributes);
     NOMEM(out->in);
     NOMEM(out->out);
     NOMEM(out->attributes);
@@ -315,10 +316,10 @@ static sg_status graph_lists(const struct context *c, struct onnx_span body,
     SG_TRY(count(c, body, 5, "the graph", &out->n_tensors));
     SG_TRY(count(c, body, 11, "the graph", &out->n_inputs));
     SG_TRY(count(c, body, 12, "the graph", &out->n_outputs));
-    out->nodes = sg_pool_take(c->pool, (size_t)out->n_nodes, sizeof *out->nodes);
-    out->tensors = sg_pool_take(c->pool, (size_t)out->n_tensors, sizeof *out->tensors);
-    out->inputs = sg_pool_take(c->pool, (size_t)out->n_inputs, sizeof *out->inputs);
-    out->outputs = sg_pool_take(c->pool, (size_t)out->n_outputs, sizeof *out->outputs);
+    out->nodes = sg_region_take(c->region, (size_t)out->n_nodes, sizeof *out->nodes);
+    out->tensors = sg_region_take(c->region, (size_t)out->n_tensors, sizeof *out->tensors);
+    out->inputs = sg_region_take(c->region, (size_t)out->n_inputs, sizeof *out->inputs);
+    out->outputs = sg_region_take(c->region, (size_t)out->n_outputs, sizeof *out->outputs);
     NOMEM(out->nodes);
     NOMEM(out->tensors);
     NOMEM(out->inputs);
@@ -376,10 +377,10 @@ done:
     return status;
 }
 
-sg_status onnx_decode(const void *bytes, size_t n_bytes, const char *file, struct sg_pool *pool,
+sg_status onnx_decode(const void *bytes, size_t n_bytes, const char *file, struct sg_region *region,
                       struct onnx_graph *out) {
     sg_status status = SG_OK;
-    const struct context context = {.file = file, .pool = pool};
+    const struct context context = {.file = file, .region = region};
     const struct context *c = &context;
     struct wire_reader r = wire_over((struct onnx_span){.data = bytes, .n = n_bytes});
     struct wire_field f;
@@ -405,9 +406,9 @@ done:
     return status;
 }
 
-sg_status onnx_decode_tensor(struct onnx_span body, const char *file, struct sg_pool *pool,
+sg_status onnx_decode_tensor(struct onnx_span body, const char *file, struct sg_region *region,
                              struct onnx_tensor *out) {
-    const struct context c = {.file = file, .pool = pool};
+    const struct context c = {.file = file, .region = region};
 
     return tensor(&c, body, out);
 }

@@ -1,12 +1,12 @@
 /* src/net/onnx.h - an ONNX file as C structs: what the network runtime needs of it, and no more.
  *
  * The decoder reads the protobuf wire format itself. Tensor data stays where it is in the file's
- * bytes; names and lists are copied into a pool. Nesting is bounded by the functions themselves
+ * bytes; names and lists are copied into a region. Nesting is bounded by the functions themselves
  * (model, graph, node, attribute, tensor): nothing recurses. */
 #ifndef NET_ONNX_H
 #define NET_ONNX_H
 
-#include "net/pool.h"
+#include "net/region.h"
 #include "sgdist/status.h"
 
 #include <stddef.h>
@@ -100,14 +100,14 @@ struct onnx_graph {
     struct onnx_value *outputs;
 };
 
-/* Decodes the bytes of a ModelProto; everything lives in `pool` or in `bytes`. `file` is for
+/* Decodes the bytes of a ModelProto; everything lives in `region` or in `bytes`. `file` is for
  * messages. Errors: SG_E_MODEL (damaged, cut, no graph, more than ONNX_MAX_AXES axes), SG_E_NOMEM.
  */
-sg_status onnx_decode(const void *bytes, size_t n_bytes, const char *file, struct sg_pool *pool,
+sg_status onnx_decode(const void *bytes, size_t n_bytes, const char *file, struct sg_region *region,
                       struct onnx_graph *out);
 
 /* Decodes one TensorProto (the test data comes as such files). */
-sg_status onnx_decode_tensor(struct onnx_span body, const char *file, struct sg_pool *pool,
+sg_status onnx_decode_tensor(struct onnx_span body, const char *file, struct sg_region *region,
                              struct onnx_tensor *out);
 
 /* Elements of the tensor, or -1 if an axis is negative or the product is beyond 2^40. */

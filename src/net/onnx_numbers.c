@@ -16,7 +16,7 @@ struct type_row {
 };
 
 static const struct type_row type_rows[] = {
-    {ONNX_FLOAT, 1, 4, 4, WIRE_FIXED32}, {ONNX_DOUBLE, 1, 8, 10, WIRE_FIXED64},
+    {ONNX_FLOAT, 1, 4, 4, WIRE_FIXED32},  {ONNX_DOUBLE, 1, 8, 10, WIRE_FIXED64},
     {ONNX_FLOAT16, 1, 2, 5, WIRE_VARINT}, {ONNX_INT64, 2, 8, 7, WIRE_VARINT},
     {ONNX_INT32, 2, 4, 5, WIRE_VARINT},   {ONNX_INT8, 2, 1, 5, WIRE_VARINT},
     {ONNX_UINT8, 2, 1, 5, WIRE_VARINT},   {ONNX_BOOL, 2, 1, 5, WIRE_VARINT},

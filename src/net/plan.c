@@ -20,7 +20,7 @@ struct planner {
     const struct sg_model *m;
     int64_t batch;
     struct sg_plan *plan;
-    struct sg_pool pool;
+    struct sg_region region;
     int64_t end;          /* the last step */
     int *kept;            /* [n + 1] 1 if backward reads the value */
     int64_t *last_use;    /* [n + 1] last forward step that reads it */
@@ -50,25 +50,25 @@ static sg_status take_tables(struct planner *p) {
     const size_t n = (size_t)p->m->n_nodes + 1;
     struct sg_plan *plan = p->plan;
 
-    p->kept = sg_pool_take(&p->pool, n, sizeof *p->kept);
-    p->last_use = sg_pool_take(&p->pool, n, sizeof *p->last_use);
-    p->first_write = sg_pool_take(&p->pool, n, sizeof *p->first_write);
-    p->data = sg_pool_take(&p->pool, n, sizeof *p->data);
-    p->grad = sg_pool_take(&p->pool, n, sizeof *p->grad);
-    p->buffers = sg_pool_take(&p->pool, 6 * n, sizeof(struct buffer *));
-    p->extra = sg_pool_take(&p->pool, 4 * n, sizeof *p->extra);
-    plan->data = sg_pool_take(&plan->pool, n, sizeof *plan->data);
-    plan->grad = sg_pool_take(&plan->pool, n, sizeof *plan->grad);
-    plan->nodes = sg_pool_take(&plan->pool, n, sizeof *plan->nodes);
+    p->kept = sg_region_take(&p->region, n, sizeof *p->kept);
+    p->last_use = sg_region_take(&p->region, n, sizeof *p->last_use);
+    p->first_write = sg_region_take(&p->region, n, sizeof *p->first_write);
+    p->data = sg_region_take(&p->region, n, sizeof *p->data);
+    p->grad = sg_region_take(&p->region, n, sizeof *p->grad);
+    p->buffers = sg_region_take(&p->region, 6 * n, sizeof(struct buffer *));
+    p->extra = sg_region_take(&p->region, 4 * n, sizeof *p->extra);
+    plan->data = sg_region_take(&plan->region, n, sizeof *plan->data);
+    plan->grad = sg_region_take(&plan->region, n, sizeof *plan->grad);
+    plan->nodes = sg_region_take(&plan->region, n, sizeof *plan->nodes);
     SG_CHECK(p->kept != NULL && p->last_use != NULL && p->first_write != NULL && p->data != NULL &&
                  p->grad != NULL && p->buffers != NULL && p->extra != NULL && plan->data != NULL &&
                  plan->grad != NULL && plan->nodes != NULL,
              SG_E_NOMEM, "%s: no memory to plan the network", p->m->file);
     for (size_t i = 0; i + 1 < n; i++) {
-        plan->nodes[i].accumulate = sg_pool_take(
-            &plan->pool, (size_t)p->m->nodes[i]->n_in, sizeof *plan->nodes[i].accumulate);
-        SG_CHECK(plan->nodes[i].accumulate != NULL, SG_E_NOMEM,
-                 "%s: no memory to plan the network", p->m->file);
+        plan->nodes[i].accumulate = sg_region_take(&plan->region, (size_t)p->m->nodes[i]->n_in,
+                                                   sizeof *plan->nodes[i].accumulate);
+        SG_CHECK(plan->nodes[i].accumulate != NULL, SG_E_NOMEM, "%s: no memory to plan the network",
+                 p->m->file);
     }
 done:
     return status;
@@ -150,10 +150,8 @@ static void lay_value(struct planner *p, const struct sg_value *v, int64_t made)
                                   .first = made,
                                   .last = p->kept[at] ? p->end : p->last_use[at],
                                   .place = &p->plan->data[at]};
-    p->grad[at] = (struct buffer){.bytes = bytes,
-                                  .first = p->first_write[at],
-                                  .last = backward,
-                                  .place = &p->plan->grad[at]};
+    p->grad[at] = (struct buffer){
+        .bytes = bytes, .first = p->first_write[at], .last = backward, .place = &p->plan->grad[at]};
 }
 
 static void lay_extra(struct planner *p, int64_t bytes, int64_t first, int64_t last,
@@ -269,7 +267,7 @@ static void insert(struct buffer **placed, int64_t n, struct buffer *b) {
 static sg_status place_all(struct planner *p) {
     sg_status status = SG_OK;
     struct buffer **placed =
-        sg_pool_take(&p->pool, (size_t)p->n_buffers, sizeof(struct buffer *));
+        sg_region_take(&p->region, (size_t)p->n_buffers, sizeof(struct buffer *));
 
     SG_CHECK(placed != NULL, SG_E_NOMEM, "%s: no memory to plan the network", p->m->file);
     qsort(p->buffers, (size_t)p->n_buffers, sizeof(struct buffer *), by_size);
@@ -309,7 +307,7 @@ sg_status sg_plan_create(const struct sg_model *m, int64_t batch, struct sg_plan
     lay_all(&p);
     SG_TRY(place_all(&p));
 done:
-    sg_pool_free(&p.pool);
+    sg_region_free(&p.region);
     if (status != SG_OK) {
         sg_plan_free(out);
     }
@@ -317,6 +315,6 @@ done:
 }
 
 void sg_plan_free(struct sg_plan *plan) {
-    sg_pool_free(&plan->pool);
+    sg_region_free(&plan->region);
     *plan = (struct sg_plan){0};
 }

@@ -24,7 +24,7 @@ struct sg_plan {
     int64_t *grad;
     struct sg_node_plan *nodes;
     int64_t arena_bytes;
-    struct sg_pool pool; /* holds all of the above */
+    struct sg_region region; /* holds all of the above */
 };
 
 /* Plans the memory for batches of `batch` samples. Deterministic. Errors: SG_E_NOMEM. */

@@ -11,7 +11,8 @@ static void print_ends(const struct sg_model *m, FILE *out) {
     (void)fprintf(out, "input        %s %s", m->input->name,
                   sg_shape_text(&m->input->shape, text, sizeof text));
     if (m->frozen_batch > 0) {
-        (void)fprintf(out, "  (batch %lld in the file; any batch runs)", (long long)m->frozen_batch);
+        (void)fprintf(out, "  (batch %lld in the file; any batch runs)",
+                      (long long)m->frozen_batch);
     }
     (void)fprintf(out, "\nexplained    %s %s", m->explained->name,
                   sg_shape_text(&m->explained->shape, text, sizeof text));

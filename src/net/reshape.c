@@ -130,9 +130,9 @@ done:
 /* The channels of the order in memory: of a spatial value, or of one that is flattened. 1: plain.
  */
 static int64_t channels_in_memory(const struct sg_value *v) {
-    const int64_t channels = v->hwc_channels > 0   ? v->hwc_channels
-                             : sg_is_spatial(v) ? v->shape.axes[0]
-                                                   : 1;
+    const int64_t channels = v->hwc_channels > 0 ? v->hwc_channels
+                             : sg_is_spatial(v)  ? v->shape.axes[0]
+                                                 : 1;
 
     return channels == v->size ? 1 : channels;
 }

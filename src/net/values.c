@@ -45,7 +45,7 @@ const char *sg_shape_text(const struct sg_shape *s, char *buf, size_t cap) {
 
 sg_status sg_new_value(struct sg_model *m, const char *name, struct sg_value **out) {
     sg_status status = SG_OK;
-    struct sg_value *v = sg_pool_take(&m->keep, 1, sizeof *v);
+    struct sg_value *v = sg_region_take(&m->keep, 1, sizeof *v);
 
     SG_CHECK(v != NULL, SG_E_NOMEM, "%s: no memory for its values", m->file);
     v->name = name;
@@ -55,7 +55,8 @@ done:
     return status;
 }
 
-sg_status sg_constant_size(const struct sg_node *node, int n_axes, const int64_t *axes, int64_t *n) {
+sg_status sg_constant_size(const struct sg_node *node, int n_axes, const int64_t *axes,
+                           int64_t *n) {
     sg_status status = SG_OK;
     int is_empty = 0;
 
@@ -87,7 +88,7 @@ sg_status sg_set_floats(struct sg_node *node, int n_axes, const int64_t *axes, f
     int64_t n;
 
     SG_TRY(sg_constant_size(node, n_axes, axes, &n));
-    *floats = sg_pool_floats(&node->model->scratch, n);
+    *floats = sg_region_floats(&node->model->scratch, n);
     SG_NODE_NOMEM(*floats, node);
     set_constant(node->out, n_axes, axes, n);
     node->out->constant.floats = *floats;
@@ -100,7 +101,7 @@ sg_status sg_set_ints(struct sg_node *node, int n_axes, const int64_t *axes, int
     int64_t n;
 
     SG_TRY(sg_constant_size(node, n_axes, axes, &n));
-    *ints = sg_pool_take(&node->model->scratch, (size_t)n, sizeof **ints);
+    *ints = sg_region_take(&node->model->scratch, (size_t)n, sizeof **ints);
     SG_NODE_NOMEM(*ints, node);
     set_constant(node->out, n_axes, axes, n);
     node->out->constant.ints = *ints;
@@ -214,7 +215,7 @@ done:
 sg_status sg_own(struct sg_node *node, size_t bytes, void *out) {
     sg_status status = SG_OK;
 
-    node->own = sg_pool_take(&node->model->keep, 1, bytes);
+    node->own = sg_region_take(&node->model->keep, 1, bytes);
     SG_NODE_NOMEM(node->own, node);
     memcpy(out, &node->own, sizeof node->own);
 done:
@@ -233,7 +234,7 @@ sg_status sg_keep_floats(const struct sg_node *node, const float *floats, int64_
         *out = floats;
         return SG_OK;
     }
-    copy = sg_pool_floats(&node->model->keep, n);
+    copy = sg_region_floats(&node->model->keep, n);
     SG_NODE_NOMEM(copy, node);
     memcpy(copy, floats, (size_t)n * sizeof *copy);
     *out = copy;
@@ -264,13 +265,13 @@ sg_status sg_constant_of(struct sg_model *m, const struct onnx_tensor *t, struct
 
         out->floats = onnx_floats_in_place(t, n);
         if (out->floats == NULL) {
-            floats = sg_pool_floats(&m->scratch, t->is_external ? 0 : n);
+            floats = sg_region_floats(&m->scratch, t->is_external ? 0 : n);
             SG_CHECK(floats != NULL, SG_E_NOMEM, "%s: no memory for tensor '%s'", m->file, t->name);
             SG_TRY(onnx_read_floats(t, m->file, n, floats));
             out->floats = floats;
         }
     } else {
-        int64_t *ints = sg_pool_take(&m->scratch, t->is_external ? 0 : (size_t)n, sizeof *ints);
+        int64_t *ints = sg_region_take(&m->scratch, t->is_external ? 0 : (size_t)n, sizeof *ints);
 
         SG_CHECK(ints != NULL, SG_E_NOMEM, "%s: no memory for tensor '%s'", m->file, t->name);
         SG_TRY(onnx_read_ints(t, m->file, n, ints));

@@ -67,7 +67,8 @@ int wire_next(struct wire_reader *r, struct wire_field *f) {
 }
 
 static int take(struct wire_reader *r, enum wire_type element, uint64_t *v) {
-    return element == WIRE_VARINT ? wire_varint(r, v) : fixed(r, element == WIRE_FIXED32 ? 4 : 8, v);
+    return element == WIRE_VARINT ? wire_varint(r, v)
+                                  : fixed(r, element == WIRE_FIXED32 ? 4 : 8, v);
 }
 
 int64_t wire_count_numbers(const struct wire_field *f, enum wire_type element) {

@@ -1,5 +1,5 @@
-/* src/net/ops/affine.c - y = scale x + shift, vectors that repeat over a value's memory: what is left
- * of arithmetic with constants, and of a batch norm that follows no convolution. */
+/* src/net/ops/affine.c - y = scale x + shift, vectors that repeat over a value's memory: what is
+ * left of arithmetic with constants, and of a batch norm that follows no convolution. */
 #include "net/ops/ops_impl.h"
 
 struct affine {

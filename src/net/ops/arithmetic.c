@@ -1,6 +1,6 @@
 /* src/net/ops/arithmetic.c - ONNX Add, Sub, Mul, Div, opset 7 and later: of a value and a constant
- * (an affine map), of two values (equal shapes, or one that repeats over the image or the channels),
- * and of constants at load. */
+ * (an affine map), of two values (equal shapes, or one that repeats over the image or the
+ * channels), and of constants at load. */
 #include "net/ops/ops_impl.h"
 
 #include <string.h>
@@ -56,7 +56,8 @@ static inline void forward(const struct sg_call *call, enum kind kind) {
     }
 }
 
-/* Where an operand repeats, its gradient is the sum over the repetitions, in the order of memory. */
+/* Where an operand repeats, its gradient is the sum over the repetitions, in the order of memory.
+ */
 static inline void backward_spread(const struct sg_call *call, enum kind kind, int o) {
     const struct pair *own = call->node->own;
     const int64_t size = own->plane * own->channels;
@@ -185,7 +186,7 @@ static sg_status infer_constant(struct sg_node *node, enum kind kind) {
     SG_TRY(sg_broadcast(node, c, v, &period, &spread));
     SG_NODE_CHECK(kind != DIV || i_constant == 1, node,
                   "a constant divided by a value is not supported");
-    vector = sg_pool_floats(&node->model->scratch, 2 * period);
+    vector = sg_region_floats(&node->model->scratch, 2 * period);
     SG_NODE_NOMEM(vector, node);
     for (int64_t i = 0; i < period; i++) {
         vector[i] = kind == SUB && i_constant == 1 ? -spread[i]
@@ -260,9 +261,9 @@ static sg_status fold(struct sg_node *node, enum kind kind) {
 
         SG_TRY(sg_set_ints(node, full->n_axes, full->axes, &out));
         for (int64_t i = 0; i < full->n; i++) {
-            SG_NODE_CHECK(fold_ints(kind, a->ints[a->n == 1 ? 0 : i], b->ints[b->n == 1 ? 0 : i],
-                                    &out[i]),
-                          node, "it calculates with the batch size, or overflows");
+            SG_NODE_CHECK(
+                fold_ints(kind, a->ints[a->n == 1 ? 0 : i], b->ints[b->n == 1 ? 0 : i], &out[i]),
+                node, "it calculates with the batch size, or overflows");
         }
     } else {
         float *out;

@@ -57,11 +57,12 @@ static sg_status infer(struct sg_node *node) {
     SG_TRY(sg_attribute_float(node, "epsilon", 1e-5f, &epsilon));
     for (int i = 0; i < 4; i++) {
         SG_TRY(sg_float_constant(node, i + 1, names[i], &p[i]));
-        SG_NODE_CHECK(p[i]->n == in->shape.axes[0], node, "its %s has %lld numbers for %lld channels",
-                      names[i], (long long)p[i]->n, (long long)in->shape.axes[0]);
+        SG_NODE_CHECK(p[i]->n == in->shape.axes[0], node,
+                      "its %s has %lld numbers for %lld channels", names[i], (long long)p[i]->n,
+                      (long long)in->shape.axes[0]);
     }
     for (int i = 0; i < 2; i++) {
-        affine[i] = sg_pool_floats(&node->model->scratch, p[0]->n);
+        affine[i] = sg_region_floats(&node->model->scratch, p[0]->n);
         SG_NODE_NOMEM(affine[i], node);
     }
     SG_TRY(make_affine(node, p, epsilon, affine[0], affine[1]));

@@ -1,5 +1,5 @@
-/* src/net/ops/clip.c - ONNX Clip: y = min(max(x, low), high); bounds are attributes before opset 11,
- * then inputs. */
+/* src/net/ops/clip.c - ONNX Clip: y = min(max(x, low), high); bounds are attributes before opset
+ * 11, then inputs. */
 #include "net/ops/ops_impl.h"
 
 #include <float.h>

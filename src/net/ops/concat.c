@@ -4,9 +4,9 @@
 #include <string.h>
 
 struct concat {
-    int64_t outer;    /* stretches a sample */
-    int64_t row;      /* floats of an output stretch */
-    int64_t *part;    /* [n_in] floats of each input's stretch */
+    int64_t outer; /* stretches a sample */
+    int64_t row;   /* floats of an output stretch */
+    int64_t *part; /* [n_in] floats of each input's stretch */
 };
 
 static sg_status join_axes(const struct sg_node *node, int64_t axis, int64_t *axes) {
@@ -50,7 +50,7 @@ static sg_status infer(struct sg_node *node) {
     SG_TRY(join_axes(node, axis - 1, axes));
     SG_TRY(sg_set_dynamic(node, node->in[0]->shape.n_axes, axes));
     SG_TRY(sg_own(node, sizeof *own, &own));
-    own->part = sg_pool_take(&node->model->keep, (size_t)node->n_in, sizeof *own->part);
+    own->part = sg_region_take(&node->model->keep, (size_t)node->n_in, sizeof *own->part);
     SG_NODE_NOMEM(own->part, node);
     SG_TRY(sg_rows_of(node, node->out, (int)axis, (int)axis, &r));
     own->outer = r.outer;

@@ -59,7 +59,8 @@ static sg_status constant_of_shape(struct sg_node *node) {
 
     SG_TRY(sg_check_inputs(node, 1, 1));
     shape = &node->in[0]->constant;
-    SG_NODE_CHECK(shape->ints != NULL && shape->n <= SG_CONSTANT_AXES, node, "its shape is not one");
+    SG_NODE_CHECK(shape->ints != NULL && shape->n <= SG_CONSTANT_AXES, node,
+                  "its shape is not one");
     if (a != NULL) {
         SG_NODE_CHECK(a->type == ONNX_ATTR_TENSOR, node, "its value is not a tensor");
         SG_TRY(sg_constant_of(node->model, a->tensor, &value));

@@ -96,8 +96,8 @@ static sg_status absorb_affine(struct sg_node *node, const struct sg_affine *a) 
     sg_status status = SG_OK;
     struct conv *own = node->own;
     const int64_t per_k = weight_size(&own->shape) / own->shape.k;
-    float *weight = sg_pool_floats(&node->model->scratch, weight_size(&own->shape));
-    float *bias = sg_pool_floats(&node->model->keep, own->shape.k);
+    float *weight = sg_region_floats(&node->model->scratch, weight_size(&own->shape));
+    float *bias = sg_region_floats(&node->model->keep, own->shape.k);
 
     SG_NODE_NOMEM(weight, node);
     SG_NODE_NOMEM(bias, node);
@@ -122,7 +122,7 @@ static sg_status prepare(struct sg_node *node) {
     sg_status status = SG_OK;
     struct conv *own = node->own;
 
-    own->prepared = sg_pool_floats(&node->model->keep, sg_conv_prepared_size(&own->shape));
+    own->prepared = sg_region_floats(&node->model->keep, sg_conv_prepared_size(&own->shape));
     SG_NODE_NOMEM(own->prepared, node);
     sg_conv_prepare(&own->shape, own->weight, own->prepared);
     own->weight = NULL;

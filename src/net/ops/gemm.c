@@ -19,7 +19,7 @@ static sg_status copy_weight(struct sg_node *node, float alpha, int64_t channels
     sg_status status = SG_OK;
     struct product *own = node->own;
     const int64_t plane = own->k / channels;
-    float *copy = sg_pool_floats(&node->model->keep, own->k * own->m);
+    float *copy = sg_region_floats(&node->model->keep, own->k * own->m);
 
     SG_NODE_NOMEM(copy, node);
     for (int64_t c = 0; c < channels; c++) {
@@ -49,11 +49,10 @@ static sg_status read_bias(struct sg_node *node, float beta) {
     float *bias;
 
     SG_TRY(sg_float_constant(node, 2, "bias", &c));
-    SG_NODE_CHECK((c->n == own->m || c->n == 1) && c->n_axes <= 2 &&
-                      (c->n_axes < 2 || c->axes[0] == 1),
-                  node, "its bias must be one number or one for each of its %lld outputs",
-                  (long long)own->m);
-    bias = sg_pool_floats(&node->model->keep, own->m);
+    SG_NODE_CHECK(
+        (c->n == own->m || c->n == 1) && c->n_axes <= 2 && (c->n_axes < 2 || c->axes[0] == 1), node,
+        "its bias must be one number or one for each of its %lld outputs", (long long)own->m);
+    bias = sg_region_floats(&node->model->keep, own->m);
     SG_NODE_NOMEM(bias, node);
     for (int64_t j = 0; j < own->m; j++) {
         bias[j] = beta * c->floats[c->n == 1 ? 0 : j];
@@ -79,9 +78,8 @@ static sg_status become_product(struct sg_node *node, int transposed, float alph
                   sg_axes_text(w->n_axes, w->axes, text, sizeof text),
                   (long long)in->shape.axes[last]);
     SG_TRY(sg_own(node, sizeof *own, &own));
-    *own = (struct product){.k = in->shape.axes[last],
-                            .m = w->axes[transposed ? 0 : 1],
-                            .transposed = transposed};
+    *own = (struct product){
+        .k = in->shape.axes[last], .m = w->axes[transposed ? 0 : 1], .transposed = transposed};
     own->rows = in->size / own->k;
     SG_TRY(sg_keep_floats(node, w->floats, w->n, &own->weight));
     if (in->hwc_channels > 1 || alpha != 1.0f) {
@@ -131,8 +129,8 @@ done:
 static sg_status absorb_affine(struct sg_node *node, const struct sg_affine *a) {
     sg_status status = SG_OK;
     struct product *own = node->own;
-    float *weight = sg_pool_floats(&node->model->keep, a->scale != NULL ? own->k * own->m : 0);
-    float *bias = sg_pool_floats(&node->model->keep, own->m);
+    float *weight = sg_region_floats(&node->model->keep, a->scale != NULL ? own->k * own->m : 0);
+    float *bias = sg_region_floats(&node->model->keep, own->m);
 
     SG_NODE_NOMEM(weight, node);
     SG_NODE_NOMEM(bias, node);

@@ -21,7 +21,8 @@ static sg_status dropout(struct sg_node *node) {
         const struct sg_constant *c = &node->in[2]->constant;
 
         SG_NODE_CHECK(sg_is_constant(node, 2) && c->ints != NULL && c->n == 1 && c->ints[0] == 0,
-                      node, "it is in training mode; export the model for inference (model.eval())");
+                      node,
+                      "it is in training mode; export the model for inference (model.eval())");
     }
     SG_TRY(sg_set_alias(node, 0));
 done:
@@ -47,8 +48,8 @@ static sg_status cast_constant(struct sg_node *node, int class) {
 
         SG_TRY(sg_set_ints(node, c->n_axes, c->axes, &ints));
         for (int64_t i = 0; i < c->n; i++) {
-            SG_NODE_CHECK(fabsf(c->floats[i]) < 0x1p62f, node,
-                          "it makes a whole number of %g", (double)c->floats[i]);
+            SG_NODE_CHECK(fabsf(c->floats[i]) < 0x1p62f, node, "it makes a whole number of %g",
+                          (double)c->floats[i]);
             ints[i] = (int64_t)c->floats[i];
         }
     }

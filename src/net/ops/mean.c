@@ -1,5 +1,5 @@
-/* src/net/ops/mean.c - ONNX GlobalAveragePool and ReduceMean: means over axes that are neighbours in
- * memory. */
+/* src/net/ops/mean.c - ONNX GlobalAveragePool and ReduceMean: means over axes that are neighbours
+ * in memory. */
 #include "net/ops/ops_impl.h"
 
 #include <string.h>

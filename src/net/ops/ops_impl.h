@@ -21,7 +21,7 @@ sg_status sg_window_read(const struct sg_node *node, const struct sg_value *in, 
                          struct sg_window *out);
 
 /* affine.c: y = scale x + shift with vectors that repeat; takes the place of arithmetic with a
- * constant and of batch norm. The floats are in the scratch pool or the file. */
+ * constant and of batch norm. The floats are in the scratch region or the file. */
 sg_status sg_become_affine(struct sg_node *node, struct sg_value *in, int64_t period,
                            const float *scale, const float *shift);
 

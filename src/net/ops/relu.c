@@ -1,5 +1,5 @@
-/* src/net/ops/relu.c - ONNX Relu where it could not join the node before it: y = max(x, 0). NaN stays
- * NaN. */
+/* src/net/ops/relu.c - ONNX Relu where it could not join the node before it: y = max(x, 0). NaN
+ * stays NaN. */
 #include "net/ops/ops_impl.h"
 
 static sg_status infer(struct sg_node *node) {

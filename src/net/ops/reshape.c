@@ -1,4 +1,5 @@
-/* src/net/ops/reshape.c - ONNX Reshape, Flatten, Squeeze, Unsqueeze: new shapes for the same numbers.
+/* src/net/ops/reshape.c - ONNX Reshape, Flatten, Squeeze, Unsqueeze: new shapes for the same
+ * numbers.
  */
 #include "net/ops/ops_impl.h"
 

@@ -1,12 +1,12 @@
-/* src/net/ops/select.c - ONNX Gather, Slice and Transpose of constants: shape arithmetic, and weights
- * that an exporter left unturned. */
+/* src/net/ops/select.c - ONNX Gather, Slice and Transpose of constants: shape arithmetic, and
+ * weights that an exporter left unturned. */
 #include "net/ops/ops_impl.h"
 
 /* Where each element of the result comes from. */
 static sg_status take_map(struct sg_node *node, int64_t n, int64_t **out) {
     sg_status status = SG_OK;
 
-    *out = sg_pool_take(&node->model->scratch, (size_t)n, sizeof **out);
+    *out = sg_region_take(&node->model->scratch, (size_t)n, sizeof **out);
     SG_NODE_NOMEM(*out, node);
 done:
     return status;

@@ -1,5 +1,5 @@
-/* src/net/ops/softmax.c - ONNX Softmax and LogSoftmax. Before opset 13 all axes from `axis` on are one
- * (default 1); since then `axis` is the only one (default the last). */
+/* src/net/ops/softmax.c - ONNX Softmax and LogSoftmax. Before opset 13 all axes from `axis` on are
+ * one (default 1); since then `axis` is the only one (default the last). */
 #include "net/ops/ops_impl.h"
 
 #include <math.h>

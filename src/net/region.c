@@ -1,5 +1,5 @@
-/* src/net/pool.c - small pieces share blocks of 64 KiB; large ones get a block of their own. */
-#include "net/pool.h"
+/* src/net/region.c - small pieces share blocks of 64 KiB; large ones get a block of their own. */
+#include "net/region.h"
 
 #include "sgdist/memory.h"
 
@@ -7,26 +7,26 @@
 
 enum { BLOCK_BYTES = 65536, ALIGNMENT = 16 };
 
-struct sg_pool_block {
-    struct sg_pool_block *next;
+struct sg_region_block {
+    struct sg_region_block *next;
     void *memory;
 };
 
-/* Records `memory`, so that sg_pool_free finds it; takes NULL. */
-static void *own(struct sg_pool *p, void *memory, size_t bytes) {
-    struct sg_pool_block *block = memory != NULL ? sg_calloc(1, sizeof *block) : NULL;
+/* Records `memory`, so that sg_region_free finds it; takes NULL. */
+static void *own(struct sg_region *p, void *memory, size_t bytes) {
+    struct sg_region_block *block = memory != NULL ? sg_calloc(1, sizeof *block) : NULL;
 
     if (block == NULL) {
         sg_free(memory);
         return NULL;
     }
-    *block = (struct sg_pool_block){.next = p->blocks, .memory = memory};
+    *block = (struct sg_region_block){.next = p->blocks, .memory = memory};
     p->blocks = block;
     p->bytes += (int64_t)(bytes + sizeof *block);
     return memory;
 }
 
-void *sg_pool_take(struct sg_pool *p, size_t n, size_t size) {
+void *sg_region_take(struct sg_region *p, size_t n, size_t size) {
     size_t bytes;
     void *piece;
 
@@ -50,15 +50,15 @@ void *sg_pool_take(struct sg_pool *p, size_t n, size_t size) {
     return piece;
 }
 
-float *sg_pool_floats(struct sg_pool *p, int64_t n) {
+float *sg_region_floats(struct sg_region *p, int64_t n) {
     if (n < 0) {
         return NULL;
     }
     return own(p, sg_malloc_aligned((size_t)n, sizeof(float)), (size_t)n * sizeof(float));
 }
 
-char *sg_pool_text(struct sg_pool *p, const void *bytes, size_t n) {
-    char *text = sg_pool_take(p, n + 1, 1);
+char *sg_region_text(struct sg_region *p, const void *bytes, size_t n) {
+    char *text = sg_region_take(p, n + 1, 1);
 
     if (text != NULL && n > 0) {
         memcpy(text, bytes, n);
@@ -66,15 +66,15 @@ char *sg_pool_text(struct sg_pool *p, const void *bytes, size_t n) {
     return text;
 }
 
-void sg_pool_free(struct sg_pool *p) {
-    struct sg_pool_block *block = p->blocks;
+void sg_region_free(struct sg_region *p) {
+    struct sg_region_block *block = p->blocks;
 
     while (block != NULL) {
-        struct sg_pool_block *next = block->next;
+        struct sg_region_block *next = block->next;
 
         sg_free(block->memory);
         sg_free(block);
         block = next;
     }
-    *p = (struct sg_pool){0};
+    *p = (struct sg_region){0};
 }
