@@ -22,7 +22,7 @@ static sums_i128 rounded_mean(sums_i128 s1, int64_t n_samples) {
     const sums_i128 divisor = 2 * (sums_i128)n_samples;
     const sums_i128 quotient = twice / divisor;
 
-    return twice % divisor < 0 ? quotient - 1 : quotient;
+    return quotient * divisor > twice ? quotient - 1 : quotient;
 }
 
 /* sum (q - S1/N)^2 in squared grid steps. With d = q - m, m the rounded mean, it is T - delta^2 /

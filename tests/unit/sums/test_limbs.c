@@ -259,6 +259,15 @@ static void groups_and_collapse(void **state) {
         sg_sums_collapse(s, without, one);
         assert_same_bytes(one, expected);
     }
+    sg_sums_collapse(s, -1, one);
+    for (int g = 0; g < 4; g++) {
+        sg_sums_remove_group(s, g, one);
+        sg_sums_collapse(s, g, expected);
+        assert_same_bytes(one, expected);
+        sg_sums_restore_group(s, g, one);
+        sg_sums_collapse(s, -1, expected);
+        assert_same_bytes(one, expected);
+    }
     for (int g = 0; g < 4; g++) {
         assert_int_equal(sg_sums_group_count(s, g), (SAMPLES + 3 - g) / 4);
     }
