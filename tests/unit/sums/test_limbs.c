@@ -216,9 +216,10 @@ static void limbs_hold_the_true_sums(void **state) {
     sg_sums_destroy(s);
 }
 
-/* Carries happen in between: 5,000 times the largest value of the grid. */
+/* 70,000 times the largest value of the grid: without carries in between its second limb would
+ * overflow, at 2^48 a sample. */
 static void many_large_values_do_not_overflow(void **state) {
-    enum { M = 5000 };
+    enum { M = 70000 };
     struct sg_sums *s = new_sums(MAX_POWERS, 1);
     float row[N];
     const int64_t *limbs;
