@@ -216,14 +216,13 @@ static void limbs_hold_the_true_sums(void **state) {
     sg_sums_destroy(s);
 }
 
-/* 70,000 times the largest value of the grid: without carries in between its second limb would
- * overflow, at 2^48 a sample. */
+/* 70,000 times the largest value of the grid: without carries in between the second limb of power 2
+ * would overflow, at 2^48 a sample. */
 static void many_large_values_do_not_overflow(void **state) {
     enum { M = 70000 };
     struct sg_sums *s = new_sums(MAX_POWERS, 1);
     float row[N];
     const int64_t *limbs;
-    struct big sum = {{M}};
 
     (void)state;
     for (int i = 0; i < N; i++) {
@@ -232,14 +231,16 @@ static void many_large_values_do_not_overflow(void **state) {
     for (int k = 0; k < M; k++) {
         sg_sums_add_block(s, k, row, 1);
     }
-    limbs = sg_sums_limbs(s) + sg_sums_n_limbs(s) - 5 * N;
-    for (int i = 0; i < 4; i++) {
-        sum = big_times(sum, (uint64_t)llrint(ldexp((double)row[0], 37)));
+    limbs = sg_sums_limbs(s) + sg_sums_n_limbs(s) - 14 * N;
+    for (int p = 1; p <= MAX_POWERS; p++) {
+        const struct big sum = big_times(power_of(row[0], p), M);
+
+        for (int limb = 0; limb < p; limb++) {
+            assert_int_equal(limbs[limb * N], sum.w[limb]);
+        }
+        assert_int_equal(limbs[p * N], (int64_t)((uint64_t)sum.w[p + 1] << 32 | sum.w[p]));
+        limbs += (p + 1) * N;
     }
-    for (int limb = 0; limb < 4; limb++) {
-        assert_int_equal(limbs[limb * N], sum.w[limb]);
-    }
-    assert_int_equal(limbs[4 * N], (int64_t)((uint64_t)sum.w[5] << 32 | sum.w[4]));
     sg_sums_destroy(s);
 }
 
