@@ -126,7 +126,7 @@ static int can_jackknife(const struct sg_instance *inst, const struct sg_sums *s
     return n_groups >= 2;
 }
 
-/* Into work->full[M], which reduced_map is done with at the end. */
+/* Into work->full[M], which reduced_map is done with at the end. `one` holds all groups. */
 static sg_status jackknife(const struct sg_instance *inst, const struct sg_shape *input,
                            const struct sg_sums *sums, struct sg_sums *one,
                            const struct sg_finish *in, const struct workspace *work) {
@@ -136,9 +136,9 @@ static sg_status jackknife(const struct sg_instance *inst, const struct sg_shape
     sg_jackknife_begin(&j, work->all, map_size(inst, input), sg_sums_n_added(sums), work->knife);
     for (int g = 0; g < sg_sums_n_groups(sums); g++) {
         if (sg_sums_group_count(sums, g) > 0) {
-            sg_sums_leave_out(one, sums, g);
+            sg_sums_remove_group(sums, g, one);
             SG_TRY(reduced_map(inst, input, in, work->full, work->without));
-            sg_sums_put_back(one, sums, g);
+            sg_sums_restore_group(sums, g, one);
             sg_jackknife_add(&j, work->without, sg_sums_group_count(sums, g));
         }
     }
@@ -190,7 +190,7 @@ sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_sha
         SG_CHECK(n >= inst->method->min_samples, SG_E_NUMBERS,
                  "%s: %lld of the samples have finite gradients, %lld are needed", inst->label,
                  (long long)n, (long long)inst->method->min_samples);
-        sg_sums_collapse(sums, one);
+        sg_sums_collapse(sums, -1, one);
     }
     SG_TRY(reduced_map(inst, input, &in, w.full, w.all));
     SG_TRY(store_map(inst->label, m, w.all, map));

@@ -39,7 +39,7 @@ static int64_t bound_channel(int32_t outside, float lower, float upper, int64_t 
     int64_t count = 0;
 
     for (int64_t i = 0; i < n; i++) {
-        count += v[i] < lower || v[i] > upper;
+        count += (v[i] < lower) | (v[i] > upper); /* both at once: vector code without branches */
     }
     if (count == 0 || outside == SG_OUTSIDE_KEEP) {
         return count;

@@ -19,9 +19,8 @@ static sums_i128 read_s2(const struct sg_sums *s, int64_t i) {
 /* sum (q - S1/N)^2 in squared grid steps. With d = q - m, m any integer near the mean, it is T -
  * delta^2 / N, T = sum d^2 and delta = sum d. |S1/N| <= 2^40, so the mean in double is right to
  * 2^-12 and |delta| <= N. Where T is small the difference is taken in integers; where it is not,
- * delta^2 / N
- * <= N <= 2^31 is far below T and nothing cancels. (128-bit division would cost more than all the
- * rest.) */
+ * delta^2 / N <= N <= 2^31 is far below T and nothing cancels. (A 128-bit division would cost more
+ * than all the rest.) */
 static double central_square(sums_i128 s1, sums_i128 s2, int64_t n_samples) {
     const int64_t m = (int64_t)floor((double)s1 / (double)n_samples + 0.5);
     const sums_i128 delta = s1 - (sums_i128)n_samples * m;

@@ -173,41 +173,39 @@ void sg_sums_merge(struct sg_sums *into, const struct sg_sums *from) {
     }
 }
 
-void sg_sums_collapse(const struct sg_sums *s, struct sg_sums *out) {
+/* out += sign * group of s, samples only. A few groups fit on top of canonical limbs, see
+ * MAX_PENDING. */
+static void shift_group(const struct sg_sums *s, int group, int sign, struct sg_sums *out) {
     const int64_t n_values = sums_limbs_per_feature(s->n_powers) * s->n;
+    const int64_t *v = sums_power(s, group, 1);
     int64_t *sum = sums_power(out, 0, 1);
 
     SG_ASSERT(out->n_groups == 1 && out->n == s->n && out->n_powers == s->n_powers);
-    sg_sums_reset(out, s->exponent);
-    memcpy(out->limbs + 1, s->limbs + s->n_groups, (2 + SG_SUMS_N_TALLIES) * sizeof *s->limbs);
-    for (int g = 0; g < s->n_groups; g++) {
-        const int64_t *v = sums_power(s, g, 1);
-
-        out->limbs[0] += s->limbs[g];
-        for (int64_t i = 0; i < n_values; i++) {
-            sum[i] += v[i];
-        }
-    }
-    sums_carry(out, 0);
-}
-
-/* Statistics read limbs of any size, so nothing is carried here. */
-static void shift(struct sg_sums *total, const struct sg_sums *s, int group, int64_t sign) {
-    const int64_t n_values = sums_limbs_per_feature(s->n_powers) * s->n;
-    const int64_t *restrict v = sums_power(s, group, 1);
-    int64_t *restrict sum = sums_power(total, 0, 1);
-
-    SG_ASSERT(total->n_groups == 1 && total->n == s->n && total->n_powers == s->n_powers);
-    total->limbs[0] += sign * s->limbs[group];
+    SG_ASSERT(out->exponent == s->exponent);
+    out->limbs[0] += sign * s->limbs[group];
     for (int64_t i = 0; i < n_values; i++) {
         sum[i] += sign * v[i];
     }
 }
 
-void sg_sums_leave_out(struct sg_sums *total, const struct sg_sums *s, int group) {
-    shift(total, s, group, -1);
+void sg_sums_collapse(const struct sg_sums *s, int without, struct sg_sums *out) {
+    SG_ASSERT(out->n_groups == 1);
+    sg_sums_reset(out, s->exponent);
+    memcpy(out->limbs + 1, s->limbs + s->n_groups, (2 + SG_SUMS_N_TALLIES) * sizeof *s->limbs);
+    for (int g = 0; g < s->n_groups; g++) {
+        if (g != without) {
+            shift_group(s, g, 1, out);
+        }
+    }
+    sums_carry(out, 0);
 }
 
-void sg_sums_put_back(struct sg_sums *total, const struct sg_sums *s, int group) {
-    shift(total, s, group, 1);
+void sg_sums_remove_group(const struct sg_sums *s, int group, struct sg_sums *one) {
+    shift_group(s, group, -1, one);
+    sums_carry(one, 0);
+}
+
+void sg_sums_restore_group(const struct sg_sums *s, int group, struct sg_sums *one) {
+    shift_group(s, group, 1, one);
+    sums_carry(one, 0);
 }

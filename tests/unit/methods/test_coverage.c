@@ -38,7 +38,13 @@ static void coverage(toy_score *score, const double *truth, int64_t samples, dou
 static const struct {
     int64_t samples;
     double quantile;
-} studies[] = {{16, 2.13145}, {64, 1.99834}, {1024, 1.96229}};
+} studies[] = {
+    {16, 2.13145},
+    {64, 1.99834},
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) /* elsewhere it takes minutes */
+    {1024, 1.96229},
+#endif
+};
 
 static void assert_covered(toy_score *score, const double *truth, double constant_expected) {
     for (size_t i = 0; i < sizeof studies / sizeof studies[0]; i++) {

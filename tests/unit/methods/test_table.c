@@ -1,6 +1,8 @@
 /* What holds for every method, read from the table: a new line in methods.def is tested by it. */
 #include "methods/toys.h"
 
+#include "sgdist/memory.h"
+
 static const struct sg_method *next_method(int *i) {
     return sg_method_at((*i)++);
 }
@@ -165,11 +167,46 @@ static void maps_scale_with_the_score(void **state) {
     }
 }
 
+/* Drawing, adding and finishing leave the heap alone: the failure that is set for the next
+ * allocation is still there afterwards. */
+static void hot_paths_do_not_allocate(void **state) {
+    const struct sg_method *m;
+    int i_method = 0;
+
+    (void)state;
+    while ((m = next_method(&i_method)) != NULL) {
+        struct sg_instance inst = toy_instance(m->name, 40);
+        struct toy t;
+        float map[TOY_MAX];
+        float se[TOY_MAX];
+        float scale[TOY_MAX];
+        float at[TOY_MAX];
+
+        inst.params.reduction = SG_CHANNELS_ABS_MAX;
+        toy_init(&t, 3, 3, 4, toy_relu);
+        if (m->sampler->is_stochastic) {
+            toy_sweep(&t, &inst, 2, 16);
+        }
+        sg_memory_fail_at(1);
+        assert_int_equal(m->sampler->prepare(&inst.params.sampling, &t.view, scale, t.sigma),
+                         SG_OK);
+        (void)m->sampler->draw(&inst.params.sampling, &t.view, scale, 41, at);
+        if (t.sums != NULL) {
+            sg_sums_add_block(t.sums, 41, at, 1);
+        }
+        assert_int_equal(toy_finish(&t, &inst, map, se), SG_OK);
+        assert_null(sg_calloc(1, 1));
+        sg_memory_fail_at(0);
+        toy_fini(&t);
+    }
+    assert_int_equal(sg_memory_balance(), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_unique_and_found), cmocka_unit_test(entries_are_complete),
-        cmocka_unit_test(zero_noise_is_vanilla),      cmocka_unit_test(merge_order_never_shows),
-        cmocka_unit_test(maps_scale_with_the_score),
+        cmocka_unit_test(hot_paths_do_not_allocate),  cmocka_unit_test(zero_noise_is_vanilla),
+        cmocka_unit_test(merge_order_never_shows),    cmocka_unit_test(maps_scale_with_the_score),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
