@@ -1,0 +1,158 @@
+"""Whole networks, exported by torch, through `sgdist eval` against float64 (onnx_judge.py).
+
+    test_networks.py SGDIST [--slow]
+
+On networks of ReLU and max pooling single units flip between float32 and float64, so gradients agree
+to 1e-6 on some inputs and to 1e-2 on others: the median over the inputs is held to 2e-3 and the worst
+to 5e-2. Smooth networks have no such units and are held to 1e-5.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+try:
+    import numpy as np
+    import torch
+    import torch.nn as nn
+    import torchvision
+except ImportError as missing:
+    print("skipped:", missing)
+    sys.exit(77)
+
+from onnx_judge import Model
+
+OUTPUT, MEDIAN, WORST, SMOOTH = 1e-4, 2e-3, 5e-2, 1e-5
+
+
+def scaled(net):
+    """Random weights under which activations keep their size, and batch norms that do something."""
+    for m in net.modules():
+        if isinstance(m, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
+            if m.bias is not None:
+                nn.init.normal_(m.bias, std=0.1)
+        elif isinstance(m, nn.BatchNorm2d):
+            nn.init.uniform_(m.weight, 0.5, 1.0)
+            nn.init.normal_(m.bias, std=0.2)
+            nn.init.normal_(m.running_mean, std=0.2)
+            nn.init.uniform_(m.running_var, 0.5, 2.0)
+    return net.eval()
+
+
+class View(nn.Module):
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def forward(self, x):
+        return self.how(x)
+
+
+class SqueezeExcite(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(c, 4, 1), nn.ReLU(),
+                                  nn.Conv2d(4, c, 1), nn.Sigmoid())
+
+    def forward(self, x):
+        return x * self.gate(x) + x - 0.5 * torch.tanh(x)
+
+
+def quickstart(how=lambda x: x.flatten(1)):
+    return nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
+                         nn.MaxPool2d(2), nn.Conv2d(16, 32, 3, padding=1), nn.BatchNorm2d(32),
+                         nn.ReLU(), nn.MaxPool2d(2), View(how), nn.Linear(32 * 7 * 7, 10))
+
+
+def lenet(how):
+    return nn.Sequential(nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5),
+                         nn.Sigmoid(), nn.AvgPool2d(2, padding=1), View(how),
+                         nn.Linear(400, 120), nn.Softplus(), nn.Dropout(), nn.Linear(120, 10),
+                         nn.LogSoftmax(1))
+
+
+def odd():
+    """Grouped, dilated, strided, padded by Pad; a batch norm with nothing before it; both ends of a
+    branch; a spatial mean."""
+    return nn.Sequential(nn.BatchNorm2d(3), nn.ZeroPad2d((1, 2, 0, 3)),
+                         nn.Conv2d(3, 12, 3, groups=3, stride=(2, 1)), nn.LeakyReLU(0.2),
+                         nn.Conv2d(12, 16, 3, dilation=2, bias=False), nn.BatchNorm2d(16),
+                         SqueezeExcite(16), nn.MaxPool2d(3, 2, 1, ceil_mode=True), nn.ReLU6(),
+                         View(lambda x: x.mean((2, 3))), nn.Linear(16, 7))
+
+
+def vgg_body():
+    return nn.Sequential(torchvision.models.vgg11().features, nn.Flatten(), nn.Linear(2048, 10))
+
+
+FAST = {
+    # name: (network, input shape, opset, keep batch norms, batch axis, smooth)
+    "quickstart": (quickstart, (1, 28, 28), 13, True, True, False),
+    "quickstart, view(N, -1)": (lambda: quickstart(lambda x: x.view(x.size(0), -1)), (1, 28, 28), 9,
+                                True, True, False),
+    "lenet, view(-1, K), opset 9": (lambda: lenet(lambda x: x.view(-1, 400)), (1, 28, 28), 9, True,
+                                    True, True),
+    "lenet, batch frozen": (lambda: lenet(lambda x: x.view(x.size(0), -1)), (1, 28, 28), 17, False,
+                            False, True),
+    "lenet, reshape to 4 axes": (lambda: lenet(lambda x: x.reshape(-1, 20, 20, 1).flatten(1)),
+                                 (1, 28, 28), 15, False, True, True),
+    "odd": (odd, (3, 29, 31), 11, True, True, False),
+    "odd, opset 17": (odd, (3, 29, 31), 17, True, True, False),
+    "resnet18": (torchvision.models.resnet18, (3, 96, 96), 13, True, True, False),
+    "vgg11, small classifier": (vgg_body, (3, 64, 64), 13, False, True, False),
+    "squeezenet1_1": (torchvision.models.squeezenet1_1, (3, 97, 97), 13, False, True, False),
+}
+SLOW = {
+    "vgg11": (torchvision.models.vgg11, (3, 224, 224), 13, False, True, False),
+    "vgg16": (torchvision.models.vgg16, (3, 224, 224), 13, False, True, False),
+    "resnet50": (torchvision.models.resnet50, (3, 224, 224), 13, False, True, False),
+}
+
+
+def relative(a, b):
+    return np.linalg.norm((a - b).ravel()) / np.linalg.norm(b.ravel())
+
+
+def check(sgdist, folder, name, build, shape, opset, keep, symbolic, smooth):
+    torch.manual_seed(7)
+    net = scaled(build())
+    path = os.path.join(folder, "net.onnx")
+    mode = torch.onnx.TrainingMode.PRESERVE if keep else torch.onnx.TrainingMode.EVAL
+    torch.onnx.export(net, torch.zeros(1, *shape), path, opset_version=opset, training=mode,
+                      do_constant_folding=not keep, input_names=["x"],
+                      dynamic_axes={"x": {0: "N"}} if symbolic else None)
+    x = np.random.default_rng(1).normal(size=(3 if len(name) > 6 else 5, *shape)).astype("f4")
+    files = [os.path.join(folder, f) for f in ("x.npy", "y.npy", "dx.npy")]
+    np.save(files[0], x)
+    run = subprocess.run([sgdist, "eval", path, "--input", files[0], "--output", files[1],
+                          "--gradient", files[2]], capture_output=True, text=True)
+    if run.returncode != 0:
+        print(f"FAILED {name}: exit code {run.returncode}: {run.stderr.strip()}")
+        return False
+    judge = Model(path)
+    last = judge.nodes[-1]
+    tensor = last[1][0] if "Softmax" in last[0] else None  # what `auto` explains
+    if tensor is None or symbolic:
+        y, dx = judge.gradient(x, tensor=tensor)
+    else:  # the file may have the batch of 1 in its shapes
+        parts = [judge.gradient(x[i:i + 1], tensor=tensor) for i in range(len(x))]
+        y, dx = (np.concatenate(p) for p in zip(*parts))
+    e_y = relative(np.load(files[1]), y)
+    e_dx = np.array([relative(a, b) for a, b in zip(np.load(files[2]), dx)])
+    good = e_y < OUTPUT and (e_dx.max() < SMOOTH if smooth else
+                             np.median(e_dx) < MEDIAN and e_dx.max() < WORST)
+    print(f"{'ok' if good else 'FAILED':6} {name:30} output {e_y:.1e}  gradient median "
+          f"{np.median(e_dx):.1e} worst {e_dx.max():.1e}")
+    return bool(good)
+
+
+def main():
+    cases = {**FAST, **SLOW} if "--slow" in sys.argv else FAST
+    with tempfile.TemporaryDirectory() as folder:
+        results = [check(sys.argv[1], folder, name, *case) for name, case in cases.items()]
+    sys.exit(0 if all(results) else 1)
+
+
+if __name__ == "__main__":
+    main()
