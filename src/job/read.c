@@ -53,17 +53,45 @@ static const struct sg_key *find_key(const struct sg_key *keys, const char *name
     return NULL;
 }
 
+/* The path of the map below `keys` that has a key of this name; 0 if there is none. */
+static int find_home(const struct sg_key *keys, const char *name, const char *path, char *home,
+                     size_t cap) {
+    char full[SG_JOB_MAX_PATH];
+
+    for (const struct sg_key *k = keys; k->name != NULL; k++) {
+        if (k->kind != SG_KIND_MAP) {
+            continue;
+        }
+        (void)sg_path_join(path, k->name, full, sizeof full);
+        if (find_key(k->keys, name) != NULL) {
+            (void)snprintf(home, cap, "%s", full);
+            return 1;
+        }
+        if (find_home(k->keys, name, full, home, cap)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static void unknown_key(struct sg_reader *r, const struct sg_key *keys, const struct sg_node *node,
                         const char *path) {
     const char *names[MAX_TABLE];
     const int n = collect_names(keys, ~0u, names);
     const char *near = sg_text_nearest(node->key, names, n);
     char allowed[400];
+    char home[SG_JOB_MAX_PATH];
 
     sg_key_names(keys, ~0u, allowed, sizeof allowed);
-    sg_problem(r, &node->key_at, path, "unknown key;%s%s%s allowed here: %s",
-               near != NULL ? " did you mean '" : "", near != NULL ? near : "",
-               near != NULL ? "'?" : "", allowed);
+    if (find_home(sg_job_keys, node->key, "", home, sizeof home)) { /* a whole name, no slip */
+        sg_problem(r, &node->key_at, path, "unknown key; it belongs under '%s'; allowed here: %s",
+                   home, allowed);
+    } else if (near != NULL) {
+        sg_problem(r, &node->key_at, path, "unknown key; did you mean '%s'? allowed here: %s", near,
+                   allowed);
+    } else {
+        sg_problem(r, &node->key_at, path, "unknown key; allowed here: %s", allowed);
+    }
 }
 
 static void find_unknown(struct sg_reader *r, const struct sg_key *keys, const struct sg_node *map,
@@ -93,11 +121,12 @@ int sg_is_list(struct sg_reader *r, const struct sg_node *node, const char *path
         sg_problem(r, &node->at, path, "must be a list, like [1, 2]");
         return 0;
     }
-    if (node->n < min || node->n > max) {
+    if (min == max && node->n != min) {
+        sg_problem(r, &node->at, path, "must have %d entries, not %d", min, node->n);
+    } else if (node->n < min || node->n > max) {
         sg_problem(r, &node->at, path, "must have %d to %d entries, not %d", min, max, node->n);
-        return 0;
     }
-    return 1;
+    return node->n >= min && node->n <= max;
 }
 
 /* Whole numbers may be written as 1e6, too. */
@@ -117,19 +146,20 @@ static int to_int(const char *text, int64_t *out) {
 int sg_read_int(struct sg_reader *r, const struct sg_node *node, const char *path, int64_t min,
                 int64_t max, int64_t *out) {
     int64_t v = 0;
+    char range[64];
 
     if (!is_scalar(r, node, path, "a whole number")) {
         return 0;
     }
+    (void)snprintf(range, sizeof range, max < INT64_MAX - 1 ? "from %lld to %lld" : "at least %lld",
+                   (long long)min, (long long)max);
     if (node->is_quoted || !to_int(node->text, &v)) {
-        sg_problem(r, &node->at, path, "'%.60s' is not a whole number from %lld to %lld%s",
-                   node->text, (long long)min, (long long)max,
-                   node->is_quoted ? "; leave the quotes out" : "");
+        sg_problem(r, &node->at, path, "'%.60s' is not a whole number; it must be %s%s", node->text,
+                   range, node->is_quoted ? ", without quotes" : "");
         return 0;
     }
     if (v < min || v > max) {
-        sg_problem(r, &node->at, path, "must be from %lld to %lld, not %lld", (long long)min,
-                   (long long)max, (long long)v);
+        sg_problem(r, &node->at, path, "must be %s, not %lld", range, (long long)v);
         return 0;
     }
     *out = v;
