@@ -59,6 +59,7 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
     static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
     const unsigned uses = sg_method_uses(plan->job->instances[s->members[0]].method);
     const struct sg_sampling *p = &s->sampling;
+    struct sg_text channels = {0};
     char number[40];
     size_t used = 0;
 
@@ -76,9 +77,13 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                                  used > 0 ? ", " : "", number,
                                  p->bounds == SG_BOUNDS_GLOBAL ? "global" : "channel");
     }
-    (void)snprintf(buf + used, cap - used, "%s%s%s",
-                   p->channels == UINT64_MAX ? "" : ", some channels", clean[p->clean],
+    if (p->channels != UINT64_MAX) {
+        (void)sg_echo_channels(&channels, &p->channels);
+    }
+    (void)snprintf(buf + used, cap - used, "%s%s%s%s", channels.data != NULL ? ", channels " : "",
+                   channels.data != NULL ? channels.data : "", clean[p->clean],
                    outside[p->outside]);
+    sg_text_free(&channels);
 }
 
 static void members_text(const struct sg_plan *plan, int sweep, struct sg_text *t) {

@@ -232,6 +232,37 @@ static void all_errors_in_one_run(void **state) {
     assert_non_null(strstr(sg_trace_message(), "3:11: methods[0]: 'gradint'"));
 }
 
+/* Two methods that share a wrong map make one error of it. */
+static void the_same_error_is_told_once(void **state) {
+    struct sg_job *job = NULL;
+
+    (void)state;
+    assert_int_equal(
+        parse_with(HEAD "methods: [{method: [smoothgrad, vargrad], samples: 0}]\n", NULL, &job),
+        SG_E_JOB);
+    assert_int_equal(count_lines(sg_trace_message()), 1);
+}
+
+/* 96 million combinations for each of two methods are refused after the first thousand. */
+static void expansion_is_limited(void **state) {
+    struct sg_text text = {0};
+    struct sg_job *job = NULL;
+
+    (void)state;
+    sg_text_add(&text, HEAD "methods: [{method: [smoothgrad, vargrad], samples: [1");
+    for (int i = 2; i <= 1200; i++) {
+        sg_text_add(&text, ", %d", i);
+    }
+    sg_text_add(&text, "], noise: {level: [0");
+    for (int i = 1; i < 20000; i++) {
+        sg_text_add(&text, ", %d", i);
+    }
+    sg_text_add(&text, "], clean: [none, extra], space: [input, pixel]}}]\n");
+    assert_int_equal(parse_with(text.data, NULL, &job), SG_E_JOB);
+    assert_non_null(strstr(sg_trace_message(), "methods[0]: more than 1000 instances"));
+    sg_text_free(&text);
+}
+
 /* A message has room for some; the rest is counted. */
 static void many_errors_are_counted(void **state) {
     char text[4096] = SMALL;
@@ -353,11 +384,16 @@ static void a_file_above_the_limit(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_is_refused_in_words), cmocka_unit_test(all_errors_in_one_run),
-        cmocka_unit_test(many_errors_are_counted),  cmocka_unit_test(nesting_is_limited),
-        cmocka_unit_test(size_is_limited),          cmocka_unit_test(a_byte_0_is_refused),
-        cmocka_unit_test(files_must_exist),         cmocka_unit_test(a_file_above_the_limit)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_is_refused_in_words),
+                                       cmocka_unit_test(all_errors_in_one_run),
+                                       cmocka_unit_test(the_same_error_is_told_once),
+                                       cmocka_unit_test(expansion_is_limited),
+                                       cmocka_unit_test(many_errors_are_counted),
+                                       cmocka_unit_test(nesting_is_limited),
+                                       cmocka_unit_test(size_is_limited),
+                                       cmocka_unit_test(a_byte_0_is_refused),
+                                       cmocka_unit_test(files_must_exist),
+                                       cmocka_unit_test(a_file_above_the_limit)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
