@@ -41,7 +41,15 @@ void sg_comm_gather(const struct sg_comm *c, int root, const void *mine, size_t 
 /* Point to point: messages of bytes with a tag. send returns when the bytes may be reused. */
 void sg_comm_send(const struct sg_comm *c, int to, int tag, const void *bytes, size_t n);
 
-/* Looks for a message from rank *from (-1: any) with tag *tag (-1: any): 1 and both filled in if one waits, else 0. */
+/* Begins to send; the bytes must stay as they are until sg_comm_sent, which waits for the end (NULL
+ * is allowed). */
+struct sg_sending;
+sg_status sg_comm_send_begin(const struct sg_comm *c, int to, int tag, const void *bytes, size_t n,
+                             struct sg_sending **out);
+void sg_comm_sent(struct sg_sending *sending);
+
+/* Looks for a message from rank *from (-1: any) with tag *tag (-1: any): 1 and both filled in if
+ * one waits, else 0. */
 int sg_comm_probe(const struct sg_comm *c, int *from, int *tag);
 void sg_comm_recv(const struct sg_comm *c, int from, int tag, void *bytes, size_t n);
 

@@ -1,5 +1,5 @@
-/* include/sgdist/master.h - the master: hands out items, writes the result, tells how far the run is. It never sees a
- * network. */
+/* include/sgdist/master.h - the master: hands out items, writes the result, tells how far the run
+ * is. It never sees a network. */
 #ifndef SGDIST_MASTER_H
 #define SGDIST_MASTER_H
 
@@ -40,12 +40,13 @@ void sg_master_destroy(struct sg_master *m);
 
 int64_t sg_master_n_pending(const struct sg_master *m);
 
-/* Drives workers that are ranks 1, 2, ... of the world until all is done or the run is stopped; at the end every worker
- * has been told so. Errors: SG_E_IO of the result; SG_E_INPUT if more than run.max_failed items failed; what a worker reported. */
+/* Drives workers that are ranks 1, 2, ... of the world until all is done or the run is stopped; at
+ * the end every worker has been told so. Errors: SG_E_IO of the result; SG_E_INPUT if more than
+ * run.max_failed items failed; what a worker reported. */
 sg_status sg_master_run(struct sg_master *m, const struct sg_comm *world);
 
-/* For a single rank: the upstream of the one worker, which drives the master from its own calls; sg_master_finish then gives
- * the status of the run. */
+/* For a single rank: the upstream of the one worker, which drives the master from its own calls;
+ * sg_master_finish then gives the status of the run. */
 struct sg_upstream sg_master_upstream(struct sg_master *m);
 sg_status sg_master_finish(struct sg_master *m);
 

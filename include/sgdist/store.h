@@ -114,6 +114,9 @@ void sg_partial_remove(const char *path, int64_t item);
 /* 1 if the item has a checkpoint file (it may still turn out to be torn). */
 int sg_partial_exists(const char *path, int64_t item);
 
+/* "1.10.8", for the record. Static string. */
+const char *sg_store_library(void);
+
 /* ---- reading results, finished or growing ---- */
 
 struct sg_reader;
@@ -141,6 +144,9 @@ int64_t sg_dataset_bytes(const struct sg_dataset *d);
 /* Reads item i's part of a per-item dataset, or the whole of another one (i = -1), in its own type.
  */
 sg_status sg_reader_read(struct sg_reader *r, const char *path, int64_t i, void *out);
+
+/* The statuses of all items (uint8[n_items], into status). Errors: SG_E_FORMAT, SG_E_IO. */
+sg_status sg_reader_statuses(struct sg_reader *r, unsigned char *status);
 
 /* A text dataset with one string (provenance) as a new string (sg_free). */
 sg_status sg_reader_text(struct sg_reader *r, const char *path, char **out);

@@ -1,7 +1,8 @@
 /* include/sgdist/work.h - what master and workers say to each other, without saying how it travels.
  *
- * The master gives orders (an item for a team), workers deliver outcomes (a record, a failure, a checkpoint). Between
- * processes orders and outcomes are messages; on a single rank they are calls. */
+ * The master gives orders (an item for a team), workers deliver outcomes (a record, a failure, a
+ * checkpoint). Between processes orders and outcomes are messages; on a single rank they are calls.
+ */
 #ifndef SGDIST_WORK_H
 #define SGDIST_WORK_H
 
@@ -11,7 +12,8 @@
 
 enum sg_order_kind { SG_ORDER_ITEM, SG_ORDER_END };
 
-/* An item for the team `level`: the 2^level workers around the receiver (all of them get the same order). */
+/* An item for the team `level`: the 2^level workers around the receiver (all of them get the same
+ * order). */
 struct sg_order {
     int64_t kind; /* enum sg_order_kind */
     int64_t item;
@@ -19,8 +21,10 @@ struct sg_order {
 };
 
 enum sg_outcome_kind {
-    SG_OUTCOME_RECORD, /* the item is done, or has failed for a reason in its record; the record follows */
-    SG_OUTCOME_STOPPED, /* stopped on request, a checkpoint stands where work would have been lost */
+    SG_OUTCOME_RECORD,  /* the item is done, or has failed for a reason in its record; the record
+                           follows */
+    SG_OUTCOME_STOPPED, /* stopped on request, a checkpoint stands where work would have been lost
+                         */
     SG_OUTCOME_ERROR    /* the run cannot go on (disk, memory): `status` and `message` */
 };
 

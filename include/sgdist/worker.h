@@ -37,22 +37,26 @@ void sg_worker_run(struct sg_worker *w);
 
 const struct sg_phases *sg_worker_phases(const struct sg_worker *w);
 
-/* The upstream of a worker that is a rank of its own: messages to and from rank 0 of `world`. */
-struct sg_upstream sg_upstream_messages(const struct sg_comm *world);
+/* The upstream of a worker that is a rank of its own: messages to and from rank 0 of `world`. A
+ * record travels while the worker is at its next item. Closing waits for what is on its way.
+ * Errors: SG_E_NOMEM. */
+sg_status sg_upstream_open(const struct sg_comm *world, int64_t record_bytes,
+                           struct sg_upstream *out);
+void sg_upstream_close(struct sg_upstream *upstream);
 
-/* Least and largest input value of each channel over all readable items, min[C] and max[C]; every rank reads its share.
- * Collective over world. Errors: SG_E_INPUT if no item could be read. */
+/* Least and largest input value of each channel over all readable items, min[C] and max[C]; every
+ * rank reads its share. Collective over world. Errors: SG_E_INPUT if no item could be read. */
 sg_status sg_scan_dataset(const struct sg_comm *world, const struct sg_plan *plan,
                           struct sg_items *items, double *min, double *max);
 
-/* What one sample saw and gave, for audit: noisy input x[D] and gradient g[n_targets][D] of sample k of item i, bit for
- * bit as a run computes them. samples [first, first + n) into inputs[n][D], gradients[n][n_targets][D]; targets[n_targets].
- * Errors: SG_E_ARG, SG_E_INPUT, SG_E_NOMEM. */
-sg_status sg_worker_samples(struct sg_worker *w, int64_t item, int i_sweep, int64_t first, int64_t n,
-                            float *inputs, float *gradients, int32_t *targets);
+/* What one sample saw and gave, for audit: noisy input x[D] and gradient g[n_targets][D] of sample
+ * k of item i, bit for bit as a run computes them. samples [first, first + n) into inputs[n][D],
+ * gradients[n][n_targets][D]; targets[n_targets]. Errors: SG_E_ARG, SG_E_INPUT, SG_E_NOMEM. */
+sg_status sg_worker_samples(struct sg_worker *w, int64_t item, int i_sweep, int64_t first,
+                            int64_t n, float *inputs, float *gradients, int32_t *targets);
 
-/* Seconds of one block of the first sweep (noise, forward, backward, sums): the fastest of three. Needs an item in hand,
- * that is a call of sg_worker_samples before. For `sgdist check`. */
+/* Seconds of one block of the first sweep (noise, forward, backward, sums): the fastest of three.
+ * Needs an item in hand, that is a call of sg_worker_samples before. For `sgdist check`. */
 sg_status sg_worker_measure(struct sg_worker *w, double *seconds_per_block);
 
 #endif

@@ -1,4 +1,5 @@
-/* src/cli/arguments.c - the arguments that all verbs on jobs share: a job file, --set, and a verb's own switches. */
+/* src/cli/arguments.c - the arguments that all verbs on jobs share: a job file, --set, and a verb's
+ * own switches. */
 #include "cli/arguments.h"
 
 #include "cli/cli.h"

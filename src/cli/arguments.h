@@ -19,12 +19,12 @@ struct verb_options {
     const char *about;
     int n_operands;
     const char *const *operand_names;
-    const char **operands; /* [n_operands], filled */
+    const char **operands;            /* [n_operands], filled */
     const struct option_row *options; /* ends with a row without a name */
 };
 
-/* Parses argv[1..]; "-o X" is "--output X". Returns an exit code; *go_on 1 if the verb should do its work, 0 if help was
- * printed or something was wrong (and has been said). */
+/* Parses argv[1..]; "-o X" is "--output X". Returns an exit code; *go_on 1 if the verb should do
+ * its work, 0 if help was printed or something was wrong (and has been said). */
 int sg_cli_parse(const struct verb_options *v, int argc, char **argv, int *go_on);
 
 #endif

@@ -97,11 +97,12 @@ int sg_cli_check(int argc, char **argv) {
     static const char *const operand_names[] = {"the job file"};
     struct job_arguments arguments = {.n_sets = 0};
     const char *ranks = NULL;
-    const struct option_row options[] = {
-        {"set", "KEY=VALUE", "override a key of the job", NULL, NULL, arguments.sets,
-         &arguments.n_sets},
-        {"ranks", "N", "predict for this many ranks (default: as started)", NULL, &ranks, NULL, NULL},
-        {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
+    const struct option_row options[] = {{"set", "KEY=VALUE", "override a key of the job", NULL,
+                                          NULL, arguments.sets, &arguments.n_sets},
+                                         {"ranks", "N",
+                                          "predict for this many ranks (default: as started)", NULL,
+                                          &ranks, NULL, NULL},
+                                         {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
     const struct verb_options v = {.verb = "check",
                                    .usage = "check JOB.yaml [options]",
                                    .about = "Checks job, model and data, and prints the plan: "
@@ -131,7 +132,8 @@ int sg_cli_check(int argc, char **argv) {
     status = sg_study_open(world, &arguments, &study);
     if (status == SG_OK) {
         n_ranks = n_ranks > 0 ? n_ranks : sg_comm_size(world);
-        status = sg_agree(world, sg_comm_rank(world) == 0 ? print_plan(&study, (int)n_ranks) : SG_OK);
+        status =
+            sg_agree(world, sg_comm_rank(world) == 0 ? print_plan(&study, (int)n_ranks) : SG_OK);
         sg_study_close(&study);
     }
     sg_comm_stop(world);

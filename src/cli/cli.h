@@ -1,5 +1,5 @@
-/* src/cli/cli.h - the verbs; not for other folders. Each takes its own arguments (argv[0] is the verb) and returns the
- * exit code. Those that need ranks start MPI themselves. */
+/* src/cli/cli.h - the verbs; not for other folders. Each takes its own arguments (argv[0] is the
+ * verb) and returns the exit code. Those that need ranks start MPI themselves. */
 #ifndef CLI_H
 #define CLI_H
 
@@ -30,7 +30,8 @@ SG_VERB_LIST(SG_VERB_DECLARE)
 /* Prints "sgdist VERB: message" and where to find help; returns the exit code for wrong usage. */
 int sg_cli_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Prints the failure in the thread's trace as the one error line of the program; returns its exit code. */
+/* Prints the failure in the thread's trace as the one error line of the program; returns its exit
+ * code. */
 int sg_cli_fail(sg_status status);
 
 /* ---- a study: job, model, items and plan, the same on all ranks ---- */
@@ -53,8 +54,8 @@ struct job_arguments {
     int n_sets;
 };
 
-/* Rank 0 reads job, model and the list of items, the others get them from it. Collective. On failure one rank has
- * printed the message and all return the same status. */
+/* Rank 0 reads job, model and the list of items, the others get them from it. Collective. On
+ * failure one rank has printed the message and all return the same status. */
 sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments *arguments,
                         struct study *out);
 void sg_study_close(struct study *s);
@@ -62,7 +63,8 @@ void sg_study_close(struct study *s);
 /* Bytes of a rank that do not depend on the result: model, nets, worker. */
 int64_t sg_study_rank_bytes(const struct study *s);
 
-/* A worker outside a run, which gets no orders (check, sample). range: [2][C] of the data set, or NULL. */
+/* A worker outside a run, which gets no orders (check, sample). range: [2][C] of the data set, or
+ * NULL. */
 struct sg_worker;
 sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct sg_worker **out);
 
@@ -73,7 +75,8 @@ sg_status sg_agree(const struct sg_comm *world, sg_status status);
 extern volatile sig_atomic_t sg_stop;
 void sg_catch_signals(void);
 
-/* One BLAS thread: where the library has more, sets the environment and runs the program again. Before MPI starts. */
+/* One BLAS thread: where the library has more, sets the environment and runs the program again.
+ * Before MPI starts. */
 void sg_single_thread(char **argv);
 
 #endif

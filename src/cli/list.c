@@ -32,8 +32,9 @@ int sg_cli_list(int argc, char **argv) {
         return SG_EXIT_OK;
     }
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-        printf("sgdist list methods|ops\n\nThe attribution methods, or the ONNX operators, that are "
-               "built in.\n");
+        printf(
+            "sgdist list methods|ops\n\nThe attribution methods, or the ONNX operators, that are "
+            "built in.\n");
         return SG_EXIT_OK;
     }
     return argc < 2 ? sg_cli_usage("list", "say what: methods or ops")

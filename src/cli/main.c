@@ -20,10 +20,11 @@ static const struct verb verbs[] = {SG_VERB_LIST(ENTRY)};
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 
 static void print_help(FILE *out) {
-    fprintf(out,
-            "sgdist %s: gradient-smoothing attributions for whole data sets\n\n"
-            "  mpirun -n 8 sgdist JOB.yaml      run a study (one rank works too: sgdist JOB.yaml)\n\n",
-            SGDIST_VERSION);
+    fprintf(
+        out,
+        "sgdist %s: gradient-smoothing attributions for whole data sets\n\n"
+        "  mpirun -n 8 sgdist JOB.yaml      run a study (one rank works too: sgdist JOB.yaml)\n\n",
+        SGDIST_VERSION);
     for (int i = 0; i < N_VERBS; i++) {
         fprintf(out, "  sgdist %-9s%-13s %s\n", verbs[i].name, verbs[i].operands, verbs[i].about);
     }
@@ -88,7 +89,8 @@ int main(int argc, char **argv) {
         print_help(stderr);
         return SG_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
         print_help(stdout);
         return SG_EXIT_OK;
     }

@@ -22,8 +22,8 @@ void sg_catch_signals(void) {
     }
 }
 
-/* Debian's threaded OpenBLAS starts its threads when it is loaded, before main: only the environment of a new program
- * start can keep it from that. */
+/* Debian's threaded OpenBLAS starts its threads when it is loaded, before main: only the
+ * environment of a new program start can keep it from that. */
 void sg_single_thread(char **argv) {
     const char *const again = "SGDIST_SINGLE_THREAD";
 

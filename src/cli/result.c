@@ -1,5 +1,5 @@
-/* src/cli/result.c - the parts of a result that are not per item: provenance, names, tables; and whether a file that
- * exists belongs to this study. */
+/* src/cli/result.c - the parts of a result that are not per item: provenance, names, tables; and
+ * whether a file that exists belongs to this study. */
 #include "cli/result.h"
 
 #include "sgdist/memory.h"
@@ -26,7 +26,8 @@ uint64_t sg_study_items_hash(const struct study *s) {
     return h;
 }
 
-/* One text that two runs must share to be the same study: the job's echo, and what it was applied to. */
+/* One text that two runs must share to be the same study: the job's echo, and what it was applied
+ * to. */
 static sg_status identity_text(const struct study *s, struct sg_text *out) {
     sg_status status = SG_OK;
 
@@ -123,7 +124,8 @@ static void add_run_tables(struct constants *c) {
         const char *about;
     } columns[] = {
         {"provenance/runs/start", SG_TYPE_F64, 0, "seconds since 1970 at which the run began"},
-        {"provenance/runs/end", SG_TYPE_F64, 0, "seconds since 1970 at which it ended, 0: it did not tell"},
+        {"provenance/runs/end", SG_TYPE_F64, 0,
+         "seconds since 1970 at which it ended, 0: it did not tell"},
         {"provenance/runs/ranks", SG_TYPE_I32, 0, "number of ranks"},
         {"provenance/runs/items_done", SG_TYPE_I64, 0, "items finished by the run"},
         {"provenance/runs/host", SG_TYPE_TEXT, SG_RUN_HOST, "host of rank 0"},
@@ -132,9 +134,9 @@ static void add_run_tables(struct constants *c) {
     static const char *const stats = "minmeamax";
 
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
-        add_axis(add(c, columns[i].path, columns[i].type, columns[i].text_bytes, NULL,
-                     columns[i].about),
-                 "run", SG_MAX_RUNS);
+        add_axis(
+            add(c, columns[i].path, columns[i].type, columns[i].text_bytes, NULL, columns[i].about),
+            "run", SG_MAX_RUNS);
     }
     add_axis(add(c, "statistic", SG_TYPE_TEXT, 3, stats, "over ranks: minimum, mean, maximum"),
              "statistic", 3);
@@ -214,7 +216,8 @@ static void free_columns(struct item_columns *c) {
     sg_free(c->classes);
 }
 
-static void add_items(struct constants *c, const struct study *s, const struct item_columns *columns) {
+static void add_items(struct constants *c, const struct study *s,
+                      const struct item_columns *columns) {
     const int64_t n = sg_items_count(s->items);
 
     add_axis(add(c, "items/id", SG_TYPE_TEXT, columns->id_bytes, columns->ids,
@@ -251,21 +254,25 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     SG_TRY(make_columns(s, &columns));
     describe_versions(&versions);
     SG_CHECK(!versions.failed, SG_E_NOMEM, "no memory for the provenance");
-    add_text(&c, "provenance/identity", identity.data,
-             "every setting that decides the numbers, defaults filled in; equal texts, equal studies");
+    add_text(
+        &c, "provenance/identity", identity.data,
+        "every setting that decides the numbers, defaults filled in; equal texts, equal studies");
     add_text(&c, "provenance/job_text", s->job->given, "the job file as it was given");
     add_text(&c, "provenance/job_file", s->job->file, "its path");
     add_text(&c, "provenance/model_file", s->job->model_file, "path of the model");
     add_text(&c, "provenance/model_sha256", s->model_sha256, "SHA-256 of the model's file");
     add_text(&c, "provenance/tensor", sg_model_tensor(s->model), "the explained tensor");
-    add_text(&c, "provenance/kernel", sg_kernel_family(), "family of kernels: equal ones give equal bits");
-    add_text(&c, "provenance/versions", versions.data, "program and libraries that began the study");
+    add_text(&c, "provenance/kernel", sg_kernel_family(),
+             "family of kernels: equal ones give equal bits");
+    add_text(&c, "provenance/versions", versions.data,
+             "program and libraries that began the study");
     (void)add(&c, "provenance/seed", SG_TYPE_I64, 0, &s->job->seed, "seed of all noise");
     (void)add(&c, "provenance/complete", SG_TYPE_U8, 0, &incomplete,
               "1: every item has ended, done or failed");
     if (range != NULL) {
-        struct sg_constant *k = add(&c, "provenance/dataset_range", SG_TYPE_F64, 0, range,
-                                    "least and largest input value of each channel over the data set");
+        struct sg_constant *k =
+            add(&c, "provenance/dataset_range", SG_TYPE_F64, 0, range,
+                "least and largest input value of each channel over the data set");
         add_axis(k, "bound", 2);
         add_axis(k, "channel", s->plan->input.axes[0]);
     }
@@ -321,7 +328,8 @@ done:
     return status;
 }
 
-/* The table is full: the oldest run but the first makes room, so that the beginning and the latest stay. */
+/* The table is full: the oldest run but the first makes room, so that the beginning and the latest
+ * stay. */
 static void make_room(struct sg_runs *t) {
 #define SHIFT(column) memmove(&t->column[1], &t->column[2], sizeof t->column[0] * (SG_MAX_RUNS - 2))
     SHIFT(start);

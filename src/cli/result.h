@@ -13,8 +13,8 @@ struct sg_reserve {
     int64_t bytes;
 };
 
-/* Lays out the result at `path`, or with `reserve` only tells its size. range: [2][C] least and largest input value of
- * the data set, or NULL. */
+/* Lays out the result at `path`, or with `reserve` only tells its size. range: [2][C] least and
+ * largest input value of the data set, or NULL. */
 sg_status sg_result_layout(const struct study *s, const double *range, struct sg_reserve *reserve,
                            const char *path);
 

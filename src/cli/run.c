@@ -25,6 +25,7 @@ struct run {
     struct sg_master *master;
     struct sg_worker *worker;
     struct sg_comm *workers; /* ranks 1, 2, ...; NULL on rank 0 */
+    struct sg_upstream link; /* of a worker to the master */
     struct sg_runs runs;
     int is_complete; /* nothing was left to do */
 };
@@ -78,7 +79,8 @@ static sg_status scan(struct run *r) {
     if (is_root(r)) {
         sg_log(SG_LOG_INFO, "reading all items once: noise is relative to the data set's range");
     }
-    return sg_scan_dataset(r->world, r->study.plan, r->study.items, r->range, r->range + n_channels);
+    return sg_scan_dataset(r->world, r->study.plan, r->study.items, r->range,
+                           r->range + n_channels);
 }
 
 static sg_status lay_out(struct run *r) {
@@ -157,21 +159,30 @@ done:
 }
 
 static sg_status create_worker(struct run *r) {
+    sg_status status = SG_OK;
+    const struct sg_plan *plan = r->study.plan;
     const int alone = sg_comm_size(r->world) == 1;
-    const struct sg_worker_options options = {
-        .plan = r->study.plan,
-        .model = r->study.model,
-        .items = r->study.items,
-        .workers = r->workers,
-        .upstream = alone ? sg_master_upstream(r->master) : sg_upstream_messages(r->world),
-        .stop = &sg_stop,
-        .result = r->study.job->output,
-        .identity = r->identity,
-        .dataset_min = r->study.plan->scans_dataset ? r->range : NULL,
-        .dataset_max = r->study.plan->scans_dataset ? r->range + r->study.plan->input.axes[0]
-                                                    : NULL};
+    struct sg_worker_options options = {.plan = plan,
+                                        .model = r->study.model,
+                                        .items = r->study.items,
+                                        .workers = r->workers,
+                                        .stop = &sg_stop,
+                                        .result = r->study.job->output,
+                                        .identity = r->identity};
 
-    return sg_worker_create(&options, &r->worker);
+    if (alone) {
+        options.upstream = sg_master_upstream(r->master);
+    } else {
+        SG_TRY(sg_upstream_open(r->world, plan->record.bytes, &r->link));
+        options.upstream = r->link;
+    }
+    if (plan->scans_dataset) {
+        options.dataset_min = r->range;
+        options.dataset_max = r->range + plan->input.axes[0];
+    }
+    SG_TRY(sg_worker_create(&options, &r->worker));
+done:
+    return status;
 }
 
 static sg_status create_ranks(struct run *r) {
@@ -221,8 +232,8 @@ static void print_phases(const struct sg_runs *t) {
     for (int p = 0; p < SG_N_PHASES; p++) {
         const double *s = t->seconds[run][p];
 
-        printf("  %-10s %10.2f %10.2f %10.2f %7.1f%%\n", sg_phase_name((enum sg_phase)p), s[0], s[1],
-               s[2], total > 0 ? 100 * s[1] / total : 0);
+        printf("  %-10s %10.2f %10.2f %10.2f %7.1f%%\n", sg_phase_name((enum sg_phase)p), s[0],
+               s[1], s[2], total > 0 ? 100 * s[1] / total : 0);
     }
     printf("\n");
     fflush(stdout);
@@ -244,14 +255,16 @@ static void conclude(const struct run *r, const struct sg_run_summary *s) {
     if (s->n_done + s->n_failed == s->n_items) {
         sg_log(SG_LOG_INFO, "complete: %s", r->study.job->output);
     } else if (s->stopped) {
-        sg_log(SG_LOG_INFO, "stopped with %lld of %lld items finished; run the same command to go on",
+        sg_log(SG_LOG_INFO,
+               "stopped with %lld of %lld items finished; run the same command to go on",
                (long long)(s->n_done + s->n_failed), (long long)s->n_items);
     }
 }
 
 /* ---- the end ---- */
 
-/* Minimum, mean and maximum of each phase over the workers, into the table of runs (rank 0). Collective. */
+/* Minimum, mean and maximum of each phase over the workers, into the table of runs (rank 0).
+ * Collective. */
 static sg_status gather_phases(struct run *r) {
     sg_status status = SG_OK;
     const int size = sg_comm_size(r->world);
@@ -288,7 +301,8 @@ static int exit_code_of(const struct sg_run_summary *s, sg_status status) {
     return s->n_done + s->n_failed < s->n_items ? SG_EXIT_STOPPED : SG_EXIT_OK;
 }
 
-/* Rank 0: last words into the file. `complete` is written last, when everything before it is on disk. */
+/* Rank 0: last words into the file. `complete` is written last, when everything before it is on
+ * disk. */
 static sg_status close_books(struct run *r, sg_status run_status, int *exit_code) {
     sg_status status = SG_OK;
     struct sg_run_summary s;
@@ -365,6 +379,7 @@ done:
 
 static void close_run(struct run *r) {
     sg_worker_destroy(r->worker);
+    sg_upstream_close(&r->link);
     sg_comm_free(r->workers);
     sg_master_destroy(r->master);
     sg_lock_release(r->lock);
@@ -416,7 +431,9 @@ int sg_cli_run(int argc, char **argv) {
         return SG_EXIT_INTERNAL;
     }
     sg_catch_signals();
-    sg_log_setup(r.quiet ? SG_LOG_WARN : r.verbose ? SG_LOG_DEBUG : SG_LOG_INFO,
+    sg_log_setup(r.quiet     ? SG_LOG_WARN
+                 : r.verbose ? SG_LOG_DEBUG
+                             : SG_LOG_INFO,
                  sg_comm_rank(r.world));
     status = run_study(&r, &exit_code);
     if (status != SG_OK) {

@@ -157,7 +157,8 @@ done:
     return status;
 }
 
-/* Noise relative to the data set needs the same range as the run had: it is read from all items again. */
+/* Noise relative to the data set needs the same range as the run had: it is read from all items
+ * again. */
 static sg_status data_range(const struct sg_comm *world, const struct study *s, double *range) {
     return s->plan->scans_dataset
                ? sg_scan_dataset(world, s->plan, s->items, range, range + s->plan->input.axes[0])
@@ -219,8 +220,8 @@ int sg_cli_sample(int argc, char **argv) {
         {"item", "I", "the item: its number from 0, or its name", NULL, &q.item, NULL, NULL},
         {"samples", "A:B", "samples A to B - 1, or one sample A", NULL, &q.samples, NULL, NULL},
         {"output", "F.h5", "file to write (also -o)", NULL, &q.output, NULL, NULL},
-        {"method", "LABEL", "a method of the sweep (default: the first sweep)", NULL, &q.method, NULL,
-         NULL},
+        {"method", "LABEL", "a method of the sweep (default: the first sweep)", NULL, &q.method,
+         NULL, NULL},
         {"set", "KEY=VALUE", "override a key of the job", NULL, NULL, q.arguments.sets,
          &q.arguments.n_sets},
         {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};

@@ -56,8 +56,8 @@ static sg_status read_all(const struct job_arguments *a, struct study *s, size_t
 
     SG_TRY(sg_job_read_file(a->file, MAX_JOB_BYTES, &s->job_text, n_job));
     SG_TRY(sg_job_parse(s->job_text, *n_job, a->file, a->sets, a->n_sets, &s->job));
-    SG_TRY(sg_job_read_file(s->job->model_file, max_model_bytes, &s->model_bytes,
-                            &s->n_model_bytes));
+    SG_TRY(
+        sg_job_read_file(s->job->model_file, max_model_bytes, &s->model_bytes, &s->n_model_bytes));
     sg_sha256_hex(s->model_bytes, s->n_model_bytes, s->model_sha256);
     SG_TRY(sg_model_create(s->model_bytes, s->n_model_bytes, s->job->model_file, s->job->tensor,
                            &s->model));
@@ -77,7 +77,8 @@ static sg_status build_all(const struct job_arguments *a, struct study *s, size_
     SG_TRY(sg_job_parse(s->job_text, n_job, a->file, a->sets, a->n_sets, &s->job));
     SG_TRY(sg_model_create(s->model_bytes, s->n_model_bytes, s->job->model_file, s->job->tensor,
                            &s->model));
-    SG_TRY(sg_items_unpack(&s->job->data, sg_model_input(s->model), items, n_item_bytes, &s->items));
+    SG_TRY(
+        sg_items_unpack(&s->job->data, sg_model_input(s->model), items, n_item_bytes, &s->items));
     SG_TRY(sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model), s->items,
                           &s->plan));
 done:
@@ -107,7 +108,8 @@ done:
     return status;
 }
 
-/* Different kernels give different bits: a run on mixed machines must be told to use the same ones. */
+/* Different kernels give different bits: a run on mixed machines must be told to use the same ones.
+ */
 static sg_status compare_kernels(const struct sg_comm *world) {
     enum { LENGTH = 64 };
     sg_status status = SG_OK;

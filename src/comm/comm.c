@@ -1,8 +1,9 @@
 /* src/comm/comm.c - MPI behind one header; the only file that includes mpi.h.
  *
- * Every wait is a test and a short sleep: Open MPI's own waiting spins, which starves the working ranks as soon as ranks
- * outnumber cores (a master alone takes a whole core otherwise). Errors of MPI itself end the run: Open MPI 4 cannot go
- * on without a rank, and the answer to a dead one is to resume. */
+ * Every wait is a test and a short sleep: Open MPI's own waiting spins, which starves the working
+ * ranks as soon as ranks outnumber cores (a master alone takes a whole core otherwise). Errors of
+ * MPI itself end the run: Open MPI 4 cannot go on without a rank, and the answer to a dead one is
+ * to resume. */
 #include "sgdist/comm.h"
 
 #include "sgdist/memory.h"
@@ -92,7 +93,8 @@ void sg_comm_idle(int *idle) {
     (*idle)++;
 }
 
-/* A short burst of tests first: most small messages between running ranks arrive within microseconds. */
+/* A short burst of tests first: most small messages between running ranks arrive within
+ * microseconds. */
 static void wait_for(MPI_Request *request) {
     enum { BURST = 64 };
     int flag = 0;
@@ -167,7 +169,8 @@ void sg_comm_gather(const struct sg_comm *c, int root, const void *mine, size_t 
     wait_for(&request);
 }
 
-/* Long messages go in pieces of one tag: MPI keeps their order. The receiver knows the length beforehand. */
+/* Long messages go in pieces of one tag: MPI keeps their order. The receiver knows the length
+ * beforehand. */
 void sg_comm_send(const struct sg_comm *c, int to, int tag, const void *bytes, size_t n) {
     size_t at = 0;
 
@@ -178,6 +181,37 @@ void sg_comm_send(const struct sg_comm *c, int to, int tag, const void *bytes, s
         wait_for(&request);
         at += CHUNK_BYTES;
     } while (at < n);
+}
+
+struct sg_sending {
+    size_t n_pieces;
+    MPI_Request requests[];
+};
+
+sg_status sg_comm_send_begin(const struct sg_comm *c, int to, int tag, const void *bytes, size_t n,
+                             struct sg_sending **out) {
+    sg_status status = SG_OK;
+    const size_t n_pieces = n > 0 ? (n + CHUNK_BYTES - 1) / CHUNK_BYTES : 1;
+    struct sg_sending *s = sg_calloc(1, sizeof *s + n_pieces * sizeof s->requests[0]);
+
+    SG_CHECK(s != NULL, SG_E_NOMEM, "no memory for a message");
+    s->n_pieces = n_pieces;
+    for (size_t i = 0; i < n_pieces; i++) {
+        const size_t at = i * CHUNK_BYTES;
+
+        MPI_Isend((const char *)bytes + at, chunk(n - at), MPI_BYTE, to, tag, c->handle,
+                  &s->requests[i]);
+    }
+    *out = s;
+done:
+    return status;
+}
+
+void sg_comm_sent(struct sg_sending *sending) {
+    for (size_t i = 0; sending != NULL && i < sending->n_pieces; i++) {
+        wait_for(&sending->requests[i]);
+    }
+    sg_free(sending);
 }
 
 int sg_comm_probe(const struct sg_comm *c, int *from, int *tag) {

@@ -1,8 +1,9 @@
 /* src/master/dispatch.c - orders for teams.
  *
- * The prediction is plain: an item of a team of m members takes T/m, T the mean worker-seconds of the items seen so far.
- * A worker is expected to be free when the work it has been given ends by that measure. Before the first item has ended
- * nothing is known, and the level is the one that splits the workers evenly over the waiting items. */
+ * The prediction is plain: an item of a team of m members takes T/m, T the mean worker-seconds of
+ * the items seen so far. A worker is expected to be free when the work it has been given ends by
+ * that measure. Before the first item has ended nothing is known, and the level is the one that
+ * splits the workers evenly over the waiting items. */
 #include "sgdist/dispatch.h"
 
 #include "sgdist/memory.h"
@@ -127,7 +128,8 @@ static int team_is_free(const struct sg_dispatch *d, int level, int team) {
     return 1;
 }
 
-/* The largest level at which every waiting item can have a team of its own, and all members of it are of use. */
+/* The largest level at which every waiting item can have a team of its own, and all members of it
+ * are of use. */
 static int even_level(const struct sg_dispatch *d) {
     const int64_t n = sg_dispatch_n_waiting(d);
     int level = 0;
@@ -171,8 +173,8 @@ static int give_plenty(struct sg_dispatch *d, double now, struct sg_dispatch_ord
     return 0;
 }
 
-/* The tail: of all teams up to the even level the one that would finish the next item first; if its members are still at
- * work, everybody waits for it. */
+/* The tail: of all teams up to the even level the one that would finish the next item first; if its
+ * members are still at work, everybody waits for it. */
 static int give_tail(struct sg_dispatch *d, double now, struct sg_dispatch_order *out) {
     const double seconds = mean_worker_seconds(d);
     double best = 0;

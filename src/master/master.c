@@ -40,8 +40,8 @@ static sg_status list_pending(struct sg_master *m, int64_t *items, int64_t *n) {
     SG_TRY(sg_result_statuses(m->result, states));
     for (int pass = 0; pass < 2; pass++) {
         for (int64_t i = 0; i < n_items; i++) {
-            const int open = states[i] == SG_ITEM_PENDING ||
-                             (states[i] == SG_ITEM_FAILED && m->o.retry_failed);
+            const int open =
+                states[i] == SG_ITEM_PENDING || (states[i] == SG_ITEM_FAILED && m->o.retry_failed);
 
             if (open && sg_partial_exists(m->o.path, i) == (pass == 0)) {
                 items[(*n)++] = i;
@@ -72,7 +72,8 @@ sg_status sg_master_create(const struct sg_master_options *options, struct sg_ma
              "no memory for the master");
     SG_TRY(sg_result_open(options->path, &options->plan->record, &m->result));
     SG_TRY(list_pending(m, items, &n));
-    SG_TRY(sg_dispatch_create(options->n_workers, items, n, max_useful(options->plan), &m->dispatch));
+    SG_TRY(
+        sg_dispatch_create(options->n_workers, items, n, max_useful(options->plan), &m->dispatch));
     sg_progress_begin(&m->progress, m->begun, options->plan->n_items, n,
                       (double)options->plan->gradients_per_item);
     *out = m;
@@ -130,7 +131,8 @@ static const char *record_message(struct sg_master *m, const void *record) {
     return (const char *)record + sg_record_find(&m->o.plan->record, SG_FIELD_MESSAGE)->offset;
 }
 
-static void count_failure(struct sg_master *m, const struct sg_outcome *outcome, const void *record) {
+static void count_failure(struct sg_master *m, const struct sg_outcome *outcome,
+                          const void *record) {
     enum { SHOWN = 10 };
     const int64_t limit = m->o.plan->job->max_failed;
 
@@ -151,9 +153,8 @@ static void count_failure(struct sg_master *m, const struct sg_outcome *outcome,
 }
 
 static void take_record(struct sg_master *m, const struct sg_outcome *outcome, const void *record) {
-    const unsigned char state =
-        *((const unsigned char *)record +
-          sg_record_find(&m->o.plan->record, SG_FIELD_STATUS)->offset);
+    const unsigned char state = *((const unsigned char *)record +
+                                  sg_record_find(&m->o.plan->record, SG_FIELD_STATUS)->offset);
 
     keep_first(m, sg_result_write(m->result, outcome->item, record));
     m->written[m->n_written++] = outcome->item;
@@ -165,7 +166,8 @@ static void take_record(struct sg_master *m, const struct sg_outcome *outcome, c
     }
 }
 
-static void take_outcome(struct sg_master *m, const struct sg_outcome *outcome, const void *record) {
+static void take_outcome(struct sg_master *m, const struct sg_outcome *outcome,
+                         const void *record) {
     sg_dispatch_ended(m->dispatch, outcome->item, now_s());
     m->n_gradients += outcome->n_gradients;
     if (outcome->kind == SG_OUTCOME_RECORD) {
@@ -174,7 +176,8 @@ static void take_outcome(struct sg_master *m, const struct sg_outcome *outcome, 
     } else if (outcome->kind == SG_OUTCOME_STOPPED) {
         m->is_stopped = 1;
     } else {
-        keep_first(m, sg_fail((sg_status)outcome->status, __FILE__, __LINE__, "%s", outcome->message));
+        keep_first(m,
+                   sg_fail((sg_status)outcome->status, __FILE__, __LINE__, "%s", outcome->message));
     }
 }
 
@@ -208,8 +211,7 @@ static void housekeeping(struct sg_master *m) {
 sg_status sg_master_finish(struct sg_master *m) {
     keep_first(m, commit(m));
     sg_log_progress(NULL);
-    return m->status == SG_OK ? SG_OK
-                              : sg_fail(m->status, __FILE__, __LINE__, "%s", m->message);
+    return m->status == SG_OK ? SG_OK : sg_fail(m->status, __FILE__, __LINE__, "%s", m->message);
 }
 
 void sg_master_summary(const struct sg_master *m, struct sg_run_summary *out) {

@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const double bar_s = 0.2;         /* between two drawings of the bar */
-static const double first_line_s = 10.0; /* in a log: after 10 s, then at growing distances up to 10 min */
+static const double bar_s = 0.2; /* between two drawings of the bar */
+static const double first_line_s =
+    10.0; /* in a log: after 10 s, then at growing distances up to 10 min */
 static const double last_line_s = 600.0;
 
 void sg_progress_begin(struct progress *p, double now, int64_t n_items, int64_t n_left,

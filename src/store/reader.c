@@ -1,13 +1,19 @@
-/* src/store/reader.c - reading results through HDF5, finished, growing or packed. */
+/* src/store/reader.c - reading results, finished, growing or packed: HDF5 tells where things are,
+ * and reads what is packed; the rest is read at its place, so that nothing old comes out of a
+ * cache. */
 #include "store/store_impl.h"
 
 #include "sgdist/memory.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 struct sg_reader {
     char *path;
     hid_t file;
+    int fd; /* of the same file */
     struct sg_places places;
 };
 
@@ -17,10 +23,13 @@ sg_status sg_reader_open(const char *path, struct sg_reader **out) {
 
     SG_CHECK(r != NULL, SG_E_NOMEM, "%s: no memory to open it", path);
     r->file = H5I_INVALID_HID;
+    r->fd = -1;
     r->path = sg_strdup(path);
     SG_CHECK(r->path != NULL, SG_E_NOMEM, "%s: no memory to open it", path);
     SG_TRY(sg_hdf_open(path, &r->file));
     SG_TRY(sg_hdf_list(r->file, path, &r->places));
+    r->fd = open(path, O_RDONLY | O_CLOEXEC);
+    SG_CHECK(r->fd >= 0, SG_E_IO, "%s: %s", path, strerror(errno));
     *out = r;
     r = NULL;
 done:
@@ -34,6 +43,9 @@ void sg_reader_close(struct sg_reader *r) {
     }
     if (r->file >= 0) {
         (void)H5Fclose(r->file);
+    }
+    if (r->fd >= 0) {
+        (void)close(r->fd);
     }
     sg_places_free(&r->places);
     sg_free(r->path);
@@ -98,20 +110,48 @@ static int read_selected(hid_t dataset, const struct sg_dataset *d, int64_t i, v
     return failed ? -1 : 0;
 }
 
-sg_status sg_reader_read(struct sg_reader *r, const char *path, int64_t i, void *out) {
+/* What is packed has to go through HDF5. */
+static sg_status read_packed(struct sg_reader *r, const struct sg_dataset *d, int64_t i,
+                             void *out) {
     sg_status status = SG_OK;
-    const struct sg_dataset *d = sg_reader_find(r, path);
-    hid_t dataset = H5I_INVALID_HID;
+    const hid_t dataset = H5Dopen2(r->file, d->path, H5P_DEFAULT);
     char reason[256];
 
-    SG_CHECK(d != NULL, SG_E_FORMAT, "%s: has no dataset %s", r->path, path);
-    SG_ASSERT(i < (d->per_item ? r->places.n_items : 0));
-    dataset = H5Dopen2(r->file, path, H5P_DEFAULT);
     SG_CHECK(dataset >= 0 && read_selected(dataset, d, i, out) == 0, SG_E_IO,
-             "%s: reading %s failed (HDF5: %s)", r->path, path,
+             "%s: reading %s failed (HDF5: %s)", r->path, d->path,
              sg_hdf_reason(reason, sizeof reason));
 done:
     (void)H5Dclose(dataset);
+    return status;
+}
+
+sg_status sg_reader_read(struct sg_reader *r, const char *path, int64_t i, void *out) {
+    sg_status status = SG_OK;
+    const struct sg_place *place = sg_places_find(&r->places, path);
+    int64_t part;
+
+    SG_CHECK(place != NULL, SG_E_FORMAT, "%s: has no dataset %s", r->path, path);
+    SG_ASSERT(i < (place->dataset.per_item ? r->places.n_items : 0));
+    if (place->offset < 0) {
+        SG_TRY(read_packed(r, &place->dataset, i, out));
+    } else if (i < 0) {
+        SG_TRY(sg_disk_read(r->fd, r->path, out, place->bytes, place->offset));
+    } else {
+        part = sg_dataset_bytes(&place->dataset);
+        SG_TRY(sg_disk_read(r->fd, r->path, out, part, place->offset + i * part));
+    }
+done:
+    return status;
+}
+
+sg_status sg_reader_statuses(struct sg_reader *r, unsigned char *status_of) {
+    sg_status status = SG_OK;
+    const struct sg_dataset *d = sg_reader_find(r, "items/status");
+
+    SG_CHECK(d != NULL && d->type == SG_TYPE_U8 && d->per_item && d->n_axes == 1, SG_E_FORMAT,
+             "%s: is damaged: the states of its items are missing", r->path);
+    SG_TRY(sg_reader_read(r, d->path, -1, status_of));
+done:
     return status;
 }
 

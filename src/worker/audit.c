@@ -29,8 +29,8 @@ done:
     return status;
 }
 
-sg_status sg_worker_samples(struct sg_worker *w, int64_t item, int i_sweep, int64_t first, int64_t n,
-                            float *inputs, float *gradients, int32_t *targets) {
+sg_status sg_worker_samples(struct sg_worker *w, int64_t item, int i_sweep, int64_t first,
+                            int64_t n, float *inputs, float *gradients, int32_t *targets) {
     sg_status status = SG_OK;
     const struct sg_sweep *sweep = &w->plan->sweeps[i_sweep];
     struct sg_item_view view;
@@ -64,7 +64,8 @@ sg_status sg_worker_measure(struct sg_worker *w, double *seconds_per_block) {
         }
         SG_TRY(sg_block_run(w, &w->plan->sweeps[0], 0));
         seconds = sg_now() - begun;
-        *seconds_per_block = run == 0 || seconds < *seconds_per_block ? seconds : *seconds_per_block;
+        *seconds_per_block =
+            run == 0 || seconds < *seconds_per_block ? seconds : *seconds_per_block;
     }
 done:
     return status;

@@ -1,7 +1,7 @@
 /* src/worker/begin.c - the leader opens an item: input, clean pass, targets, grids.
  *
- * The clean pass is a batch of one on a net of its own size, so that its bits depend on nothing else. Targets are fixed
- * here, from the clean input, and never looked at again on noisy ones. */
+ * The clean pass is a batch of one on a net of its own size, so that its bits depend on nothing
+ * else. Targets are fixed here, from the clean input, and never looked at again on noisy ones. */
 #include "worker/worker_impl.h"
 
 #include <math.h>
@@ -99,7 +99,8 @@ static sg_status clean_gradient(struct sg_worker *w, int64_t t) {
     SG_TRY(sg_net_backward(w->one, w->dy, g, w->o.stop));
     w->phases.n_backwards++;
     for (int64_t i = 0; i < w->n_features; i++) {
-        SG_CHECK(isfinite(g[i]), SG_E_NUMBERS, "%s: the gradient of class %d is %g at the item itself",
+        SG_CHECK(isfinite(g[i]), SG_E_NUMBERS,
+                 "%s: the gradient of class %d is %g at the item itself",
                  sg_items_name(w->o.items, w->item.index), (int)w->item.targets[t], (double)g[i]);
         largest = fabs((double)g[i]) > largest ? fabs((double)g[i]) : largest;
     }

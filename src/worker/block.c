@@ -1,7 +1,8 @@
 /* src/worker/block.c - a block of samples: drawn, through the network, into the sums.
  *
- * A block is always one full batch, whoever runs it: the places behind the last sample hold the clean item and their
- * gradients are dropped. Sample k has the same place in the same block on any number of ranks. */
+ * A block is always one full batch, whoever runs it: the places behind the last sample hold the
+ * clean item and their gradients are dropped. Sample k has the same place in the same block on any
+ * number of ranks. */
 #include "worker/worker_impl.h"
 
 #include <string.h>
@@ -16,7 +17,8 @@ struct sg_item_view sg_worker_view(const struct sg_worker *w) {
                                  .seed = (uint64_t)w->plan->job->seed};
 }
 
-int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *sweep, int64_t i_block) {
+int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *sweep,
+                         int64_t i_block) {
     const int64_t left = sweep->n_draws - i_block * plan->block;
 
     return left < plan->block ? left : plan->block;

@@ -1,6 +1,8 @@
-/* src/worker/checkpoint.c - an unfinished item as bytes: the record so far, and the running sweep's sums and blocks.
+/* src/worker/checkpoint.c - an unfinished item as bytes: the record so far, and the running sweep's
+ * sums and blocks.
  *
- * Sums are exact, so a checkpoint does not know how many ranks made it: any team goes on from it, to the same bits. */
+ * Sums are exact, so a checkpoint does not know how many ranks made it: any team goes on from it,
+ * to the same bits. */
 #include "worker/worker_impl.h"
 
 #include "sgdist/log.h"
@@ -70,7 +72,8 @@ done:
     return status;
 }
 
-/* Exponents and sums wait in the sums themselves: first the grid is set, then the limbs are laid over it. */
+/* Exponents and sums wait in the sums themselves: first the grid is set, then the limbs are laid
+ * over it. */
 static void restore(struct sg_worker *w, const struct head *h, const char *at) {
     w->item.i_sweep = h->i_sweep;
     w->item.n_stages_done = h->n_stages_done;

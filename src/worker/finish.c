@@ -1,11 +1,13 @@
-/* src/worker/finish.c - sums become maps, standard errors and the convergence record, straight into the record. */
+/* src/worker/finish.c - sums become maps, standard errors and the convergence record, straight into
+ * the record. */
 #include "worker/worker_impl.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* A field of instance i, NULL where the plan has none: "maps/<label>/<name>", "convergence/<label>/<name>". */
+/* A field of instance i, NULL where the plan has none: "maps/<label>/<name>",
+ * "convergence/<label>/<name>". */
 static void *instance_field(struct sg_worker *w, int i, const char *group, const char *name) {
     const struct sg_instance *inst = &w->plan->job->instances[i];
     char path[SG_MAX_PATH + 1];
@@ -56,7 +58,8 @@ static void put_convergence(struct sg_worker *w, int i, int64_t t, int i_stage,
     ((double *)instance_field(w, i, "convergence", "change"))[at] = c->change;
 }
 
-/* Finishes instance i for target t from what the sums hold now; the record keeps the last map and error. */
+/* Finishes instance i for target t from what the sums hold now; the record keeps the last map and
+ * error. */
 static sg_status finish_target(struct sg_worker *w, int i, int64_t t, int i_stage) {
     sg_status status = SG_OK;
     const struct sg_instance *inst = &w->plan->job->instances[i];
@@ -99,7 +102,8 @@ static void clear_convergence(struct sg_worker *w, int i, int64_t t, int first_s
     }
 }
 
-/* What a finished sweep reports: the absolute noise scale, and the share of elements that left the domain. */
+/* What a finished sweep reports: the absolute noise scale, and the share of elements that left the
+ * domain. */
 static void put_sweep_report(struct sg_worker *w, int i, const struct sg_sweep *sweep) {
     double *sigma = instance_field(w, i, "maps", "sigma");
     double *outside = instance_field(w, i, "maps", "out_of_range");

@@ -1,4 +1,5 @@
-/* src/worker/item.c - the life of an item in a team: begun by the leader, sampled by all, finished by the leader. */
+/* src/worker/item.c - the life of an item in a team: begun by the leader, sampled by all, finished
+ * by the leader. */
 #include "worker/worker_impl.h"
 
 #include <stdio.h>
@@ -9,11 +10,11 @@ struct opening {
     int64_t status; /* SG_OK, or nobody goes on */
     int64_t i_sweep;
     int64_t resumed;
+    int64_t rounds; /* until the first meeting */
 };
 
 static int is_stopped(struct sg_worker *w) {
-    return (w->o.stop != NULL && *w->o.stop) ||
-           w->o.upstream.stop_requested(w->o.upstream.context);
+    return (w->o.stop != NULL && *w->o.stop) || w->o.upstream.stop_requested(w->o.upstream.context);
 }
 
 /* Leader: opens the item, and takes up a checkpoint where there is one. */
@@ -86,9 +87,13 @@ void sg_item_run(struct sg_worker *w, const struct team *team, int64_t index) {
     reset_item(w, index);
     if (team->rank == 0) {
         status = open_item(w, &resumed);
-        o = (struct opening){.status = status, .i_sweep = w->item.i_sweep, .resumed = resumed};
+        o = (struct opening){
+            .status = status, .i_sweep = w->item.i_sweep, .resumed = resumed, .rounds = w->rounds};
     }
     share_opening(w, team, &o);
+    w->rounds = o.rounds;
+    w->rounds_left = o.rounds;
+    w->met_s = sg_now();
     status = (sg_status)o.status;
     for (w->item.i_sweep = o.i_sweep; status == SG_OK && w->item.i_sweep < w->plan->n_sweeps;
          w->item.i_sweep++) {

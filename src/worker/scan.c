@@ -1,5 +1,5 @@
-/* src/worker/scan.c - the range of the data set, for noise that is relative to it: one pass over all items, shared by
- * all ranks. Minima and maxima are exact whatever the order. */
+/* src/worker/scan.c - the range of the data set, for noise that is relative to it: one pass over
+ * all items, shared by all ranks. Minima and maxima are exact whatever the order. */
 #include "sgdist/memory.h"
 #include "worker/worker_impl.h"
 

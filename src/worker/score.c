@@ -1,6 +1,6 @@
 /* src/worker/score.c - what is explained: a logit, its probability, or the logarithm of that.
- * p = softmax(y) over the K outputs; d p_t/d y_k = p_t (1[k = t] - p_k), d log p_t/d y_k = 1[k = t] - p_k.
- * Sums run in double, in index order. */
+ * p = softmax(y) over the K outputs; d p_t/d y_k = p_t (1[k = t] - p_k), d log p_t/d y_k = 1[k = t]
+ * - p_k. Sums run in double, in index order. */
 #include "worker/worker_impl.h"
 
 #include <math.h>

@@ -1,9 +1,10 @@
 /* src/worker/sweep.c - the blocks of a sweep, dealt to a team, in stages.
  *
- * Within a stage the blocks that are not done yet are dealt to the members in turn. After some rounds the team meets
- * (one small reduction): has anyone been told to stop, does the leader want a checkpoint? At the end of a stage, and for a
- * checkpoint, the members' sums and block lists move to the leader's, and the members go on from zero. Because sums are
- * exact, none of this shows in the result. */
+ * Within a stage the blocks that are not done yet are dealt to the members in turn. After some
+ * rounds the team meets (one small reduction): has anyone been told to stop, does the leader want a
+ * checkpoint? At the end of a stage, and for a checkpoint, the members' sums and block lists move
+ * to the leader's, and the members go on from zero. Because sums are exact, none of this shows in
+ * the result. */
 #include "worker/worker_impl.h"
 
 #include <math.h>
@@ -84,24 +85,26 @@ static int64_t rounds_until_meeting(double seconds, int64_t rounds) {
     return n < 1 ? 1 : n > MAX_ROUNDS ? MAX_ROUNDS : (int64_t)n;
 }
 
-static void meet(struct sg_worker *w, const struct team *team, struct meeting *m, double since) {
-    const int64_t rounds = m->rounds;
+static struct meeting meet(struct sg_worker *w, const struct team *team) {
+    struct meeting m = {.stop = w->o.stop != NULL && *w->o.stop};
 
     sg_phase_enter(w, SG_PHASE_REDUCE);
-    m->stop = w->o.stop != NULL && *w->o.stop;
-    m->checkpoint = 0;
-    m->rounds = 0;
     if (is_leader(team)) {
-        m->stop |= w->o.upstream.stop_requested(w->o.upstream.context);
-        m->checkpoint = sg_now() - w->item.saved_s >= w->plan->job->checkpoint_seconds;
-        m->rounds = rounds_until_meeting(sg_now() - since, rounds);
+        m.stop |= w->o.upstream.stop_requested(w->o.upstream.context);
+        m.checkpoint = sg_now() - w->item.saved_s >= w->plan->job->checkpoint_seconds;
+        m.rounds = rounds_until_meeting(sg_now() - w->met_s, w->rounds);
     }
     if (team->comm != NULL) {
-        sg_comm_allreduce_max(team->comm, (int64_t *)m, sizeof *m / sizeof(int64_t));
+        sg_comm_allreduce_max(team->comm, (int64_t *)&m, sizeof m / sizeof(int64_t));
     }
+    w->rounds = m.rounds;
+    w->rounds_left = m.rounds;
+    w->met_s = sg_now();
+    return m;
 }
 
-/* A stop costs at most a second of work that no checkpoint holds: less than opening the item again. */
+/* A stop costs at most a second of work that no checkpoint holds: less than opening the item again.
+ */
 static int is_worth_saving(const struct sg_worker *w) {
     const double patience = w->plan->job->checkpoint_seconds < 1 ? 0 : 1;
 
@@ -110,28 +113,27 @@ static int is_worth_saving(const struct sg_worker *w) {
 
 /* ---- stages ---- */
 
-/* Runs the blocks below `end` that are not done. The list is the same on all ranks of the team: everything before the
- * stage is done, and the leader told at the start which blocks of it a checkpoint already holds. */
+/* Runs the blocks below `end` that are not done. The list is the same on all ranks of the team:
+ * everything before the stage is done, and the leader told at the start which blocks of it a
+ * checkpoint already holds. */
 static sg_status run_blocks(struct sg_worker *w, const struct team *team,
                             const struct sg_sweep *sweep, const int64_t *todo, int64_t n_todo) {
     sg_status status = SG_OK;
-    struct meeting m = {.rounds = 1};
-    int64_t until = 1;
-    double since = sg_now();
     const int64_t n_rounds = (n_todo + team->size - 1) / team->size;
 
     for (int64_t r = 0; r < n_rounds; r++) {
         const int64_t at = r * team->size + team->rank;
+        int interrupted = 0;
+        struct meeting m;
 
-        if (at < n_todo) {
-            status = sg_block_run(w, sweep, todo[at]); /* a stop in mid-block is seen at the meeting */
-            SG_ASSERT(status == SG_OK || status == SG_E_INTERRUPTED);
+        if (at < n_todo) { /* a stop in mid-block is seen at the meeting */
+            interrupted = sg_block_run(w, sweep, todo[at]) == SG_E_INTERRUPTED;
         }
-        if (r + 1 < until && !(team->size == 1 && status == SG_E_INTERRUPTED)) {
+        w->rounds_left--;
+        if (w->rounds_left > 0 && !(interrupted && team->size == 1)) {
             continue;
         }
-        meet(w, team, &m, since);
-        status = SG_OK;
+        m = meet(w, team);
         if (m.stop) {
             if (is_worth_saving(w) || team->size > 1) {
                 SG_TRY(save(w, team));
@@ -141,8 +143,6 @@ static sg_status run_blocks(struct sg_worker *w, const struct team *team,
         if (m.checkpoint && r + 1 < n_rounds) {
             SG_TRY(save(w, team));
         }
-        since = sg_now();
-        until = r + 1 + m.rounds;
     }
 done:
     return status;
@@ -170,7 +170,8 @@ done:
     return status;
 }
 
-/* The end of stage s: sums to the leader, who judges them and finishes the maps; all learn what comes next. */
+/* The end of stage s: sums to the leader, who judges them and finishes the maps; all learn what
+ * comes next. */
 static sg_status end_stage(struct sg_worker *w, const struct team *team,
                            const struct sg_sweep *sweep, int s, int *start_again) {
     sg_status status = SG_OK;
@@ -197,7 +198,8 @@ done:
 
 /* ---- the start of a sweep ---- */
 
-/* An all-zero clean gradient says nothing of the scale of noisy ones: the first block is looked at instead. */
+/* An all-zero clean gradient says nothing of the scale of noisy ones: the first block is looked at
+ * instead. */
 static sg_status exponents_from_block(struct sg_worker *w, const struct sg_sweep *sweep) {
     sg_status status = SG_OK;
     const int64_t n = sg_block_samples(w->plan, sweep, 0) * w->n_features;
@@ -232,7 +234,8 @@ static sg_status choose_exponents(struct sg_worker *w, const struct sg_sweep *sw
     return any_zero ? exponents_from_block(w, sweep) : SG_OK;
 }
 
-/* All ranks agree on grids, on the stages that are finished and the blocks that are done, which the leader knows. */
+/* All ranks agree on grids, on the stages that are finished and the blocks that are done, which the
+ * leader knows. */
 static void share_start(struct sg_worker *w, const struct team *team) {
     if (team->comm == NULL) {
         return;
@@ -256,7 +259,8 @@ static int64_t list_todo(struct sg_worker *w, const struct sg_sweep *sweep) {
     return n;
 }
 
-/* The stages that are not finished, one by one; a checkpoint may hold all blocks of one whose end was not reached. */
+/* The stages that are not finished, one by one; a checkpoint may hold all blocks of one whose end
+ * was not reached. */
 static sg_status run_stages(struct sg_worker *w, const struct team *team,
                             const struct sg_sweep *sweep, int64_t n_todo, int *start_again) {
     sg_status status = SG_OK;

@@ -1,8 +1,28 @@
 /* src/worker/upstream.c - the master seen from a rank of its own: orders and outcomes as messages.
  *
- * A stop travels twice: as a hint (SG_TAG_STOP) that a leader sees between blocks, and as the last order of the queue,
- * which every worker takes after those before it, so that no member of a team misses an order that the others obey. */
+ * A stop travels twice: as a hint (SG_TAG_STOP) that a leader sees between blocks, and as the last
+ * order of the queue, which every worker takes after those before it, so that no member of a team
+ * misses an order that the others obey. */
+#include "sgdist/memory.h"
 #include "worker/worker_impl.h"
+
+#include <string.h>
+
+/* What is on its way to the master: the worker goes on with its next item meanwhile. */
+struct link {
+    const struct sg_comm *world;
+    struct sg_outcome outcome;
+    char *record; /* a copy */
+    struct sg_sending *outcome_sending;
+    struct sg_sending *record_sending;
+};
+
+static void finish_sending(struct link *l) {
+    sg_comm_sent(l->outcome_sending);
+    sg_comm_sent(l->record_sending);
+    l->outcome_sending = NULL;
+    l->record_sending = NULL;
+}
 
 /* At the end the hint is taken out of the queue: MPI wants no message left. */
 static void drop_hint(const struct sg_comm *world) {
@@ -16,7 +36,7 @@ static void drop_hint(const struct sg_comm *world) {
 }
 
 static void next(void *context, struct sg_order *order) {
-    const struct sg_comm *world = context;
+    const struct sg_comm *world = ((const struct link *)context)->world;
     int idle = 0;
     int from = 0;
     int tag = SG_TAG_ORDER;
@@ -27,16 +47,27 @@ static void next(void *context, struct sg_order *order) {
     sg_comm_recv(world, 0, SG_TAG_ORDER, order, sizeof *order);
     if (order->kind == SG_ORDER_END) {
         drop_hint(world);
+        finish_sending(context);
+    }
+}
+
+static void send(struct link *l, int tag, const void *bytes, size_t n,
+                 struct sg_sending **sending) {
+    if (sg_comm_send_begin(l->world, 0, tag, bytes, n, sending) != SG_OK) {
+        sg_comm_send(l->world, 0, tag, bytes, n);
     }
 }
 
 static void deliver(void *context, const struct sg_outcome *outcome, const void *record,
                     int64_t bytes) {
-    const struct sg_comm *world = context;
+    struct link *l = context;
 
-    sg_comm_send(world, 0, SG_TAG_OUTCOME, outcome, sizeof *outcome);
+    finish_sending(l);
+    l->outcome = *outcome;
+    send(l, SG_TAG_OUTCOME, &l->outcome, sizeof l->outcome, &l->outcome_sending);
     if (record != NULL) {
-        sg_comm_send(world, 0, SG_TAG_RECORD, record, (size_t)bytes);
+        memcpy(l->record, record, (size_t)bytes);
+        send(l, SG_TAG_RECORD, l->record, (size_t)bytes, &l->record_sending);
     }
 }
 
@@ -45,12 +76,33 @@ static int stop_requested(void *context) {
     int from = 0;
     int tag = SG_TAG_STOP;
 
-    return sg_comm_probe(context, &from, &tag);
+    return sg_comm_probe(((const struct link *)context)->world, &from, &tag);
 }
 
-struct sg_upstream sg_upstream_messages(const struct sg_comm *world) {
-    return (struct sg_upstream){.context = (void *)(uintptr_t)world,
-                                .next = next,
-                                .deliver = deliver,
-                                .stop_requested = stop_requested};
+sg_status sg_upstream_open(const struct sg_comm *world, int64_t record_bytes,
+                           struct sg_upstream *out) {
+    sg_status status = SG_OK;
+    struct link *l = sg_calloc(1, sizeof *l);
+
+    SG_CHECK(l != NULL, SG_E_NOMEM, "no memory for messages");
+    l->world = world;
+    l->record = sg_calloc((size_t)record_bytes, 1);
+    SG_CHECK(l->record != NULL, SG_E_NOMEM, "no memory for messages");
+    *out = (struct sg_upstream){
+        .context = l, .next = next, .deliver = deliver, .stop_requested = stop_requested};
+    l = NULL;
+done:
+    sg_free(l);
+    return status;
+}
+
+void sg_upstream_close(struct sg_upstream *upstream) {
+    struct link *l = upstream->context;
+
+    if (l != NULL) {
+        finish_sending(l);
+        sg_free(l->record);
+        sg_free(l);
+    }
+    upstream->context = NULL;
 }

@@ -110,12 +110,12 @@ done:
 int64_t sg_worker_bytes(const struct sg_plan *plan) {
     const struct sizes s = largest(plan);
     const int64_t d = sg_shape_size(&plan->input);
-    const int64_t floats = d * (3 + plan->n_targets + 2 * plan->block) +
-                           2 * plan->block * plan->n_outputs;
+    const int64_t floats =
+        d * (3 + plan->n_targets + 2 * plan->block) + 2 * plan->block * plan->n_outputs;
     const int64_t sums = plan->n_targets * sg_sums_bytes(d, s.n_powers, s.n_groups);
     const int64_t checkpoint = sums + plan->record.bytes;
 
-    return 4 * floats + 8 * s.n_work + 8 * s.n_blocks + plan->record.bytes + sums +
+    return 4 * floats + 8 * s.n_work + 8 * s.n_blocks + 2 * plan->record.bytes + sums +
            sg_sums_bytes(d, s.n_powers, 1) + checkpoint;
 }
 
@@ -128,6 +128,7 @@ sg_status sg_worker_create(const struct sg_worker_options *options, struct sg_wo
     w->plan = options->plan;
     w->n_features = sg_shape_size(&w->plan->input);
     w->n_outputs = w->plan->n_outputs;
+    w->rounds = 1; /* until a block has been measured */
     w->clock = (struct clock){.phase = SG_PHASE_WAIT, .since = sg_now()};
     SG_TRY(make_teams(w));
     SG_TRY(take_memory(w));

@@ -6,7 +6,8 @@
 
 #include <time.h>
 
-/* The ranks that work on one item. comm is NULL for a team of one. Rank 0 of a team is its leader. */
+/* The ranks that work on one item. comm is NULL for a team of one. Rank 0 of a team is its leader.
+ */
 struct team {
     struct sg_comm *comm;
     int rank;
@@ -27,12 +28,12 @@ struct item {
     double *clean_max;  /* [n_targets] largest |clean gradient|, leader only */
     int64_t i_sweep;    /* the running sweep */
     int64_t n_stages_done;
-    uint64_t *done;     /* [n_words] blocks of the running sweep that are in the sums of this rank */
-    char *record;       /* leader only: the record so far */
+    uint64_t *done; /* [n_words] blocks of the running sweep that are in the sums of this rank */
+    char *record;   /* leader only: the record so far */
     int64_t n_gradients;
     double begun_s;
-    double saved_s;  /* time of the last checkpoint, or of the start */
-    int failed; /* the record says why */
+    double saved_s; /* time of the last checkpoint, or of the start */
+    int failed;     /* the record says why */
 };
 
 struct sg_worker {
@@ -59,6 +60,9 @@ struct sg_worker {
     int64_t *todo;           /* [blocks of the largest sweep] */
     int64_t n_words;         /* of the largest sweep's block bitmap */
     struct item item;
+    int64_t rounds;      /* blocks between two meetings of a team, by the leader's last measure */
+    int64_t rounds_left; /* until the next one; equal on all ranks of a team */
+    double met_s;        /* time of the last meeting, or of the item's start */
     struct clock clock;
     struct sg_phases phases;
 };
@@ -67,12 +71,14 @@ struct sg_worker {
 double sg_now(void); /* seconds of a steady clock */
 void sg_phase_enter(struct sg_worker *w, enum sg_phase phase);
 
-/* score.c: from outputs y[K] of a sample to the explained score of a class, and its derivative dy[K]. */
+/* score.c: from outputs y[K] of a sample to the explained score of a class, and its derivative
+ * dy[K]. */
 double sg_score_value(enum sg_score score, const float *y, int64_t n, int64_t target);
 void sg_score_gradient(enum sg_score score, const float *y, int64_t n, int64_t target, float *dy);
 double sg_score_probability(const float *y, int64_t n, int64_t target);
 
-/* block.c: samples of one block through the network. SG_E_INTERRUPTED leaves the sums as they were. */
+/* block.c: samples of one block through the network. SG_E_INTERRUPTED leaves the sums as they were.
+ */
 struct sg_item_view sg_worker_view(const struct sg_worker *w);
 sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
                            int64_t *n_outside);
@@ -85,17 +91,20 @@ sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_
 sg_status sg_item_begin(struct sg_worker *w, int64_t index);
 void sg_item_fail(struct sg_worker *w); /* the trace's message becomes the record's */
 
-/* finish.c, leader: maps, errors and convergence at the end of a stage, and of methods without a sweep. */
+/* finish.c, leader: maps, errors and convergence at the end of a stage, and of methods without a
+ * sweep. */
 sg_status sg_item_finish_clean(struct sg_worker *w);
 sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep, int i_stage);
 void sg_item_finish_cost(struct sg_worker *w);
 
-/* checkpoint.c, leader. Restoring fills record, sweep, blocks, grids and sums; *found 0: there is nothing to go on from. */
+/* checkpoint.c, leader. Restoring fills record, sweep, blocks, grids and sums; *found 0: there is
+ * nothing to go on from. */
 sg_status sg_item_save(struct sg_worker *w);
 sg_status sg_item_restore(struct sg_worker *w, int *found);
 
-/* sweep.c: all blocks of a sweep by the team. Collective over the team; the result is the same on all its ranks: SG_OK,
- * SG_E_INTERRUPTED (stopped, saved where it was worth it), another status: the item has failed or the run must end. */
+/* sweep.c: all blocks of a sweep by the team. Collective over the team; the result is the same on
+ * all its ranks: SG_OK, SG_E_INTERRUPTED (stopped, saved where it was worth it), another status:
+ * the item has failed or the run must end. */
 sg_status sg_sweep_run(struct sg_worker *w, const struct team *team, const struct sg_sweep *sweep,
                        int resumed);
 

@@ -105,10 +105,13 @@ struct sg_row {
 struct sg_row sg_row_of(const struct sg_corr *q, const struct sg_rows *rows,
                         const struct sg_corr_call *call);
 
-/* A clipped pooling window: n_y x n_x taps of c channels; the first one's number is `first`. */
+/* Equal pooling windows side by side, x_step floats apart: n_y x n_x taps of c channels each; the
+ * first tap's number is `first`. `assign`: route writes instead of adding (disjoint windows). */
 struct sg_window {
+    int64_t cols, x_step;
     int64_t n_y, n_x, row_stride, c;
     int32_t first, kw;
+    int assign;
 };
 
 /* The kernels of one instruction set. `lanes` floats make a vector; direct blocks have up to two.

@@ -4,28 +4,47 @@
 #include <math.h>
 #include <string.h>
 
-/* Where the window of output pixel (y, x) of sample i begins, and how much of it is left. */
+/* A window; or, where stretches are asked for, all the equal windows of an output row that lie
+ * inside the image from side to side. */
 struct place {
     struct sg_window window;
-    int64_t in;  /* index of the first tap's first channel in x; 0 for an empty window */
-    int64_t out; /* index of the output's first channel */
+    int64_t in;   /* index of the first tap's first channel in x; 0 for an empty window */
+    int64_t out;  /* index of the first output's first channel */
+    int64_t y, x; /* of the first output */
+    int stretch;
 };
 
-static struct place place_of(const struct sg_pool *s, int64_t i, int64_t y, int64_t x) {
+/* Output columns whose windows lie inside from side to side: [*begin, *end). */
+static void unclipped(const struct sg_pool *s, int64_t *begin, int64_t *end) {
+    const int64_t room = s->w + s->pad_left - s->kw;
+
+    *begin = sg_min(s->ow, (s->pad_left + s->stride_w - 1) / s->stride_w);
+    *end = room < 0 ? *begin : sg_max(*begin, sg_min(s->ow, room / s->stride_w + 1));
+}
+
+/* What begins at output (y, x) of sample i. */
+static struct place place_of(const struct sg_pool *s, int stretch, int64_t i, int64_t y,
+                             int64_t x) {
     const int64_t top = y * s->stride_h - s->pad_top;
     const int64_t left = x * s->stride_w - s->pad_left;
     const int64_t y0 = sg_max(top, 0);
     const int64_t x0 = sg_max(left, 0);
-    struct place p = {
-        .window = {.n_y = sg_max(0, sg_min(top + s->kh, s->h) - y0),
-                   .n_x = sg_max(0, sg_min(left + s->kw, s->w) - x0),
-                   .row_stride = s->w * s->c,
-                   .c = s->c,
-                   .first = (int32_t)((y0 - top) * s->kw + x0 - left),
-                   .kw = (int32_t)s->kw},
-        .out = ((i * s->oh + y) * s->ow + x) * s->c,
-    };
+    int64_t begin;
+    int64_t end;
+    struct place p = {.window = {.x_step = s->stride_w * s->c,
+                                 .n_y = sg_max(0, sg_min(top + s->kh, s->h) - y0),
+                                 .n_x = sg_max(0, sg_min(left + s->kw, s->w) - x0),
+                                 .row_stride = s->w * s->c,
+                                 .c = s->c,
+                                 .first = (int32_t)((y0 - top) * s->kw + x0 - left),
+                                 .kw = (int32_t)s->kw},
+                      .out = ((i * s->oh + y) * s->ow + x) * s->c,
+                      .y = y,
+                      .x = x,
+                      .stretch = stretch};
 
+    unclipped(s, &begin, &end);
+    p.window.cols = stretch && x >= begin && x < end ? end - x : 1;
     if (p.window.n_y == 0 || p.window.n_x == 0) {
         p.window.n_y = p.window.n_x = 0;
     } else {
@@ -34,12 +53,19 @@ static struct place place_of(const struct sg_pool *s, int64_t i, int64_t y, int6
     return p;
 }
 
-static struct place nth_place(const struct sg_pool *s, int64_t o) {
-    return place_of(s, o / s->ow / s->oh, o / s->ow % s->oh, o % s->ow);
+static struct place first_place(const struct sg_pool *s, int stretch) {
+    return place_of(s, stretch, 0, 0, 0);
 }
 
-static int64_t n_places(const struct sg_pool *s) {
-    return s->n * s->oh * s->ow;
+/* What is behind p: in its row, in the next row, or in the next sample. */
+static struct place next_place(const struct sg_pool *s, const struct place *p) {
+    const int64_t px = p->out / s->c + p->window.cols;
+
+    return place_of(s, p->stretch, px / s->ow / s->oh, px / s->ow % s->oh, px % s->ow);
+}
+
+static int64_t n_outputs(const struct sg_pool *s) {
+    return s->n * s->oh * s->ow * s->c;
 }
 
 static void clear(const struct sg_pool *s, float *dx, int accumulate) {
@@ -51,26 +77,32 @@ static void clear(const struct sg_pool *s, float *dx, int accumulate) {
 void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint8_t *winner) {
     const struct sg_simd *simd = sg_simd_current();
 
-    for (int64_t o = 0; o < n_places(s); o++) {
-        const struct place p = nth_place(s, o);
+    for (struct place p = first_place(s, 1); p.out < n_outputs(s); p = next_place(s, &p)) {
         if (p.window.n_y > 0) {
             simd->window_max(&p.window, x + p.in, y + p.out, winner + p.out);
             continue;
         }
-        for (int64_t c = 0; c < s->c; c++) {
+        for (int64_t c = 0; c < p.window.cols * s->c; c++) {
             y[p.out + c] = -INFINITY;
             winner[p.out + c] = UINT8_MAX;
         }
     }
 }
 
+/* Whether every input element lies in exactly one window. */
+static int windows_tile(const struct sg_pool *s) {
+    return s->stride_h == s->kh && s->stride_w == s->kw && s->pad_top == 0 && s->pad_left == 0 &&
+           s->oh * s->kh == s->h && s->ow * s->kw == s->w;
+}
+
 void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const float *dy,
                           float *dx, int accumulate) {
     const struct sg_simd *simd = sg_simd_current();
+    const int assign = windows_tile(s) && !accumulate;
 
-    clear(s, dx, accumulate);
-    for (int64_t o = 0; o < n_places(s); o++) {
-        const struct place p = nth_place(s, o);
+    clear(s, dx, accumulate || assign);
+    for (struct place p = first_place(s, 1); p.out < n_outputs(s); p = next_place(s, &p)) {
+        p.window.assign = assign;
         simd->window_route(&p.window, winner + p.out, dy + p.out, dx + p.in);
     }
 }
@@ -94,8 +126,7 @@ static void wide_max(const struct place *p, const float *x, float *y, int32_t *w
 }
 
 void sg_max_pool_forward_wide(const struct sg_pool *s, const float *x, float *y, int32_t *winner) {
-    for (int64_t o = 0; o < n_places(s); o++) {
-        const struct place p = nth_place(s, o);
+    for (struct place p = first_place(s, 0); p.out < n_outputs(s); p = next_place(s, &p)) {
         for (int64_t c = 0; c < s->c; c++) {
             y[p.out + c] = -INFINITY;
             winner[p.out + c] = -1;
@@ -107,8 +138,7 @@ void sg_max_pool_forward_wide(const struct sg_pool *s, const float *x, float *y,
 void sg_max_pool_backward_wide(const struct sg_pool *s, const int32_t *winner, const float *dy,
                                float *dx, int accumulate) {
     clear(s, dx, accumulate);
-    for (int64_t o = 0; o < n_places(s); o++) {
-        const struct place p = nth_place(s, o);
+    for (struct place p = first_place(s, 0); p.out < n_outputs(s); p = next_place(s, &p)) {
         for (int64_t c = 0; c < s->c; c++) {
             const int64_t t = winner[p.out + c] - p.window.first;
             if (winner[p.out + c] >= 0) {
@@ -118,16 +148,13 @@ void sg_max_pool_backward_wide(const struct sg_pool *s, const int32_t *winner, c
     }
 }
 
-/* Elements that the average of place o divides by; 0 for an empty one. */
-static int64_t divisor(const struct sg_pool *s, const struct place *p, int64_t o) {
-    const int64_t y = o / s->ow % s->oh * s->stride_h;
-    const int64_t x = o % s->ow * s->stride_w;
-
+/* Elements that the average of a window divides by; 0 for an empty one. */
+static int64_t divisor(const struct sg_pool *s, const struct place *p) {
     if (!s->count_include_pad) {
         return p->window.n_y * p->window.n_x;
     }
-    return sg_max(0, sg_min(s->kh, s->pad_top + s->h + s->pad_bottom - y)) *
-           sg_max(0, sg_min(s->kw, s->pad_left + s->w + s->pad_right - x));
+    return sg_max(0, sg_min(s->kh, s->pad_top + s->h + s->pad_bottom - p->y * s->stride_h)) *
+           sg_max(0, sg_min(s->kw, s->pad_left + s->w + s->pad_right - p->x * s->stride_w));
 }
 
 enum { CHUNK = 64 }; /* channels whose double sums stay in the first cache */
@@ -147,9 +174,8 @@ static void average(const struct sg_window *w, int64_t n, int64_t count, const f
 }
 
 void sg_average_pool_forward(const struct sg_pool *s, const float *x, float *y) {
-    for (int64_t o = 0; o < n_places(s); o++) {
-        const struct place p = nth_place(s, o);
-        const int64_t count = divisor(s, &p, o);
+    for (struct place p = first_place(s, 0); p.out < n_outputs(s); p = next_place(s, &p)) {
+        const int64_t count = divisor(s, &p);
         for (int64_t c = 0; c < s->c; c += CHUNK) {
             average(&p.window, sg_min(CHUNK, s->c - c), count, x + p.in + c, y + p.out + c);
         }
@@ -158,10 +184,9 @@ void sg_average_pool_forward(const struct sg_pool *s, const float *x, float *y) 
 
 void sg_average_pool_backward(const struct sg_pool *s, const float *dy, float *dx, int accumulate) {
     clear(s, dx, accumulate);
-    for (int64_t o = 0; o < n_places(s); o++) {
-        const struct place p = nth_place(s, o);
+    for (struct place p = first_place(s, 0); p.out < n_outputs(s); p = next_place(s, &p)) {
         const struct sg_window *w = &p.window;
-        const float count = (float)divisor(s, &p, o);
+        const float count = (float)divisor(s, &p);
         for (int64_t t = 0; t < w->n_y * w->n_x; t++) {
             float *to = dx + p.in + t / w->n_x * w->row_stride + t % w->n_x * w->c;
             for (int64_t c = 0; c < s->c; c++) {

@@ -3,11 +3,31 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define LANES          8
-#define MAX_PX         6
-#define TARGET         __attribute__((target("avx2,fma")))
-#define V_FMA(a, b, c) ((vec)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
-#define V_SIGNS(m)     ((uint32_t)_mm256_movemask_ps((__m256)(m)))
+#define LANES           8
+#define MAX_PX          6
+#define TARGET          __attribute__((target("avx2,fma")))
+#define V_FMA(a, b, c)  ((vec)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define V_SIGNS(m)      ((uint32_t)_mm256_movemask_ps((__m256)(m)))
+
+#define V_SUM(v)        sum_lanes((__m256)(v))
+#define V_TO_BYTES(m)   ((bytes)narrow((__m256i)(m)))
+#define V_FROM_BYTES(b) ((ivec)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)(b))))
+
+TARGET static inline float sum_lanes(__m256 v) {
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+}
+
+/* The packing instructions work on each half of a register: the halves meet last. */
+TARGET static inline long long narrow(__m256i v) {
+    const __m256i shorts = _mm256_packus_epi32(v, v);
+    const __m256i bytes = _mm256_packus_epi16(shorts, shorts);
+
+    return _mm_cvtsi128_si64(
+        _mm_unpacklo_epi32(_mm256_castsi256_si128(bytes), _mm256_extracti128_si256(bytes, 1)));
+}
 
 #include "net/kernels/simd_body.h"
 #include "net/kernels/simd_depthwise.h"

@@ -3,11 +3,15 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define LANES          16
-#define MAX_PX         12
-#define TARGET         __attribute__((target("avx512f,avx512vl,fma")))
-#define V_FMA(a, b, c) ((vec)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
-#define V_SIGNS(m)     ((uint32_t)_mm512_cmplt_epi32_mask((__m512i)(m), _mm512_setzero_si512()))
+#define LANES           16
+#define MAX_PX          12
+#define TARGET          __attribute__((target("avx512f,avx512vl,fma")))
+#define V_FMA(a, b, c)  ((vec)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define V_SIGNS(m)      ((uint32_t)_mm512_cmplt_epi32_mask((__m512i)(m), _mm512_setzero_si512()))
+
+#define V_SUM(v)        _mm512_reduce_add_ps((__m512)(v))
+#define V_TO_BYTES(m)   ((bytes)_mm512_cvtepi32_epi8((__m512i)(m)))
+#define V_FROM_BYTES(b) ((ivec)_mm512_cvtepu8_epi32((__m128i)(b)))
 
 #include "net/kernels/simd_body.h"
 #include "net/kernels/simd_depthwise.h"

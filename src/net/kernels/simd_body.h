@@ -4,7 +4,9 @@
  *   MAX_PX               pixels of a direct tile: 2 MAX_PX accumulators fit the registers
  *   TARGET               the function attribute that switches the instruction set on
  *   V_FMA(a, b, c)       a b + c, with the rounding of the set
+ *   V_SUM(v)             the sum of the lanes, as a balanced tree
  *   V_SIGNS(m)           bit i: sign of lane i of the integer vector m
+ *   V_TO_BYTES(m)        the lanes of m, all in 0..255, as bytes; V_FROM_BYTES(b) back
  */
 #include "net/kernels/kernels_impl.h"
 
@@ -13,6 +15,9 @@
 typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
 typedef float loose_vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+
+typedef uint8_t bytes __attribute__((vector_size(LANES)));
+typedef uint8_t loose_bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
 
 #define INLINE static inline __attribute__((always_inline)) TARGET
 

@@ -9,12 +9,14 @@ INLINE void depthwise_tile(const struct sg_row *r, const int n_px, int64_t n, co
     for (int p = 0; p < n_px; p++) {
         acc[p] = (vec){0};
     }
-    for (int64_t t = 0; t < r->n_y * r->n_x; t++) {
-        const float *at = x + t / r->n_x * r->y_stride + t % r->n_x * r->tap_stride;
-        const vec weight = load_part(w + t * r->width, n);
+    for (int64_t iy = 0; iy < r->n_y; iy++) {
+        for (int64_t ix = 0; ix < r->n_x; ix++, w += r->width) {
+            const float *at = x + iy * r->y_stride + ix * r->tap_stride;
+            const vec weight = load_part(w, n);
 #pragma GCC unroll 4
-        for (int p = 0; p < n_px; p++) {
-            acc[p] = V_FMA(load_part(at + p * r->x_step, n), weight, acc[p]);
+            for (int p = 0; p < n_px; p++) {
+                acc[p] = V_FMA(load_part(at + p * r->x_step, n), weight, acc[p]);
+            }
         }
     }
 #pragma GCC unroll 4

@@ -2,6 +2,34 @@
  * pixels x channels stays in registers while the taps go by. Weights are w[tap and channel][n_vec
  * vectors]. Sums run over taps in order, one fused multiply-add each, whatever the tile. */
 
+/* One tap and input channel: a pixel each from `at` on, times one or two vectors of weights. */
+INLINE void direct_term(const struct sg_row *r, const int n_px, const int n_vec, const float *at,
+                        const float *w, vec acc[MAX_PX][2]) {
+    const vec w0 = load(w);
+    const vec w1 = n_vec == 2 ? load(w + LANES) : w0;
+
+#pragma GCC unroll 16
+    for (int p = 0; p < n_px; p++) {
+        const vec v = splat(at[p * r->x_step]);
+        acc[p][0] = V_FMA(v, w0, acc[p][0]);
+        if (n_vec == 2) {
+            acc[p][1] = V_FMA(v, w1, acc[p][1]);
+        }
+    }
+}
+
+INLINE void direct_finish(const struct sg_row *r, const int n_px, const int n_vec, int64_t width,
+                          const float *bias, float *y, vec acc[MAX_PX][2]) {
+#pragma GCC unroll 16
+    for (int p = 0; p < n_px; p++) {
+        finish(r, acc[p][0], bias, y + p * r->out_step, width);
+        if (n_vec == 2) {
+            finish(r, acc[p][1], bias == NULL ? NULL : bias + LANES, y + p * r->out_step + LANES,
+                   width - LANES);
+        }
+    }
+}
+
 INLINE void direct_tile(const struct sg_row *r, const int n_px, const int n_vec, const float *x,
                         const float *w, const float *bias, float *y) {
     vec acc[MAX_PX][2];
@@ -11,29 +39,18 @@ INLINE void direct_tile(const struct sg_row *r, const int n_px, const int n_vec,
         acc[p][0] = (vec){0};
         acc[p][1] = (vec){0};
     }
-    for (int64_t t = 0; t < r->n_y * r->n_x; t++) {
-        const float *at = x + t / r->n_x * r->y_stride + t % r->n_x * r->tap_stride;
-        for (int64_t j = 0; j < r->run; j++) {
-            const vec w0 = load(w);
-            const vec w1 = n_vec == 2 ? load(w + LANES) : w0;
-            w += n_vec * LANES;
-#pragma GCC unroll 16
-            for (int p = 0; p < n_px; p++) {
-                const vec v = splat(at[p * r->x_step + j]);
-                acc[p][0] = V_FMA(v, w0, acc[p][0]);
-                if (n_vec == 2) {
-                    acc[p][1] = V_FMA(v, w1, acc[p][1]);
-                }
+    for (int64_t iy = 0; iy < r->n_y; iy++) {
+        for (int64_t ix = 0; ix < r->n_x; ix++) {
+            const float *at = x + iy * r->y_stride + ix * r->tap_stride;
+            for (int64_t j = 0; j < r->run; j++, w += n_vec * LANES) {
+                direct_term(r, n_px, n_vec, at + j, w, acc);
             }
         }
     }
-#pragma GCC unroll 16
-    for (int p = 0; p < n_px; p++) {
-        finish(r, acc[p][0], bias, y + p * r->out_step, r->width);
-        if (n_vec == 2) {
-            finish(r, acc[p][1], bias == NULL ? NULL : bias + LANES, y + p * r->out_step + LANES,
-                   r->width - LANES);
-        }
+    if (r->width == n_vec * LANES) {
+        direct_finish(r, n_px, n_vec, n_vec * LANES, bias, y, acc);
+    } else {
+        direct_finish(r, n_px, n_vec, r->width, bias, y, acc);
     }
 }
 

@@ -1,8 +1,5 @@
 /* src/net/kernels/simd_maps.h - pooling windows and the bits of ReLU. */
 
-typedef uint8_t bytes __attribute__((vector_size(LANES)));
-typedef uint8_t loose_bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
-
 INLINE bytes load_bytes(const uint8_t *p, int64_t n) {
     bytes b = {0};
 
@@ -25,14 +22,15 @@ INLINE void store_bytes(uint8_t *p, bytes b, int64_t n) {
     }
 }
 
-/* A later tap wins when it is greater, or the first NaN; comparisons with NaN are false. */
-INLINE void max_part(const struct sg_window *w, const float *x, float *y, uint8_t *winner,
-                     int64_t n) {
+/* One window's n <= LANES channels. A later tap wins when it is greater, or the first NaN;
+ * comparisons with NaN are false. */
+INLINE void max_part(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
+                     const float *x, float *y, uint8_t *winner, int64_t n) {
     vec best = load_part(x, n);
     ivec at = w->first - (ivec){0};
 
-    for (int64_t iy = 0; iy < w->n_y; iy++) {
-        for (int64_t ix = 0; ix < w->n_x; ix++) {
+    for (int64_t iy = 0; iy < n_y; iy++) {
+        for (int64_t ix = 0; ix < n_x; ix++) {
             const vec v = load_part(x + iy * w->row_stride + ix * w->c, n);
             const ivec number = (w->first + (int32_t)(iy * w->kw + ix)) - (ivec){0};
             const ivec wins = (v > best) | ((v != v) & (best == best));
@@ -41,44 +39,72 @@ INLINE void max_part(const struct sg_window *w, const float *x, float *y, uint8_
         }
     }
     store_part(y, best, n);
-    store_bytes(winner, __builtin_convertvector(at, bytes), n);
+    store_bytes(winner, V_TO_BYTES(at), n);
 }
 
+INLINE void max_windows(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
+                        const float *x, float *y, uint8_t *winner) {
+    for (int64_t i = 0; i < w->cols; i++) {
+        int64_t c = 0;
+        for (; c + LANES <= w->c; c += LANES) {
+            max_part(w, n_y, n_x, x + c, y + c, winner + c, LANES);
+        }
+        if (c < w->c) {
+            max_part(w, n_y, n_x, x + c, y + c, winner + c, w->c - c);
+        }
+        x += w->x_step;
+        y += w->c;
+        winner += w->c;
+    }
+}
+
+/* The commonest window is unrolled. */
 TARGET static void window_max(const struct sg_window *w, const float *x, float *y,
                               uint8_t *winner) {
-    int64_t c = 0;
-
-    for (; c + LANES <= w->c; c += LANES) {
-        max_part(w, x + c, y + c, winner + c, LANES);
-    }
-    if (c < w->c) {
-        max_part(w, x + c, y + c, winner + c, w->c - c);
+    if (w->n_y == 2 && w->n_x == 2) {
+        max_windows(w, 2, 2, x, y, winner);
+    } else {
+        max_windows(w, w->n_y, w->n_x, x, y, winner);
     }
 }
 
-INLINE void route_part(const struct sg_window *w, const uint8_t *winner, const float *dy, float *dx,
-                       int64_t n) {
-    const ivec at = __builtin_convertvector(load_bytes(winner, n), ivec);
+INLINE void route_part(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
+                       const uint8_t *winner, const float *dy, float *dx, int64_t n) {
+    const ivec at = V_FROM_BYTES(load_bytes(winner, n));
     const ivec d = (ivec)load_part(dy, n);
 
-    for (int64_t iy = 0; iy < w->n_y; iy++) {
-        for (int64_t ix = 0; ix < w->n_x; ix++) {
+    for (int64_t iy = 0; iy < n_y; iy++) {
+        for (int64_t ix = 0; ix < n_x; ix++) {
             float *to = dx + iy * w->row_stride + ix * w->c;
             const ivec number = (w->first + (int32_t)(iy * w->kw + ix)) - (ivec){0};
-            store_part(to, load_part(to, n) + (vec)(d & (at == number)), n);
+            const vec v = (vec)(d & (at == number));
+            store_part(to, w->assign ? v : load_part(to, n) + v, n);
         }
+    }
+}
+
+INLINE void route_windows(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
+                          const uint8_t *winner, const float *dy, float *dx) {
+    for (int64_t i = 0; i < w->cols; i++) {
+        int64_t c = 0;
+        for (; c + LANES <= w->c; c += LANES) {
+            route_part(w, n_y, n_x, winner + c, dy + c, dx + c, LANES);
+        }
+        if (c < w->c) {
+            route_part(w, n_y, n_x, winner + c, dy + c, dx + c, w->c - c);
+        }
+        dx += w->x_step;
+        dy += w->c;
+        winner += w->c;
     }
 }
 
 TARGET static void window_route(const struct sg_window *w, const uint8_t *winner, const float *dy,
                                 float *dx) {
-    int64_t c = 0;
-
-    for (; c + LANES <= w->c; c += LANES) {
-        route_part(w, winner + c, dy + c, dx + c, LANES);
-    }
-    if (c < w->c) {
-        route_part(w, winner + c, dy + c, dx + c, w->c - c);
+    if (w->n_y == 2 && w->n_x == 2) {
+        route_windows(w, 2, 2, winner, dy, dx);
+    } else {
+        route_windows(w, w->n_y, w->n_x, winner, dy, dx);
     }
 }
 

@@ -9,6 +9,10 @@
     ((uint32_t)((m)[0] & 1) | (uint32_t)((m)[1] & 2) | (uint32_t)((m)[2] & 4) |                    \
      (uint32_t)((m)[3] & 8))
 
+#define V_SUM(v)        (((v)[0] + (v)[2]) + ((v)[1] + (v)[3]))
+#define V_TO_BYTES(m)   __builtin_convertvector(m, bytes)
+#define V_FROM_BYTES(b) __builtin_convertvector(b, ivec)
+
 #include "net/kernels/simd_body.h"
 #include "net/kernels/simd_depthwise.h"
 #include "net/kernels/simd_direct.h"

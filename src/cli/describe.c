@@ -1,0 +1,287 @@
+/* src/cli/describe.c - `sgdist describe`: a study in words, from nothing but its result. */
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "sgdist/memory.h"
+#include "sgdist/store.h"
+#include "sgdist/text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The identity as it stands in the file: lines "key: value". */
+struct facts {
+    char *text;
+    struct sg_reader *reader;
+};
+
+/* The value of a key, or `otherwise`; into one of a few static buffers that are used in turn. */
+static const char *fact(const struct facts *f, const char *key, const char *otherwise) {
+    enum { BUFFERS = 16, LENGTH = 512 };
+    static char buffers[BUFFERS][LENGTH];
+    static int turn;
+    const size_t n = strlen(key);
+
+    for (const char *line = f->text; line != NULL && *line != '\0';) {
+        const char *end = strchr(line, '\n');
+
+        if (strncmp(line, key, n) == 0 && strncmp(line + n, ": ", 2) == 0) {
+            char *out = buffers[turn++ % BUFFERS];
+            const size_t length = end != NULL ? (size_t)(end - line) - n - 2 : strlen(line) - n - 2;
+
+            (void)snprintf(out, LENGTH, "%.*s", (int)length, line + n + 2);
+            return out;
+        }
+        line = end != NULL ? end + 1 : NULL;
+    }
+    return otherwise;
+}
+
+static const char *method_fact(const struct facts *f, const char *label, const char *key,
+                               const char *otherwise) {
+    char path[SG_MAX_PATH + 1];
+
+    (void)snprintf(path, sizeof path, "methods.%s.%s", label, key);
+    return fact(f, path, otherwise);
+}
+
+/* ---- words for options ---- */
+
+static void say_noise(const struct facts *f, const char *label) {
+    static const char *const ranges[][2] = {{"item", "the item's range"},
+                                            {"item_channel", "the item's range in each channel"},
+                                            {"dataset", "the data set's range"},
+                                            {"domain", "the range of the input domain"}};
+    const char *level = method_fact(f, label, "noise.level", NULL);
+    const char *range = method_fact(f, label, "noise.range", "item");
+    const char *space = method_fact(f, label, "noise.space", "input");
+    const char *words = range;
+
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        words = strcmp(range, ranges[i][0]) == 0 ? ranges[i][1] : words;
+    }
+    if (level != NULL && strcmp(level, "none") != 0) {
+        printf("Gaussian noise with a standard deviation of %s times %s (max - min), in %s space",
+               level, words, space);
+    } else {
+        printf("Gaussian noise with a standard deviation of %s in %s space",
+               method_fact(f, label, "noise.sigma", "?"), space);
+    }
+}
+
+static void say_sampling(const struct facts *f, const char *label) {
+    const char *confidence = method_fact(f, label, "confidence", NULL);
+    const char *samples = method_fact(f, label, "samples", NULL);
+    const char *clean = method_fact(f, label, "noise.clean", "none");
+    const char *outside = method_fact(f, label, "noise.outside", "keep");
+
+    if (samples == NULL) {
+        printf(" (from the gradient at the input itself)");
+        return;
+    }
+    printf(" (%s samples an item; ", samples);
+    if (confidence != NULL) {
+        printf("noise scaled at each element so that it stays within the domain's bounds (%s) with "
+               "a confidence of %s",
+               method_fact(f, label, "bounds", "channel"), confidence);
+    } else {
+        say_noise(f, label);
+    }
+    if (strcmp(clean, "none") != 0) {
+        printf("; the clean gradient counts as %s",
+               strcmp(clean, "extra") == 0 ? "one more sample" : "one of the samples");
+    }
+    if (strcmp(outside, "keep") != 0) {
+        printf("; values outside the domain are %s",
+               strcmp(outside, "clip") == 0 ? "clipped" : "reflected");
+    }
+    printf(")");
+}
+
+static void say_finish(const struct facts *f, const char *label) {
+    const char *channels = method_fact(f, label, "channels", "none");
+    const char *divisor = method_fact(f, label, "divisor", NULL);
+
+    if (divisor != NULL) {
+        printf(", variance divided by %s", strcmp(divisor, "unbiased") == 0 ? "N - 1" : "N");
+    }
+    if (strcmp(channels, "none") != 0) {
+        printf(", channels reduced by %s", channels);
+    }
+}
+
+/* ---- numbers from the maps ---- */
+
+static int compare_doubles(const void *a, const void *b) {
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Median over finished items of the relative error at the last stage; NaN where there is none. */
+static double median_error(const struct facts *f, const char *label) {
+    char path[SG_MAX_PATH + 1];
+    const struct sg_dataset *d;
+    const int64_t n_items = sg_reader_n_items(f->reader);
+    double *errors = NULL;
+    double *one = NULL;
+    double median = NAN;
+    int64_t n = 0;
+
+    (void)snprintf(path, sizeof path, "convergence/%s/relative_error", label);
+    d = sg_reader_find(f->reader, path);
+    if (d == NULL) {
+        return NAN;
+    }
+    errors = sg_calloc((size_t)n_items + 1, sizeof *errors);
+    one = sg_calloc((size_t)sg_dataset_bytes(d), 1);
+    for (int64_t i = 0; errors != NULL && one != NULL && i < n_items; i++) {
+        const int64_t n_stages = d->axes[d->n_axes - 1];
+        unsigned char state = 0;
+        int64_t s = n_stages - 1;
+
+        if (sg_reader_read(f->reader, "items/status", i, &state) != SG_OK || state != 1 ||
+            sg_reader_read(f->reader, path, i, one) != SG_OK) {
+            continue;
+        }
+        while (s > 0 && isnan(one[s])) {
+            s--;
+        }
+        if (isfinite(one[s])) {
+            errors[n++] = one[s];
+        }
+    }
+    if (n > 0) {
+        qsort(errors, (size_t)n, sizeof *errors, compare_doubles);
+        median = errors[n / 2];
+    }
+    sg_free(errors);
+    sg_free(one);
+    return median;
+}
+
+/* ---- the paragraph ---- */
+
+static void say_method(const struct facts *f, const char *label) {
+    const char *name = method_fact(f, label, "method", label);
+    const struct sg_method *m = sg_method_find(name);
+    const double error = median_error(f, label);
+
+    printf("%s%s%s [%s]", strcmp(label, name) == 0 ? "" : label,
+           strcmp(label, name) == 0 ? "" : ": ", name, m != NULL ? m->cite : "?");
+    say_sampling(f, label);
+    say_finish(f, label);
+    if (isfinite(error)) {
+        printf("; median standard error of a map, relative to its norm: %.2g", error);
+    }
+}
+
+/* Calls `each` with every label of the list "a, b, c". */
+static void for_labels(const struct facts *f,
+                       void (*each)(const struct facts *, const char *, int)) {
+    char labels[4096];
+    char *rest = NULL;
+    int i = 0;
+
+    (void)snprintf(labels, sizeof labels, "%s", fact(f, "methods", ""));
+    for (char *w = strtok_r(labels, ", ", &rest); w != NULL; w = strtok_r(NULL, ", ", &rest)) {
+        each(f, w, i++);
+    }
+}
+
+static void say_in_list(const struct facts *f, const char *label, int i) {
+    printf(i > 0 ? ";\n  " : "\n  ");
+    say_method(f, label);
+}
+
+static void print_bibtex(const struct facts *f, const char *label, int i) {
+    static const struct sg_method *printed[64];
+    static int n;
+    const struct sg_method *m = sg_method_find(method_fact(f, label, "method", label));
+
+    (void)i;
+    for (int k = 0; k < n; k++) {
+        if (printed[k] == m || (m != NULL && strcmp(printed[k]->bibtex, m->bibtex) == 0)) {
+            return;
+        }
+    }
+    if (m != NULL && n < 64) {
+        printed[n++] = m;
+        printf("\n%s", m->bibtex);
+    }
+}
+
+static void count_items(const struct facts *f, int64_t counts[3]) {
+    for (int64_t i = 0; i < sg_reader_n_items(f->reader); i++) {
+        unsigned char state = 0;
+
+        if (sg_reader_read(f->reader, "items/status", i, &state) == SG_OK && state < 3) {
+            counts[state]++;
+        }
+    }
+}
+
+static void say_all(const struct facts *f, const char *versions) {
+    int64_t counts[3] = {0};
+
+    count_items(f, counts);
+    printf("Attributions were computed with %s for %lld items", versions,
+           (long long)sg_reader_n_items(f->reader));
+    if (counts[0] > 0 || counts[2] > 0) {
+        printf(" (%lld finished, %lld failed, %lld not yet done)", (long long)counts[1],
+               (long long)counts[2], (long long)counts[0]);
+    }
+    printf(
+        ". The explained quantity is the %s of the target (%s) of the model %s (SHA-256 %.16s...), "
+        "target fixed at the clean input. Noise comes from Philox4x32-10 with seed %s, addressed "
+        "by "
+        "item name, sample and element; sums over samples are exact, so the numbers do not "
+        "depend on the number of processes. Methods:",
+        fact(f, "model.explain.score", "logit"), fact(f, "target", "predicted"),
+        fact(f, "model.file", "?"), fact(f, "model.sha256", "?"), fact(f, "study.seed", "?"));
+    for_labels(f, say_in_list);
+    printf(".\nStandard errors are those of a mean where a map is a mean, otherwise from a "
+           "jackknife over 16 groups of samples.\n");
+    for_labels(f, print_bibtex);
+}
+
+static sg_status describe(const char *result) {
+    sg_status status = SG_OK;
+    struct facts f = {.text = NULL};
+    char *versions = NULL;
+
+    SG_TRY(sg_reader_open(result, &f.reader));
+    SG_TRY(sg_reader_text(f.reader, "provenance/identity", &f.text));
+    SG_TRY(sg_reader_text(f.reader, "provenance/versions", &versions));
+    say_all(&f, versions);
+done:
+    sg_free(versions);
+    sg_free(f.text);
+    sg_reader_close(f.reader);
+    return status;
+}
+
+int sg_cli_describe(int argc, char **argv) {
+    static const char *const operand_names[] = {"the result"};
+    const char *result = NULL;
+    const struct option_row options[] = {{NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
+    const struct verb_options v = {
+        .verb = "describe",
+        .usage = "describe RESULT.h5",
+        .about = "The study in a paragraph for a paper's methods section, with citations.",
+        .n_operands = 1,
+        .operand_names = operand_names,
+        .operands = &result,
+        .options = options};
+    int go_on;
+    const int exit_code = sg_cli_parse(&v, argc, argv, &go_on);
+    sg_status status;
+
+    if (!go_on) {
+        return exit_code;
+    }
+    status = describe(result);
+    return status == SG_OK ? SG_EXIT_OK : sg_cli_fail(status);
+}

@@ -1,0 +1,189 @@
+/* src/cli/show.c - `sgdist show`: a contact sheet of a result. */
+#include "cli/arguments.h"
+#include "cli/cli.h"
+#include "sgdist/log.h"
+#include "sgdist/memory.h"
+#include "sgdist/report.h"
+#include "sgdist/store.h"
+#include "sgdist/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_ROWS = 200 };
+
+/* Where the pictures come from: the data set that the result's job names, if it is still there. */
+struct pictures {
+    struct sg_job *job;
+    struct sg_items *items;
+    struct sg_shape input;
+    struct sg_domain domain;
+    float *x;
+};
+
+static const char *axis_names[] = {"channel", "z", "y", "x"};
+
+/* The input's shape as the result tells it: the dimension scales of its axes. */
+static void find_input(const struct sg_reader *r, struct sg_shape *out) {
+    *out = (struct sg_shape){.n_axes = 0};
+    for (size_t i = 0; i < sizeof axis_names / sizeof axis_names[0]; i++) {
+        const struct sg_dataset *scale = sg_reader_find(r, axis_names[i]);
+
+        if (scale != NULL) {
+            out->axes[out->n_axes++] = scale->axes[0];
+        }
+    }
+}
+
+/* The record of a job ends with its --set arguments as comments: they are taken off the text and listed. */
+static int split_sets(char *text, const char **sets, int cap) {
+    static const char mark[] = "\n# --set ";
+    int n = 0;
+
+    for (;;) {
+        char *last = NULL;
+
+        for (char *at = strstr(text, mark); at != NULL; at = strstr(at + 1, mark)) {
+            last = at;
+        }
+        if (last == NULL || n == cap) {
+            return n;
+        }
+        last[0] = '\0';
+        last += strlen(mark + 1) + 1;
+        last[strcspn(last, "\n")] = '\0';
+        sets[n++] = last;
+    }
+}
+
+static sg_status open_pictures(struct sg_reader *r, struct pictures *p) {
+    sg_status status = SG_OK;
+    char *text = NULL;
+    char *file = NULL;
+    const char *sets[64];
+    int n_sets;
+
+    find_input(r, &p->input);
+    SG_TRY(sg_reader_text(r, "provenance/job_text", &text));
+    SG_TRY(sg_reader_text(r, "provenance/job_file", &file));
+    n_sets = split_sets(text, sets, 64);
+    SG_TRY(sg_job_parse(text, strlen(text), file, sets, n_sets, &p->job));
+    SG_TRY(sg_items_open(&p->job->data, &p->input, &p->items));
+    sg_domain_init(&p->job->data, (int)p->input.axes[0], &p->domain);
+    p->x = sg_malloc_aligned((size_t)sg_shape_size(&p->input), sizeof *p->x);
+    SG_CHECK(p->x != NULL, SG_E_NOMEM, "no memory for a picture");
+done:
+    sg_free(text);
+    sg_free(file);
+    return status;
+}
+
+static void close_pictures(struct pictures *p) {
+    sg_free(p->x);
+    sg_items_close(p->items);
+    sg_job_destroy(p->job);
+}
+
+static sg_status read_input(void *context, int64_t item, float *pixel) {
+    sg_status status = SG_OK;
+    struct pictures *p = context;
+
+    SG_TRY(sg_items_load(p->items, item, p->x));
+    sg_domain_to_pixels(&p->domain, &p->input, p->x, pixel);
+done:
+    return status;
+}
+
+/* "results/quickstart.h5" -> "results/quickstart.png". */
+static void default_output(const char *result, char *out, size_t cap) {
+    const char *dot = strrchr(result, '.');
+    const size_t n =
+        dot != NULL && strchr(dot, '/') == NULL ? (size_t)(dot - result) : strlen(result);
+
+    (void)snprintf(out, cap, "%.*s.png", (int)n, result);
+}
+
+/* "3,17,40" into items. */
+static sg_status parse_items(const char *words, int64_t *items, int64_t *n) {
+    sg_status status = SG_OK;
+    char text[2048];
+    char *rest = NULL;
+
+    (void)snprintf(text, sizeof text, "%s", words);
+    *n = 0;
+    for (char *w = strtok_r(text, ",", &rest); w != NULL; w = strtok_r(NULL, ",", &rest)) {
+        SG_CHECK(*n < MAX_ROWS, SG_E_ARG, "--items: more than %d items", (int)MAX_ROWS);
+        SG_TRY(sg_text_to_int(w, &items[(*n)++]));
+    }
+done:
+    return status;
+}
+
+static sg_status draw(const char *result, struct sg_sheet_options *options, const char *out) {
+    sg_status status = SG_OK;
+    struct sg_reader *reader = NULL;
+    struct pictures pictures = {.job = NULL};
+
+    SG_TRY(sg_reader_open(result, &reader));
+    if (open_pictures(reader, &pictures) == SG_OK) {
+        options->read_input = read_input;
+        options->context = &pictures;
+        options->input = pictures.input;
+        options->is_bgr = pictures.job->data.preprocess.color == SG_COLOR_BGR;
+    } else {
+        sg_log(SG_LOG_WARN, "the pictures are left out: %s", sg_trace_message());
+    }
+    SG_TRY(sg_report_sheet(result, options, out));
+    printf("%s\n", out);
+done:
+    close_pictures(&pictures);
+    sg_reader_close(reader);
+    return status;
+}
+
+int sg_cli_show(int argc, char **argv) {
+    static const char *const operand_names[] = {"the result"};
+    const char *result = NULL;
+    const char *output = NULL;
+    const char *items = NULL;
+    const char *rows = NULL;
+    const struct option_row options[] = {
+        {"output", "F.png", "picture to write (also -o; default: beside the result)", NULL, &output,
+         NULL, NULL},
+        {"items", "I,J,...", "numbers of the items to show (default: the first ones)", NULL, &items,
+         NULL, NULL},
+        {"rows", "N", "how many of the first items", NULL, &rows, NULL, NULL},
+        {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
+    const struct verb_options v = {.verb = "show",
+                                   .usage = "show RESULT.h5 [-o F.png] [options]",
+                                   .about = "Draws a contact sheet: a row an item, a column the "
+                                            "picture, then each method's map and standard error.",
+                                   .n_operands = 1,
+                                   .operand_names = operand_names,
+                                   .operands = &result,
+                                   .options = options};
+    struct sg_sheet_options sheet = {.n_items = 0};
+    int64_t numbers[MAX_ROWS];
+    char path[4096];
+    int go_on;
+    const int exit_code = sg_cli_parse(&v, argc, argv, &go_on);
+    sg_status status;
+
+    if (!go_on) {
+        return exit_code;
+    }
+    if (rows != NULL && (sg_text_to_int(rows, &sheet.n_items) != SG_OK || sheet.n_items < 1 ||
+                         sheet.n_items > MAX_ROWS)) {
+        return sg_cli_usage("show", "--rows needs a number from 1 to %d, not '%s'", MAX_ROWS, rows);
+    }
+    if (items != NULL) {
+        if (parse_items(items, numbers, &sheet.n_items) != SG_OK) {
+            return sg_cli_usage("show", "--items %s: %s", items, sg_trace_message());
+        }
+        sheet.items = numbers;
+    }
+    default_output(result, path, sizeof path);
+    status = draw(result, &sheet, output != NULL ? output : path);
+    return status == SG_OK ? SG_EXIT_OK : sg_cli_fail(status);
+}
