@@ -30,6 +30,10 @@ const char *sg_text_nearest(const char *name, const char *const *candidates, int
 sg_status sg_text_to_int(const char *s, int64_t *out);
 sg_status sg_text_to_double(const char *s, double *out);
 
+/* Bytes of the UTF-8 character that s starts with (1 to 4), 0 if these bytes are none (RFC 3629: no
+ * overlong forms, no surrogates); 1 at the end of the string. */
+size_t sg_text_character(const char *s);
+
 /* Bytes for people: "1.5 GB" (powers of 1000); seconds: "2 h 05 min". Written into buf[cap],
  * returned. */
 const char *sg_text_bytes(double bytes, char *buf, size_t cap);

@@ -136,6 +136,33 @@ done:
     return status;
 }
 
+size_t sg_text_character(const char *s) {
+    /* Lead bytes from..to start characters of n bytes whose second byte is low..high. */
+    static const struct {
+        unsigned char from, to, n, low, high;
+    } kinds[] = {
+        {0x00, 0x7f, 1, 0, 0},       {0xc2, 0xdf, 2, 0x80, 0xbf}, {0xe0, 0xe0, 3, 0xa0, 0xbf},
+        {0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f}, {0xee, 0xef, 3, 0x80, 0xbf},
+        {0xf0, 0xf0, 4, 0x90, 0xbf}, {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f},
+    };
+    const unsigned char *b = (const unsigned char *)s;
+    size_t k = 0;
+
+    while (k < sizeof kinds / sizeof kinds[0] && (b[0] < kinds[k].from || b[0] > kinds[k].to)) {
+        k++;
+    }
+    if (k == sizeof kinds / sizeof kinds[0] ||
+        (kinds[k].n > 1 && (b[1] < kinds[k].low || b[1] > kinds[k].high))) {
+        return 0;
+    }
+    for (size_t i = 2; i < kinds[k].n; i++) {
+        if ((b[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+    }
+    return kinds[k].n;
+}
+
 const char *sg_text_bytes(double bytes, char *buf, size_t cap) {
     static const char *const units[] = {"bytes", "kB", "MB", "GB", "TB", "PB"};
     size_t u = 0;

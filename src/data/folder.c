@@ -1,6 +1,7 @@
 /* src/data/folder.c - image files below a folder, in an order that only their names decide. */
 #include "data/data_impl.h"
 #include "sgdist/memory.h"
+#include "sgdist/text.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -45,6 +46,20 @@ static int is_folder(const char *path, const struct dirent *entry) {
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* Names are stored as text, which every reader takes for UTF-8. */
+static sg_status check_name(const char *name) {
+    sg_status status = SG_OK;
+
+    for (const char *s = name; *s != '\0'; s += sg_text_character(s)) {
+        SG_CHECK((unsigned char)*s >= 0x20 && sg_text_character(s) > 0, SG_E_JOB,
+                 "data.folder: the name %s is no UTF-8 text, or holds control characters: rename "
+                 "the file",
+                 name);
+    }
+done:
+    return status;
+}
+
 static sg_status walk_folder(struct walk *w, int depth);
 
 static sg_status visit(struct walk *w, const struct dirent *entry, int depth) {
@@ -63,6 +78,7 @@ static sg_status visit(struct walk *w, const struct dirent *entry, int depth) {
     } else if (is_image_name(entry->d_name)) {
         const char *name = w->path + w->root_length + 1;
 
+        SG_TRY(check_name(name));
         SG_TRY(sg_strings_add(w->names, name, strlen(name)));
     }
 done:

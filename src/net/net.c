@@ -8,7 +8,7 @@
 struct sg_net {
     const struct sg_model *m;
     int64_t batch;
-    struct sg_plan plan;
+    struct sg_net_plan plan;
     struct sg_region region;
     char *arena;
     struct sg_call *calls; /* [n_nodes] */
@@ -22,7 +22,7 @@ static float *at(const struct sg_net *net, int64_t offset) {
     return offset >= 0 ? (float *)(void *)(net->arena + offset) : NULL;
 }
 
-static int64_t tables_bytes(const struct sg_plan *plan, const struct sg_region *region) {
+static int64_t tables_bytes(const struct sg_net_plan *plan, const struct sg_region *region) {
     return (int64_t)sizeof(struct sg_net) + plan->region.bytes + region->bytes;
 }
 
@@ -57,7 +57,7 @@ done:
 /* Offsets become pointers. */
 static void point(struct sg_net *net) {
     const struct sg_model *m = net->m;
-    const struct sg_plan *plan = &net->plan;
+    const struct sg_net_plan *plan = &net->plan;
 
     for (int64_t i = 0; i < m->n_nodes; i++) {
         struct sg_call *call = &net->calls[i];
@@ -88,7 +88,7 @@ static sg_status make_tables(const struct sg_model *m, int64_t batch, struct sg_
     SG_CHECK(net != NULL, SG_E_NOMEM, "%s: no memory for the network", m->file);
     net->m = m;
     net->batch = batch;
-    SG_TRY(sg_plan_create(m, batch, &net->plan));
+    SG_TRY(sg_net_plan_create(m, batch, &net->plan));
     SG_TRY(make_calls(net));
     *out = net;
     net = NULL;
@@ -118,7 +118,7 @@ void sg_net_destroy(struct sg_net *net) {
     if (net != NULL) {
         sg_free(net->arena);
         sg_region_free(&net->region);
-        sg_plan_free(&net->plan);
+        sg_net_plan_free(&net->plan);
         sg_free(net);
     }
 }

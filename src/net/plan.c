@@ -19,7 +19,7 @@ struct buffer {
 struct planner {
     const struct sg_model *m;
     int64_t batch;
-    struct sg_plan *plan;
+    struct sg_net_plan *plan;
     struct sg_region region;
     int64_t end;          /* the last step */
     int *kept;            /* [n + 1] 1 if backward reads the value */
@@ -48,7 +48,7 @@ static int is_dynamic(const struct sg_node *node, int k) {
 static sg_status take_tables(struct planner *p) {
     sg_status status = SG_OK;
     const size_t n = (size_t)p->m->n_nodes + 1;
-    struct sg_plan *plan = p->plan;
+    struct sg_net_plan *plan = p->plan;
 
     p->kept = sg_region_take(&p->region, n, sizeof *p->kept);
     p->last_use = sg_region_take(&p->region, n, sizeof *p->last_use);
@@ -294,11 +294,11 @@ static int64_t max_batch(const struct sg_model *m) {
     return ((int64_t)1 << 46) / floats;
 }
 
-sg_status sg_plan_create(const struct sg_model *m, int64_t batch, struct sg_plan *out) {
+sg_status sg_net_plan_create(const struct sg_model *m, int64_t batch, struct sg_net_plan *out) {
     sg_status status = SG_OK;
     struct planner p = {.m = m, .batch = batch, .plan = out, .end = 2 * m->n_nodes + 3};
 
-    *out = (struct sg_plan){.n_nodes = m->n_nodes};
+    *out = (struct sg_net_plan){.n_nodes = m->n_nodes};
     SG_CHECK(batch >= 1 && batch <= max_batch(m), SG_E_NOMEM,
              "%s: a batch of %lld samples cannot be held", m->file, (long long)batch);
     SG_TRY(take_tables(&p));
@@ -309,12 +309,12 @@ sg_status sg_plan_create(const struct sg_model *m, int64_t batch, struct sg_plan
 done:
     sg_region_free(&p.region);
     if (status != SG_OK) {
-        sg_plan_free(out);
+        sg_net_plan_free(out);
     }
     return status;
 }
 
-void sg_plan_free(struct sg_plan *plan) {
+void sg_net_plan_free(struct sg_net_plan *plan) {
     sg_region_free(&plan->region);
-    *plan = (struct sg_plan){0};
+    *plan = (struct sg_net_plan){0};
 }

@@ -18,7 +18,7 @@ struct sg_node_plan {
     int *accumulate; /* [n_in] */
 };
 
-struct sg_plan {
+struct sg_net_plan {
     int64_t n_nodes;
     int64_t *data; /* [n_nodes + 1]: of stored values, by index */
     int64_t *grad;
@@ -28,7 +28,7 @@ struct sg_plan {
 };
 
 /* Plans the memory for batches of `batch` samples. Deterministic. Errors: SG_E_NOMEM. */
-sg_status sg_plan_create(const struct sg_model *m, int64_t batch, struct sg_plan *out);
-void sg_plan_free(struct sg_plan *plan);
+sg_status sg_net_plan_create(const struct sg_model *m, int64_t batch, struct sg_net_plan *out);
+void sg_net_plan_free(struct sg_net_plan *plan);
 
 #endif

@@ -1,51 +1,27 @@
 /* src/report/draw.c - text and pictures on a cairo surface. */
 #include "report/report_impl.h"
 
-#include "sgdist/memory.h"
+#include "sgdist/text.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { MAX_TEXT = 512 };
 
-/* Bytes of the UTF-8 character at s, 0 if there is none. Forms that are longer than they need to be
- * and surrogates are not told apart from good ones beyond what cairo refuses. */
-static size_t character_bytes(const unsigned char *s) {
-    size_t n = s[0] < 0x80                   ? 1
-               : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-               : s[0] >= 0xe0 && s[0] < 0xf0 ? 3
-                                             : 0;
-
-    if (n == 0 && s[0] >= 0xf0 && s[0] < 0xf5) {
-        n = 4;
-    }
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90)) {
-        return 0;
-    }
-    return n;
-}
-
 /* Copies whole characters; what is no UTF-8, and control characters, become '?'. */
 static void clean(const char *text, char out[MAX_TEXT]) {
-    const unsigned char *s = (const unsigned char *)text;
     size_t at = 0;
 
-    while (*s != '\0' && at + 5 < MAX_TEXT) {
-        const size_t n = character_bytes(s);
+    while (*text != '\0' && at + 5 < MAX_TEXT) {
+        const size_t n = sg_text_character(text);
 
-        if (n == 0 || *s < 0x20) {
+        if (n == 0 || (unsigned char)*text < 0x20) {
             out[at++] = '?';
-            s++;
+            text++;
         } else {
-            memcpy(out + at, s, n);
+            memcpy(out + at, text, n);
             at += n;
-            s += n;
+            text += n;
         }
     }
     out[at] = '\0';

@@ -4,9 +4,11 @@ Usage: test_preprocess.py PREPROCESS_DUMP. The judges are Image.open(p).convert(
 transforms on PIL images; decoded bytes must be equal, resized pixels too (the same fixed-point steps)."""
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
+import zlib
 
 try:
     import numpy as np
@@ -78,7 +80,47 @@ def make_variants(folder):
     grey.save(os.path.join(folder, "made_grey.jpg"), quality=90)
     photo.convert("CMYK").save(os.path.join(folder, "made_cmyk.jpg"), quality=90)
     photo.save(os.path.join(folder, "made_really_a_jpeg.png"), format="jpeg")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # orientation: a camera held upright, which Image.open does not undo
+    photo.save(os.path.join(folder, "made_turned.jpg"), exif=turned)
     Image.fromarray(np.arange(256, dtype=np.uint8).reshape(1, 256)).save(os.path.join(folder, "made_one_row.png"))
+
+
+ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+
+
+def write_png(path, pixels, color, interlaced=False):
+    """pixels[rows, columns, channels] of 8 or 16 bits as PNG (ISO/IEC 15948), in kinds that Pillow cannot write."""
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    rows, columns = pixels.shape[:2]
+    stored = pixels.astype(pixels.dtype.newbyteorder(">"))
+    passes = [stored[y::dy, x::dx] for y, x, dy, dx in ADAM7] if interlaced else [stored]
+    lines = b"".join(b"\0" + np.ascontiguousarray(row).tobytes() for part in passes if part.shape[1] for row in part)
+    head = struct.pack(">IIBBBBB", columns, rows, 8 * pixels.itemsize, color, 0, 0, interlaced)
+    with open(path, "wb") as f:
+        f.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head))
+        f.write(chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b""))
+
+
+def make_rare_pngs(folder):
+    random = np.random.default_rng(5)
+    for channels, color, name in ((1, 0, "grey"), (2, 4, "la"), (3, 2, "rgb"), (4, 6, "rgba")):
+        small = random.integers(0, 256, (23, 37, channels), np.uint8)
+        write_png(os.path.join(folder, f"made_interlaced_{name}.png"), small, color, interlaced=True)
+        if channels > 1:  # 16-bit grey has a test of its own
+            deep = random.integers(0, 65536, (9, 5, channels), np.uint16)
+            write_png(os.path.join(folder, f"made_deep_{name}.png"), deep, color)
+            write_png(os.path.join(folder, f"made_deep_interlaced_{name}.png"), deep, color, interlaced=True)
+
+
+def test_deep_grey(folder, names):
+    """Pillow cuts 16-bit grey off at 255; it is refused, with a reason."""
+    with tempfile.TemporaryDirectory() as here:
+        write_png(os.path.join(here, "deep.png"), np.full((4, 4, 1), 9000, np.uint16), 0)
+        got = dump(here, 0, (3, 4, 4))
+        check(isinstance(got, str) and "deep.png" in got and "16-bit grey" in got, f"16-bit grey: {got}")
 
 
 def bytes_of(x):
@@ -114,7 +156,8 @@ def test_resizing(folder, names):
                 continue
             apart = np.abs(bytes_of(got).astype(int) - want)
             worst = max(worst, apart.max())
-            check(apart.max() == 0, f"{name}, resize {resize}, crop {crop}: apart by {apart.max()}, mean {apart.mean()}")
+            check(apart.max() == 0,
+                  f"{name}, resize {resize}, crop {crop}: apart by {apart.max()}, mean {apart.mean()}")
     print("resizing: largest difference", worst, "of 255")
 
 
@@ -177,8 +220,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         copy_photos(folder)
         make_variants(folder)
+        make_rare_pngs(folder)
         names = sorted(os.listdir(folder), key=os.fsencode)
-        for test in (test_decoding, test_resizing, test_resize_alone, test_tensor, test_truncated):
+        for test in (test_decoding, test_resizing, test_resize_alone, test_tensor, test_deep_grey, test_truncated):
             test(folder, names)
         photos = sum(not n.startswith("made_") for n in names)
         print(f"{photos} photos, {len(names) - photos} made-up files, {len(failures)} failures")

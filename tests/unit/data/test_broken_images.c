@@ -2,6 +2,8 @@
  * nothing else. */
 #include "data/data_test.h"
 
+#include <jpeglib.h>
+
 static struct scratch s;
 static const unsigned char green[3] = {0, 255, 0};
 static const struct sg_shape shape = {.n_axes = 3, .axes = {3, 8, 8}};
@@ -104,7 +106,7 @@ static void absurd_sizes_take_no_memory(void **state) {
 
 /* Every byte of a PNG damaged in turn, and every prefix: an answer each time, and a whole picture
  * where it says so. */
-static void damage_anywhere_never_crashes(void **state) {
+static void damaged_pngs_never_crash(void **state) {
     unsigned char whole[4096];
     float x[192];
     size_t n;
@@ -123,6 +125,55 @@ static void damage_anywhere_never_crashes(void **state) {
         if (i + 12 + 12 < n) { /* before the end of the last block of data */
             assert_int_equal(load(x), SG_E_INPUT);
         }
+    }
+}
+
+/* 8 x 8, one colour. */
+static void write_jpeg(const char *path) {
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    unsigned char pixels[24];
+    JSAMPROW row = pixels;
+    FILE *f = fopen(path, "wb");
+
+    assert_non_null(f);
+    for (int i = 0; i < 8; i++) {
+        memcpy(pixels + 3 * i, green, 3);
+    }
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&jpeg);
+    jpeg_stdio_dest(&jpeg, f);
+    jpeg.image_width = 8;
+    jpeg.image_height = 8;
+    jpeg.input_components = 3;
+    jpeg.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&jpeg);
+    jpeg_start_compress(&jpeg, TRUE);
+    while (jpeg.next_scanline < 8) {
+        (void)jpeg_write_scanlines(&jpeg, &row, 1);
+    }
+    jpeg_finish_compress(&jpeg);
+    jpeg_destroy_compress(&jpeg);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* As above; a JPEG without its end is refused, however little is missing, as by Pillow. */
+static void damaged_jpegs_never_crash(void **state) {
+    unsigned char whole[4096];
+    float x[192];
+    size_t n;
+
+    (void)state;
+    write_jpeg(scratch_path(&s, "a.jpg"));
+    assert_int_equal(load(x), SG_OK);
+    n = slurp(s.path, whole, sizeof whole);
+    for (size_t i = 0; i < n; i++) {
+        whole[i] ^= 0x55;
+        write_bytes(scratch_path(&s, "a.jpg"), whole, n);
+        (void)load(x);
+        whole[i] ^= 0x55;
+        write_bytes(scratch_path(&s, "a.jpg"), whole, i);
+        assert_int_equal(load(x), SG_E_INPUT);
     }
 }
 
@@ -153,7 +204,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(files_that_are_no_images, setup, teardown),
         cmocka_unit_test_setup_teardown(absurd_sizes_take_no_memory, setup, teardown),
-        cmocka_unit_test_setup_teardown(damage_anywhere_never_crashes, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_pngs_never_crash, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_jpegs_never_crash, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_and_odd_files, setup, teardown),
     };
 

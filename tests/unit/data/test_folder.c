@@ -183,6 +183,23 @@ static void bad_folders_are_refused(void **state) {
     }
 }
 
+static void names_must_be_text(void **state) {
+    const char *const bad[] = {"\xe9t\xe9.png", "a\nb.png", "\xc3.png"};
+    const struct sg_data_options options = plain_options(SG_SOURCE_FOLDER, s.root);
+    struct sg_items *items;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        add_image(bad[i]);
+        assert_open_fails(&options, &any, SG_E_JOB, "is no UTF-8 text");
+        assert_int_equal(unlink(scratch_path(&s, bad[i])), 0);
+    }
+    add_image("\xc3\xa9t\xc3\xa9.png");
+    items = open_root();
+    assert_string_equal(sg_items_name(items, 0), "\xc3\xa9t\xc3\xa9.png");
+    sg_items_close(items);
+}
+
 static void what_does_not_fit_the_model_is_refused(void **state) {
     struct sg_data_options options = plain_options(SG_SOURCE_FOLDER, s.root);
     const struct sg_shape grey = image_shape(1, 2, 3);
@@ -280,6 +297,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(links_are_followed_but_never_in_circles, setup, teardown),
         cmocka_unit_test_setup_teardown(limit_and_indices, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_folders_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(names_must_be_text, setup, teardown),
         cmocka_unit_test_setup_teardown(what_does_not_fit_the_model_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(packed_items_are_the_same_items, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_may_run_out_anywhere, setup, teardown),
