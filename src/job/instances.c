@@ -5,27 +5,16 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { MAX_AXES = 16, MAX_METHODS = 64 };
-
-/* A list of values in a method's map: every combination of values is an instance. While one is
- * read, the list stands in as the scalar that was chosen. */
-struct axis {
-    const struct sg_key *key;
-    struct sg_node *list;
-    struct sg_node saved;
-    int i;
-};
+enum { MAX_METHODS = 64 };
 
 struct entry {
     struct sg_reader *r;
     struct sg_draft *draft;
     const struct sg_node *map; /* NULL: a name alone */
     char path[SG_JOB_MAX_PATH];
-    int n_axes;
-    struct axis axes[MAX_AXES];
+    struct sg_expansion expansion;
 };
 
 unsigned sg_method_uses(const struct sg_method *method) {
@@ -154,47 +143,27 @@ static void clear_unused(struct sg_params *p, unsigned uses) {
     }
 }
 
-/* The label's base and what tells the chosen values of lists apart: "adaptgrad-c0.95". */
-static void make_label(const struct entry *e, const char *base, char *label, size_t cap) {
-    size_t used = (size_t)snprintf(label, cap, "%s", base);
-
-    for (int i = 0; i < e->n_axes && used < cap; i++) {
-        const struct sg_key *key = e->axes[i].key;
-        const char *text = e->axes[i].list->text;
-        char number[40];
-        double v;
-
-        if (key->suffix != NULL && sg_text_to_double(text, &v) == SG_OK) {
-            text = sg_number_text(v, number, sizeof number);
-        }
-        used += (size_t)snprintf(label + used, cap - used, "-%s%s",
-                                 key->suffix != NULL ? key->suffix : "", text);
-    }
-    for (char *plus = strchr(label, '+'); plus != NULL; plus = strchr(plus, '+')) {
-        memmove(plus, plus + 1, strlen(plus)); /* 1e+06 */
-    }
-}
-
-static void add_instance(struct entry *e, const struct sg_method *method, const struct sg_node *at,
-                         const char *base) {
+/* 1 if there is one more instance. */
+static int add_instance(struct entry *e, const struct sg_method *method, const struct sg_node *at,
+                        const char *base) {
     char label[4 * SG_MAX_LABEL];
     struct sg_instance *inst;
     struct sg_params params = e->draft->defaults;
 
     sg_read_map(e->r, sg_instance_keys, e->map, e->path, 0, &params);
-    make_label(e, base, label, sizeof label);
+    sg_expansion_label(&e->expansion, base, label, sizeof label);
     if (!is_label(label)) {
         sg_problem(e->r, &at->at, e->path,
                    "'%.80s' cannot be a label: 1 to %d letters, digits, '-', '_' and '.', not "
                    "first a '.'; set `as`",
                    label, SG_MAX_LABEL);
-        return;
+        return 0;
     }
     if (is_taken(&e->draft->job, label)) {
         sg_problem(e->r, &at->at, e->path,
                    "the label '%s' is taken; set `as` to another, like {method: %s, as: %.50s-2}",
                    label, method->name, label);
-        return;
+        return 0;
     }
     inst = append(e, at);
     if (inst != NULL) {
@@ -203,85 +172,24 @@ static void add_instance(struct entry *e, const struct sg_method *method, const 
         inst->params = params;
         clear_unused(&inst->params, sg_method_uses(method));
     }
-}
-
-/* Lists under keys that expand become axes. */
-static void find_axes(struct entry *e, const struct sg_key *keys, const struct sg_node *map) {
-    for (const struct sg_key *k = keys; k->name != NULL; k++) {
-        struct sg_node *node = sg_node_find(map, k->name);
-
-        if (node == NULL) {
-            continue;
-        }
-        if (k->kind == SG_KIND_MAP && node->kind == SG_NODE_MAP) {
-            find_axes(e, k->keys, node);
-        } else if ((k->flags & SG_KEY_EXPANDS) != 0 && node->kind == SG_NODE_LIST && node->n > 0 &&
-                   e->n_axes < MAX_AXES) {
-            e->axes[e->n_axes++] = (struct axis){.key = k, .list = node};
-        }
-    }
-}
-
-static void choose(struct axis *a) {
-    const struct sg_node *value = a->list->children[a->i];
-
-    a->saved = *a->list;
-    if (value->kind == SG_NODE_SCALAR) {
-        a->list->kind = SG_NODE_SCALAR;
-        a->list->text = value->text;
-        a->list->is_quoted = value->is_quoted;
-        a->list->at = value->at;
-    }
-}
-
-/* The next combination, the last axis fastest; 0 after the last one. */
-static int next(struct entry *e) {
-    for (int i = e->n_axes - 1; i >= 0; i--) {
-        if (++e->axes[i].i < e->axes[i].list->n) {
-            return 1;
-        }
-        e->axes[i].i = 0;
-    }
-    return 0;
-}
-
-/* 1 if every value of every list is a scalar. */
-static int are_scalars(struct entry *e) {
-    for (int i = 0; i < e->n_axes; i++) {
-        for (int k = 0; k < e->axes[i].list->n; k++) {
-            const struct sg_node *value = e->axes[i].list->children[k];
-
-            if (value->kind != SG_NODE_SCALAR) {
-                sg_problem(e->r, &value->at, e->path, "'%s' must be one value or a list of values",
-                           e->axes[i].key->name);
-                return 0;
-            }
-        }
-    }
-    return 1;
+    return inst != NULL;
 }
 
 static void add_expanded(struct entry *e, const struct sg_method *method, const struct sg_node *at,
                          const char *base) {
+    struct sg_expansion *x = &e->expansion;
     int n_problems;
+    int is_added;
 
-    e->n_axes = 0;
-    if (e->map != NULL) {
-        find_axes(e, sg_instance_keys, e->map);
-    }
-    if (!are_scalars(e)) {
+    if (!sg_expansion_init(x, e->r, sg_instance_keys, e->map, e->path)) {
         return;
     }
     do {
         n_problems = e->r->n_problems;
-        for (int i = 0; i < e->n_axes; i++) {
-            choose(&e->axes[i]);
-        }
-        add_instance(e, method, at, base);
-        for (int i = 0; i < e->n_axes; i++) {
-            *e->axes[i].list = e->axes[i].saved;
-        }
-    } while (n_problems == e->r->n_problems && !e->r->out_of_memory && next(e));
+        sg_expansion_apply(x);
+        is_added = add_instance(e, method, at, base);
+        sg_expansion_restore(x);
+    } while (is_added && n_problems == e->r->n_problems && sg_expansion_next(x));
 }
 
 static int given_of(const struct sg_node *map, const char *group, const char *key) {

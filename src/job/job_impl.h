@@ -14,7 +14,8 @@ enum {
     SG_JOB_MAX_PATH = 200,       /* bytes of a key's path in messages */
     SG_JOB_MAX_PROBLEMS = 20,    /* errors that are collected before the rest is only counted */
     SG_JOB_MAX_INSTANCES = 1000, /* after lists are expanded */
-    SG_JOB_MAX_INDICES = 100000000
+    SG_JOB_MAX_INDICES = 100000000,
+    SG_JOB_MAX_AXES = 16 /* keys of a method's map that a list may stand under */
 };
 
 /* Where something stands: a --set argument, or a line and column of the file (0: the whole of it).
@@ -124,6 +125,10 @@ struct sg_key {
 void sg_read_map(struct sg_reader *r, const struct sg_key *keys, const struct sg_node *map,
                  const char *path, int inherits, void *base);
 
+/* Reads one value of any kind but a map into `at`. */
+void sg_read_value(struct sg_reader *r, const struct sg_key *key, const struct sg_node *node,
+                   const char *path, void *at);
+
 /* The names of a table in alphabetical order, "a, b, c"; with `uses` only those that have a meaning
  * for it. */
 void sg_key_names(const struct sg_key *keys, unsigned uses, char *buf, size_t cap);
@@ -183,6 +188,34 @@ int sg_echo_name(struct sg_text *t, const void *at);
  * are drawn. */
 enum { SG_USES_SAMPLES = 1 << 16 };
 unsigned sg_method_uses(const struct sg_method *method);
+
+/* The lists under keys that expand, of one map. While a combination is read, each list stands in
+ * the tree as the scalar that was chosen of it. */
+struct sg_expansion_axis {
+    const struct sg_key *key;
+    struct sg_node *list;
+    struct sg_node saved;
+    int i; /* of the value */
+};
+
+struct sg_expansion {
+    int n_axes;
+    struct sg_expansion_axis axes[SG_JOB_MAX_AXES];
+};
+
+/* Finds the lists (`map` may be NULL: none); 0 after a problem. */
+int sg_expansion_init(struct sg_expansion *x, struct sg_reader *r, const struct sg_key *keys,
+                      const struct sg_node *map, const char *path);
+
+/* Puts the values of this combination into the tree, and takes them out again. */
+void sg_expansion_apply(struct sg_expansion *x);
+void sg_expansion_restore(struct sg_expansion *x);
+
+/* Goes to the next combination, the last list fastest; 0 past the last one. */
+int sg_expansion_next(struct sg_expansion *x);
+
+/* While applied: the base and what tells the chosen values apart, "adaptgrad-c0.95". */
+void sg_expansion_label(const struct sg_expansion *x, const char *base, char *label, size_t cap);
 
 /* Applies one "key.path=value" to the tree. */
 sg_status sg_set_apply(struct sg_node *root, const char *set, const char *file);

@@ -3,6 +3,7 @@
 
 #include "job_impl.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -58,6 +59,7 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
     static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
     const unsigned uses = sg_method_uses(plan->job->instances[s->members[0]].method);
     const struct sg_sampling *p = &s->sampling;
+    struct sg_text channels = {0};
     char number[40];
     size_t used = 0;
 
@@ -75,9 +77,13 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                                  used > 0 ? ", " : "", number,
                                  p->bounds == SG_BOUNDS_GLOBAL ? "global" : "channel");
     }
-    (void)snprintf(buf + used, cap - used, "%s%s%s",
-                   p->channels == UINT64_MAX ? "" : ", some channels", clean[p->clean],
+    if (p->channels != UINT64_MAX) {
+        (void)sg_echo_channels(&channels, &p->channels);
+    }
+    (void)snprintf(buf + used, cap - used, "%s%s%s%s", channels.data != NULL ? ", channels " : "",
+                   channels.data != NULL ? channels.data : "", clean[p->clean],
                    outside[p->outside]);
+    sg_text_free(&channels);
 }
 
 static void members_text(const struct sg_plan *plan, int sweep, struct sg_text *t) {
@@ -168,7 +174,7 @@ static void print_stages(const struct sg_plan *plan, FILE *out) {
     fprintf(out, " blocks of %lld samples\n", (long long)plan->block);
 }
 
-/* Blocks of an item, the clean pass counted as one of each sweep's size. */
+/* Blocks of an item; reading it, the clean pass and finishing the maps are counted as one more. */
 static int64_t blocks_per_item(const struct sg_plan *plan) {
     int64_t n = 1;
 
@@ -178,15 +184,25 @@ static int64_t blocks_per_item(const struct sg_plan *plan) {
     return n;
 }
 
-/* The largest power of two that keeps all workers busy from the first item on. */
+static int64_t most_blocks(const struct sg_plan *plan) {
+    int64_t most = 1;
+
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        most = plan->sweeps[i].n_blocks > most ? plan->sweeps[i].n_blocks : most;
+    }
+    return most;
+}
+
+/* The largest team at which every item can have one and all members have blocks to do: what the
+ * master begins with. Sizes are powers of two, the last team may be smaller. */
 static int team_size(const struct sg_plan *plan, int n_workers) {
-    const int64_t share = n_workers / (plan->n_items > 0 ? plan->n_items : 1);
     int size = 1;
 
-    while (2 * size <= share && 2 * size <= blocks_per_item(plan)) {
+    while (size < n_workers && size < most_blocks(plan) &&
+           (n_workers + 2 * size - 1) / (2 * size) >= plan->n_items) {
         size *= 2;
     }
-    return size;
+    return size < n_workers ? size : n_workers;
 }
 
 static void print_ranks(const struct sg_plan *plan, int n_ranks, FILE *out) {
@@ -198,8 +214,12 @@ static void print_ranks(const struct sg_plan *plan, int n_ranks, FILE *out) {
         print_line(out, "ranks",
                    "2: a master and one worker, no faster than one rank; 3 begin to gain");
     } else {
-        fprintf(out, "  %-15s %d: a master and %d workers, at first in teams of %d\n", "ranks",
-                n_ranks, n_ranks - 1, size);
+        fprintf(out, "  %-15s %d: a master and %d workers, ", "ranks", n_ranks, n_ranks - 1);
+        if (size > 1) {
+            fprintf(out, "at first in teams of %d\n", size);
+        } else {
+            fprintf(out, "each on items of its own\n");
+        }
     }
 }
 
@@ -230,8 +250,10 @@ static void print_disk(const struct sg_plan *plan, FILE *out) {
 
 static void print_time(const struct sg_plan *plan, int n_ranks, double seconds_per_block,
                        FILE *out) {
-    const int n_workers = n_ranks > 1 ? n_ranks - 1 : 1;
-    const double blocks = (double)plan->n_items * (double)blocks_per_item(plan);
+    const double n_items = (double)plan->n_items;
+    const double blocks = n_items * (double)blocks_per_item(plan);
+    const double n_workers =
+        fmin(n_ranks > 1 ? n_ranks - 1 : 1, n_items * (double)most_blocks(plan));
     char all[32];
     char limit[64] = "";
     char hours[32];

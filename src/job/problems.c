@@ -8,21 +8,35 @@
 /* Room for the problems in the message of a status; longer lists are cut after a whole line. */
 enum { MESSAGE_BYTES = 980 };
 
+/* 1 if this line is in the text: a map that several methods share is read once for each. */
+static int has_line(const char *text, const char *line) {
+    const size_t n = strlen(line);
+
+    for (const char *at = text; at != NULL; at = strchr(at, '\n')) {
+        at += *at == '\n';
+        if (strncmp(at, line, n) == 0 && (at[n] == '\n' || at[n] == '\0')) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 void sg_problem(struct sg_reader *r, const struct sg_place *at, const char *path, const char *fmt,
                 ...) {
     char place[320];
     char what[768];
+    char line[sizeof place + SG_JOB_MAX_PATH + sizeof what];
     va_list args;
 
-    if (r->n_problems++ >= SG_JOB_MAX_PROBLEMS) {
-        return;
-    }
     va_start(args, fmt);
     (void)vsnprintf(what, sizeof what, fmt, args);
     va_end(args);
-    sg_text_add(&r->problems, "%s%s: %s%s%s", r->n_problems > 1 ? "\n" : "",
-                sg_place_text(at, r->file, place, sizeof place), path, path[0] != '\0' ? ": " : "",
-                what);
+    (void)snprintf(line, sizeof line, "%s: %s%s%s", sg_place_text(at, r->file, place, sizeof place),
+                   path, path[0] != '\0' ? ": " : "", what);
+    if (has_line(r->problems.data, line) || r->n_problems++ >= SG_JOB_MAX_PROBLEMS) {
+        return;
+    }
+    sg_text_add(&r->problems, "%s%s", r->n_problems > 1 ? "\n" : "", line);
     r->out_of_memory |= r->problems.failed;
 }
 

@@ -35,6 +35,9 @@ static const struct {
      {"jobs/x.yaml:6:5: sampling.noise.levle: unknown key; did you mean 'level'?",
       "allowed here: channels, clean, level, outside, range, sigma, space"}},
     {SMALL "sampels: 3\n", NULL, {"jobs/x.yaml:4:1: sampels: unknown key"}},
+    {SMALL "confidence: 0.9\n", NULL, {"4:1: confidence: unknown key; allowed here"}},
+    {SMALL "samples: 3\n", NULL, {"samples: unknown key; it belongs under 'sampling'"}},
+    {SMALL "sampling: {level: 3}\n", NULL, {"it belongs under 'sampling.noise'"}},
     {SMALL "smapling: {}\n", NULL, {"did you mean 'sampling'?"}},
     {SMALL "sampling: {zzzzzz: 3}\n", NULL, {"sampling.zzzzzz: unknown key; allowed here: block"}},
     {"data: {folder: a}\nmethods: [gradient]\n", NULL, {"jobs/x.yaml:1:1: model: is missing"}},
@@ -49,10 +52,11 @@ static const struct {
     /* numbers */
     {SMALL "sampling: {samples: many}\n",
      NULL,
-     {"jobs/x.yaml:4:21: sampling.samples: 'many' is not a whole number from 1 to 2147483648"}},
+     {"jobs/x.yaml:4:21: sampling.samples: 'many' is not a whole number; it must be from 1 to "
+      "2147483648"}},
     {SMALL "sampling: {samples: 0}\n", NULL, {"must be from 1 to 2147483648, not 0"}},
     {SMALL "sampling: {samples: 2.5}\n", NULL, {"'2.5' is not a whole number"}},
-    {SMALL "sampling: {samples: \"5\"}\n", NULL, {"leave the quotes out"}},
+    {SMALL "sampling: {samples: \"5\"}\n", NULL, {"without quotes"}},
     {SMALL "sampling: {samples: [5]}\n", NULL, {"must be a whole number, not a list"}},
     {SMALL "sampling: {block: 5000}\n", NULL, {"sampling.block: must be from 1 to 4096"}},
     {SMALL "study: {seed: 72057594037927936}\n", NULL, {"from 0 to 72057594037927935"}},
@@ -63,7 +67,7 @@ static const struct {
     {SMALL "sampling: {noise: {level: nan}}\n", NULL, {"'nan' is not a number"}},
     {SMALL "sampling: {noise: {level: 1e999}}\n", NULL, {"'1e999' is not a number"}},
     {SMALL "run: {max_hours: 2h}\n", NULL, {"run.max_hours: '2h' is not a number"}},
-    {SMALL "run: {max_failed: -2}\n", NULL, {"run.max_failed: must be from -1"}},
+    {SMALL "run: {max_failed: -2}\n", NULL, {"run.max_failed: must be at least -1"}},
     {HEAD "methods: [{method: adaptgrad, confidence: 1}]\n",
      NULL,
      {"methods[0].confidence: must be greater than 0 and less than 1, not 1"}},
@@ -107,14 +111,14 @@ static const struct {
     {SMALL "target: {top: 0}\n", NULL, {"target.top: must be from 1"}},
     {SMALL "target: {clas: 1}\n", NULL, {"target.clas: unknown key", "did you mean 'class'"}},
     {HEAD "methods: [gradient]\n", "data.indices=[5, 20:10]", {"'20:10' is not a range", "10:20"}},
-    {HEAD "methods: [gradient]\n", "data.indices=[-1]", {"data.indices: must be from 0"}},
+    {HEAD "methods: [gradient]\n", "data.indices=[-1]", {"data.indices: must be at least 0"}},
     {HEAD "methods: [gradient]\n", "data.indices=[1:999999999999]", {"more than 100000000"}},
     {HEAD "methods: [gradient]\n", "data.indices=[]", {"data.indices: must have 1 to"}},
     {HEAD "methods: [gradient]\n", "data.domain.bounds=[1, 0]", {"lower bound must be less"}},
-    {HEAD "methods: [gradient]\n", "data.domain.bounds=[1]", {"must have 2 to 2 entries, not 1"}},
+    {HEAD "methods: [gradient]\n", "data.domain.bounds=[1]", {"must have 2 entries, not 1"}},
     {HEAD "methods: [gradient]\n", "data.domain.space=pixel", {"data.domain.bounds: is missing"}},
     {HEAD "methods: [gradient]\n", "data.preprocess.std=[1, 0]", {"std: must be greater than 0"}},
-    {HEAD "methods: [gradient]\n", "data.preprocess.crop=[1, 2, 3]", {"must have 2 to 2 entries"}},
+    {HEAD "methods: [gradient]\n", "data.preprocess.crop=[1, 2, 3]", {"must have 2 entries"}},
     {HEAD "methods: [gradient]\n", "sampling.noise.channels=red", {"must be all, or a list"}},
     {HEAD "methods: [gradient]\n", "sampling.noise.channels=[64]", {"from 0 to 63, not 64"}},
     /* methods */
@@ -226,6 +230,37 @@ static void all_errors_in_one_run(void **state) {
     assert_non_null(strstr(sg_trace_message(), "1:8: model.file: is missing"));
     assert_non_null(strstr(sg_trace_message(), "4:21: sampling.samples: must be"));
     assert_non_null(strstr(sg_trace_message(), "3:11: methods[0]: 'gradint'"));
+}
+
+/* Two methods that share a wrong map make one error of it. */
+static void the_same_error_is_told_once(void **state) {
+    struct sg_job *job = NULL;
+
+    (void)state;
+    assert_int_equal(
+        parse_with(HEAD "methods: [{method: [smoothgrad, vargrad], samples: 0}]\n", NULL, &job),
+        SG_E_JOB);
+    assert_int_equal(count_lines(sg_trace_message()), 1);
+}
+
+/* 96 million combinations for each of two methods are refused after the first thousand. */
+static void expansion_is_limited(void **state) {
+    struct sg_text text = {0};
+    struct sg_job *job = NULL;
+
+    (void)state;
+    sg_text_add(&text, HEAD "methods: [{method: [smoothgrad, vargrad], samples: [1");
+    for (int i = 2; i <= 1200; i++) {
+        sg_text_add(&text, ", %d", i);
+    }
+    sg_text_add(&text, "], noise: {level: [0");
+    for (int i = 1; i < 20000; i++) {
+        sg_text_add(&text, ", %d", i);
+    }
+    sg_text_add(&text, "], clean: [none, extra], space: [input, pixel]}}]\n");
+    assert_int_equal(parse_with(text.data, NULL, &job), SG_E_JOB);
+    assert_non_null(strstr(sg_trace_message(), "methods[0]: more than 1000 instances"));
+    sg_text_free(&text);
 }
 
 /* A message has room for some; the rest is counted. */
@@ -349,11 +384,16 @@ static void a_file_above_the_limit(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_is_refused_in_words), cmocka_unit_test(all_errors_in_one_run),
-        cmocka_unit_test(many_errors_are_counted),  cmocka_unit_test(nesting_is_limited),
-        cmocka_unit_test(size_is_limited),          cmocka_unit_test(a_byte_0_is_refused),
-        cmocka_unit_test(files_must_exist),         cmocka_unit_test(a_file_above_the_limit)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_is_refused_in_words),
+                                       cmocka_unit_test(all_errors_in_one_run),
+                                       cmocka_unit_test(the_same_error_is_told_once),
+                                       cmocka_unit_test(expansion_is_limited),
+                                       cmocka_unit_test(many_errors_are_counted),
+                                       cmocka_unit_test(nesting_is_limited),
+                                       cmocka_unit_test(size_is_limited),
+                                       cmocka_unit_test(a_byte_0_is_refused),
+                                       cmocka_unit_test(files_must_exist),
+                                       cmocka_unit_test(a_file_above_the_limit)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

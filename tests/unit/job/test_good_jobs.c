@@ -2,6 +2,8 @@
  * --set, the echo as the study's identity. */
 #include "job/job_text.h"
 
+#include <glob.h>
+
 static const char full[] = "study: {name: wide, output: out/w.h5, seed: 11}\n"
                            "model: {file: nets/r.onnx, explain: {tensor: logits, score: "
                            "log_probability}}\n"
@@ -356,6 +358,27 @@ static void the_echo_is_stable(void **state) {
     sg_job_destroy(job);
 }
 
+/* The jobs that come with the program are good ones. */
+static void shipped_jobs_are_good(void **state) {
+    glob_t found;
+
+    (void)state;
+    assert_int_equal(glob(SGDIST_SOURCE_DIR "/jobs/*.yaml", 0, NULL, &found), 0);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct sg_job *job = NULL;
+        char *text = NULL;
+        size_t n = 0;
+
+        assert_int_equal(sg_job_read_file(found.gl_pathv[i], 1 << 20, &text, &n), SG_OK);
+        if (sg_job_parse(text, n, found.gl_pathv[i], NULL, 0, &job) != SG_OK) {
+            fail_msg("%s", sg_trace_message());
+        }
+        sg_job_destroy(job);
+        sg_free(text);
+    }
+    globfree(&found);
+}
+
 /* Any beginning of a good job is a job or is refused; nothing leaks (and, with the sanitizers,
  * nothing is read past its end). */
 static void every_truncation_is_survived(void **state) {
@@ -433,6 +456,7 @@ int main(void) {
                                        cmocka_unit_test(every_other_key_is_identity),
                                        cmocka_unit_test(the_difference_is_named),
                                        cmocka_unit_test(the_echo_is_stable),
+                                       cmocka_unit_test(shipped_jobs_are_good),
                                        cmocka_unit_test(every_truncation_is_survived),
                                        cmocka_unit_test(every_slip_is_survived),
                                        cmocka_unit_test(every_allocation_may_fail)};

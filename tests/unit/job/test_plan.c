@@ -362,7 +362,7 @@ static void the_print_tells_the_plan(void **state) {
                                         "smoothgrad, vargrad\n",
                                         "confidence 0.95, channel bounds",
                                         "100,000",
-                                        "3: a master and 2 workers, at first in teams of 1",
+                                        "3: a master and 2 workers, each on items of its own",
                                         "model 5.0 MB + network 20.0 MB + sums",
                                         "results/x.h5",
                                         "at 0.01 s a block; this run ends after 3 h 00 min"};
@@ -389,6 +389,36 @@ static void the_print_tells_the_plan(void **state) {
     drop();
 }
 
+/* One rank, two, many: what the print says of them. */
+static void the_ranks_are_told(void **state) {
+    static const struct {
+        int n_ranks;
+        const char *words;
+    } rows[] = {{1, "1: master and worker in one"},
+                {2, "2: a master and one worker, no faster than one rank"},
+                {13, "13: a master and 12 workers, each on items of its own"},
+                {25, "25: a master and 24 workers, at first in teams of 2"},
+                {1000, "1000: a master and 999 workers, at first in teams of 4"}};
+
+    (void)state;
+    plan_good("methods: [smoothgrad]\n"); /* 12 items of 4 blocks */
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *text = NULL;
+        size_t n = 0;
+        FILE *f = open_memstream(&text, &n);
+
+        assert_non_null(f);
+        sg_plan_print(now.plan, 1, 1, rows[i].n_ranks, 0.0, f);
+        assert_int_equal(fclose(f), 0);
+        if (strstr(text, rows[i].words) == NULL) {
+            fail_msg("\"%s\" is not in\n%s", rows[i].words, text);
+        }
+        assert_null(strstr(text, "time"));
+        free(text);
+    }
+    drop();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(equal_samples_share_a_sweep),
                                        cmocka_unit_test(powers_and_groups_are_the_most),
@@ -401,7 +431,8 @@ int main(void) {
                                        cmocka_unit_test(what_does_not_fit_is_refused),
                                        cmocka_unit_test(the_domain_must_be_known),
                                        cmocka_unit_test(every_allocation_may_fail),
-                                       cmocka_unit_test(the_print_tells_the_plan)};
+                                       cmocka_unit_test(the_print_tells_the_plan),
+                                       cmocka_unit_test(the_ranks_are_told)};
 
     return cmocka_run_group_tests(tests, make_data, remove_data);
 }
