@@ -206,6 +206,7 @@ static sg_status contend(const struct sg_lock *lock, double wait_s) {
     const double end = now_s() + wait_s;
     struct look look;
     int taken = 0;
+    int waits = 0;
 
     while (!taken) {
         SG_TRY(make_file(lock, &taken));
@@ -217,6 +218,12 @@ static sg_status contend(const struct sg_lock *lock, double wait_s) {
         } else if (now_s() >= end) {
             SG_TRY(busy(lock, &look.holder));
         } else {
+            if (!waits) {
+                sg_log(SG_LOG_INFO,
+                       "waiting up to %.0f s for process %" PRId64 " on %s to let go of %s", wait_s,
+                       look.holder.pid, look.holder.host, lock->path);
+            }
+            waits = 1;
             (void)nanosleep(&poll, NULL);
         }
     }
