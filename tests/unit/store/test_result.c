@@ -162,7 +162,11 @@ static void reader_looks_on(void **state) {
     assert_int_equal(sg_result_statuses(r, all), SG_OK);
     assert_memory_equal(all, ((unsigned char[]){0, 0, 1, 0, 0, 0, 0}), N_ITEMS);
     assert_int_equal(sg_result_put(r, "provenance/complete", &status, 1), SG_OK);
+    status = 9;
     assert_int_equal(sg_reader_read(reader, "provenance/complete", -1, &status), SG_OK);
+    assert_int_equal(status, 1);
+    status = 9;
+    assert_int_equal(sg_result_get(r, "provenance/complete", &status, 1), SG_OK);
     assert_int_equal(status, 1);
     sg_free(bytes);
     sg_reader_close(reader);
