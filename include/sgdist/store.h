@@ -68,6 +68,9 @@ int64_t sg_result_n_uncommitted(const struct sg_result *r);
 /* Writes a constant dataset whole: `bytes` must be its size (SG_ASSERT). Not synced. */
 sg_status sg_result_put(struct sg_result *r, const char *path, const void *data, int64_t bytes);
 
+/* Reads a constant dataset whole, as it was last put. */
+sg_status sg_result_get(struct sg_result *r, const char *path, void *data, int64_t bytes);
+
 /* The statuses of all items (uint8[n_items], into status). */
 sg_status sg_result_statuses(struct sg_result *r, unsigned char *status);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { MAX_SHOWN = 10, MAX_RUNS = 256, HOST_BYTES = 64, TIME_BYTES = 32 };
 
@@ -275,6 +276,11 @@ static sg_status show(const char *path) {
     SG_CHECK(v != NULL, SG_E_NOMEM, "%s: no memory to open it", path);
     v->path = path;
     v->held = sg_lock_look(path, &v->holder);
+    if (v->held && v->holder.alive && access(path, F_OK) != 0) {
+        printf("result    %s, not yet laid out\n", path);
+        print_state(v);
+        goto done;
+    }
     SG_TRY(sg_reader_open(path, &v->reader));
     SG_TRY(read_counts(v));
     SG_TRY(read_runs(v));

@@ -13,8 +13,9 @@ static const char *const compared_groups[] = {"items/", "maps/", "convergence/",
 
 /* ... and what may differ between two runs of one job: the place of an item in the file and the
  * circumstances of its computation. provenance/ and performance/ are in no compared group. */
-static const char *const excluded[] = {"item",       "items/id",   "items/seconds", "items/started",
-                                       "items/host", "items/rank", "items/team"};
+static const char *const excluded[] = {"item",           "items/id",        "items/seconds",
+                                       "items/forwards", "items/backwards", "items/started",
+                                       "items/host",     "items/rank",      "items/team"};
 
 static const char status_path[] = "items/status";
 

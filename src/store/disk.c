@@ -62,7 +62,9 @@ sg_status sg_disk_write(int fd, const char *path, const void *bytes, int64_t n, 
     const char *from = bytes;
 
     while (n > 0) {
-        const ssize_t wrote = faulty() ? -1 : pwrite(fd, from, (size_t)n, (off_t)offset);
+        const int fails = faulty();
+        const size_t take = fails ? 1 : (size_t)n; /* a fault without an error: a short write */
+        const ssize_t wrote = fails && errno != 0 ? -1 : pwrite(fd, from, take, (off_t)offset);
 
         if (wrote < 0 && errno == EINTR) {
             continue;
@@ -101,13 +103,18 @@ sg_status sg_disk_read(int fd, const char *path, void *bytes, int64_t n, int64_t
     return SG_OK;
 }
 
-sg_status sg_disk_sync(int fd, const char *path) {
+/* fsync or fdatasync, again after a signal. */
+static int sync_again(int fd, int (*sync_once)(int)) {
     int failed;
 
     do {
-        failed = faulty() ? -1 : fdatasync(fd);
+        failed = faulty() ? -1 : sync_once(fd);
     } while (failed && errno == EINTR);
-    return failed ? io_error("making it durable failed", path) : SG_OK;
+    return failed;
+}
+
+sg_status sg_disk_sync(int fd, const char *path) {
+    return sync_again(fd, fdatasync) != 0 ? io_error("making it durable failed", path) : SG_OK;
 }
 
 /* Makes a change of names in the folder of `path` durable. Some network file systems cannot sync
@@ -126,7 +133,7 @@ static sg_status sync_folder(const char *path) {
         slash[slash == folder] = '\0';
     }
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && (faulty() || fsync(fd) != 0) && errno != EINVAL) {
+    if (fd >= 0 && sync_again(fd, fsync) != 0 && errno != EINVAL) {
         SG_TRY(io_error("making its name durable failed", path));
     }
 done:
@@ -139,7 +146,7 @@ done:
 sg_status sg_disk_publish(int fd, const char *temporary, const char *path) {
     sg_status status = SG_OK;
 
-    if (faulty() || fsync(fd) != 0) {
+    if (sync_again(fd, fsync) != 0) {
         SG_TRY(io_error("making it durable failed", temporary));
     }
     if (faulty() || rename(temporary, path) != 0) {

@@ -195,7 +195,8 @@ static sg_status make_file(const char *path, const struct sg_layout *layout,
     file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
     SG_CHECK(file >= 0, SG_E_IO, "%s: making the file failed: %s", path,
              errno != 0 ? strerror(errno) : sg_hdf_reason(reason, sizeof reason));
-    SG_TRY(make_structure(file, layout, scales, offsets));
+    status = make_structure(file, layout, scales, offsets);
+    SG_CHECK(status == SG_OK, status, "%s: %s", path, sg_trace_message());
     errno = 0;
     closed = H5Fclose(file) >= 0;
     file = H5I_INVALID_HID;

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -153,27 +154,37 @@ done:
     return status;
 }
 
-/* Puts a dead run's lock away. Two runs may see it dead at once, and the slower one must not
- * remove the lock that the quicker one has made since: what is removed is first moved aside and
- * looked at. */
-static void bury(const struct sg_lock *lock, const struct look *dead) {
-    char host[64];
-    char aside[SG_PATH_BYTES + 128];
-    struct look moved;
+static int is_same_file(int fd, const char *name) {
+    struct stat a;
+    struct stat b;
 
-    host_name(host, sizeof host);
-    (void)snprintf(aside, sizeof aside, "%s.%s.%d", lock->path, host, (int)getpid());
-    if (rename(lock->path, aside) != 0) {
-        return; /* another run was quicker */
+    return fstat(fd, &a) == 0 && stat(name, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
+}
+
+/* Removes a dead run's lock. Two runs may see it dead at once, and the slower one must not remove
+ * what the quicker one has made since: a system lock on the dead file lets one of them in, and the
+ * other finds another file under the name. 1 if it is removed. Where there are no such locks the
+ * window is microseconds.
+ */
+static int bury(const struct sg_lock *lock, const struct look *dead) {
+    const int fd = open(lock->path, O_RDWR | O_CLOEXEC);
+    struct look look;
+    int removed;
+
+    if (fd < 0) {
+        return 0; /* another user's, say: it is for people to remove */
     }
-    if (look_at(aside, &moved) && strcmp(moved.text, dead->text) != 0) {
-        (void)link(aside, lock->path); /* a living one: put it back */
-    } else {
+    removed = (flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) &&
+              is_same_file(fd, lock->path) && look_at(lock->path, &look) &&
+              strcmp(look.text, dead->text) == 0 && unlink(lock->path) == 0;
+    if (removed) {
         sg_log(SG_LOG_INFO,
                "taking over the lock of a run that is gone (process %" PRId64 " on %s)",
                dead->holder.pid, dead->holder.host[0] != '\0' ? dead->holder.host : "?");
     }
-    (void)unlink(aside);
+    (void)close(fd);
+    return removed;
 }
 
 static sg_status busy(const struct sg_lock *lock, const struct sg_holder *h) {
@@ -206,19 +217,26 @@ static sg_status contend(const struct sg_lock *lock, double wait_s) {
     const double end = now_s() + wait_s;
     struct look look;
     int taken = 0;
+    int waits = 0;
 
     while (!taken) {
         SG_TRY(make_file(lock, &taken));
         if (taken || !look_at(lock->path, &look)) {
             continue; /* ours, or gone between the two looks */
         }
-        if (!look.holder.alive) {
-            bury(lock, &look);
-        } else if (now_s() >= end) {
-            SG_TRY(busy(lock, &look.holder));
-        } else {
-            (void)nanosleep(&poll, NULL);
+        if (!look.holder.alive && bury(lock, &look)) {
+            continue;
         }
+        if (now_s() >= end) {
+            SG_TRY(busy(lock, &look.holder));
+        }
+        if (!waits) {
+            sg_log(SG_LOG_INFO,
+                   "waiting up to %.0f s for process %" PRId64 " on %s to let go of %s", wait_s,
+                   look.holder.pid, look.holder.host, lock->path);
+        }
+        waits = 1;
+        (void)nanosleep(&poll, NULL);
     }
 done:
     return status;

@@ -212,11 +212,20 @@ int64_t sg_result_n_uncommitted(const struct sg_result *r) {
     return r->n_waiting;
 }
 
-sg_status sg_result_put(struct sg_result *r, const char *path, const void *data, int64_t bytes) {
+static const struct sg_place *constant_place(const struct sg_result *r, const char *path,
+                                             int64_t bytes) {
     const struct sg_place *place = sg_places_find(&r->places, path);
 
     SG_ASSERT(place != NULL && place->bytes == bytes && (place->offset >= 0 || bytes == 0));
-    return sg_disk_write(r->fd, r->path, data, bytes, place->offset);
+    return place;
+}
+
+sg_status sg_result_put(struct sg_result *r, const char *path, const void *data, int64_t bytes) {
+    return sg_disk_write(r->fd, r->path, data, bytes, constant_place(r, path, bytes)->offset);
+}
+
+sg_status sg_result_get(struct sg_result *r, const char *path, void *data, int64_t bytes) {
+    return sg_disk_read(r->fd, r->path, data, bytes, constant_place(r, path, bytes)->offset);
 }
 
 sg_status sg_result_statuses(struct sg_result *r, unsigned char *status) {

@@ -38,8 +38,8 @@ sg_status sg_disk_check_space(const char *path, int64_t bytes);
  * SG_E_IO. *supported is 0 where the file system knows no reservation. */
 sg_status sg_disk_reserve(int fd, const char *path, int64_t bytes, int *supported);
 
-/* Makes the n-th write, sync, reservation or rename from now fail with `error`; 0 switches it off.
- * For tests. */
+/* Makes the n-th write, sync, reservation or rename from now fail with `error`; n = 0 switches it
+ * off. A write fails with error 0 by being short: one byte. For tests. */
 void sg_disk_fail_at(int64_t n, int error);
 
 /* ---- hdf.c: HDF5's silence, types and the list of a file's datasets ---- */

@@ -166,6 +166,21 @@ static void release_leaves_others_alone(void **state) {
     scratch_remove(path);
 }
 
+/* A dead lock that cannot be removed ends in a message, not in a loop: here it is a folder. */
+static void stubborn_lock_is_busy(void **state) {
+    char path[256];
+    char name[300];
+
+    (void)state;
+    scratch_path(path, sizeof path);
+    lock_name(path, name, sizeof name);
+    assert_int_equal(mkdir(name, 0700), 0);
+    assert_int_equal(
+        utimensat(AT_FDCWD, name, (struct timespec[2]){{.tv_sec = 1}, {.tv_sec = 1}}, 0), 0);
+    assert_int_equal(try_lock(path, 0.3), SG_E_BUSY);
+    scratch_remove(path);
+}
+
 enum { CONTENDERS = 8 };
 
 /* Eight runs find a dead lock at once: never two inside. */
@@ -209,6 +224,7 @@ int main(void) {
         cmocka_unit_test(unreadable_locks),
         cmocka_unit_test(reused_pid_is_not_the_holder),
         cmocka_unit_test(release_leaves_others_alone),
+        cmocka_unit_test(stubborn_lock_is_busy),
         cmocka_unit_test(dead_lock_goes_to_one),
     };
 

@@ -137,6 +137,19 @@ static void renamed_file_is_none(void **state) {
     scratch_remove(path);
 }
 
+static void short_writes_are_continued(void **state) {
+    char path[256];
+
+    (void)state;
+    scratch_path(path, sizeof path);
+    for (int n = 1; n <= 2; n++) { /* head, payload */
+        sg_disk_fail_at(n, 0);
+        assert_int_equal(sg_partial_save(path, IDENTITY, ITEM, payload, BYTES), SG_OK);
+        assert_int_equal(loads(path, IDENTITY, ITEM), 1);
+    }
+    scratch_remove(path);
+}
+
 static void failed_saves_keep_the_old_one(void **state) {
     char path[256];
     char newer[BYTES] = "newer";
@@ -167,6 +180,7 @@ int main(void) {
         cmocka_unit_test(foreign_files_stay),
         cmocka_unit_test(torn_files_are_none),
         cmocka_unit_test(renamed_file_is_none),
+        cmocka_unit_test(short_writes_are_continued),
         cmocka_unit_test(failed_saves_keep_the_old_one),
     };
 
