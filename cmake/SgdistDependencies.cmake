@@ -7,6 +7,8 @@ find_package(PNG REQUIRED)
 find_package(JPEG REQUIRED)
 
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+# Text and PNG of the contact sheet.
+pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
 # The serial HDF5: one process writes, and the parallel build cannot share a process with it.
 pkg_search_module(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial hdf5)
 

@@ -145,6 +145,9 @@ int64_t sg_dataset_bytes(const struct sg_dataset *d);
  */
 sg_status sg_reader_read(struct sg_reader *r, const char *path, int64_t i, void *out);
 
+/* The statuses of all items (uint8[n_items], into status). Errors: SG_E_FORMAT, SG_E_IO. */
+sg_status sg_reader_statuses(struct sg_reader *r, unsigned char *status);
+
 /* A text dataset with one string (provenance) as a new string (sg_free). */
 sg_status sg_reader_text(struct sg_reader *r, const char *path, char **out);
 

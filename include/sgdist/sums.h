@@ -66,9 +66,13 @@ int64_t sg_sums_n_limbs(const struct sg_sums *s);
 /* into += from; both must have the same shape and grid (SG_ASSERT). */
 void sg_sums_merge(struct sg_sums *into, const struct sg_sums *from);
 
-/* out (created with one group, same n and n_powers) = the groups of s added up, without group
- * `without` (-1: all). */
-void sg_sums_collapse(const struct sg_sums *s, int without, struct sg_sums *out);
+/* out (created with one group, same n and n_powers) = the groups of s added up. */
+void sg_sums_collapse(const struct sg_sums *s, struct sg_sums *out);
+
+/* Takes a group of s out of its total (of sg_sums_collapse), and puts it back: exact, so the total
+ * is as before. */
+void sg_sums_leave_out(struct sg_sums *total, const struct sg_sums *s, int group);
+void sg_sums_put_back(struct sg_sums *total, const struct sg_sums *s, int group);
 
 /* Statistics of sums with ONE group (SG_ASSERT), N samples, exact until the last rounding:
  *   mean      S1/N                             [n]

@@ -1,5 +1,5 @@
 /* src/cli/diff.c - `sgdist diff A B`: exit 0 if two results are equal, 1 if not. */
-#include "cli/cli_impl.h"
+#include "cli/cli.h"
 
 #include "sgdist/compare.h"
 #include "sgdist/log.h"

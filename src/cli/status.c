@@ -1,5 +1,5 @@
 /* src/cli/status.c - `sgdist status RESULT`: how far, how fast, what failed; also while it runs. */
-#include "cli/cli_impl.h"
+#include "cli/cli.h"
 
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
@@ -49,19 +49,21 @@ struct view {
 static sg_status read_counts(struct view *v) {
     sg_status status = SG_OK;
     struct counts *c = &v->counts;
+    const struct sg_dataset *d;
     unsigned char complete = 0;
 
     c->n = sg_reader_n_items(v->reader);
     v->status = sg_calloc((size_t)c->n, 1);
     SG_CHECK(v->status != NULL, SG_E_NOMEM, "%s: no memory for its items", v->path);
-    SG_TRY(sg_reader_read(v->reader, "items/status", -1, v->status));
+    SG_TRY(sg_reader_statuses(v->reader, v->status));
     for (int64_t i = 0; i < c->n; i++) {
         c->done += v->status[i] == 1;
         c->failed += v->status[i] == 2;
     }
     c->pending = c->n - c->done - c->failed;
-    if (sg_reader_find(v->reader, "provenance/complete") != NULL) {
-        SG_TRY(sg_reader_read(v->reader, "provenance/complete", -1, &complete));
+    d = sg_reader_find(v->reader, "provenance/complete");
+    if (d != NULL && sg_dataset_bytes(d) == 1) {
+        SG_TRY(sg_reader_read(v->reader, d->path, -1, &complete));
     }
     v->complete = complete == 1;
 done:

@@ -156,30 +156,45 @@ done:
     return status;
 }
 
-/* Bytes of one rank's sums, their scratch and the blocks it works on. */
-static int64_t sums_bytes(const struct sg_plan *plan) {
-    const int64_t d = sg_shape_size(&plan->input);
-    const int64_t float_bytes = (int64_t)sizeof(float);
-    int64_t one = 0;
-    int64_t work = 0;
-    int64_t bytes = 0;
+/* What the largest sweep needs: a worker goes through them one after the other. */
+struct largest {
+    int n_powers;
+    int n_groups;
+    int64_t n_blocks;
+    int64_t n_work;
+};
+
+static int64_t max64(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+static struct largest largest_of(const struct sg_plan *plan) {
+    struct largest l = {.n_powers = 1, .n_groups = 1, .n_blocks = 1, .n_work = 1};
 
     for (int i = 0; i < plan->n_sweeps; i++) {
-        const struct sg_sweep *s = &plan->sweeps[i];
-        const int64_t collapsed = sg_sums_bytes(d, s->n_powers, 1);
-
-        bytes += plan->n_targets * sg_sums_bytes(d, s->n_powers, s->n_groups) + d * float_bytes;
-        one = collapsed > one ? collapsed : one;
+        l.n_powers = (int)max64(l.n_powers, plan->sweeps[i].n_powers);
+        l.n_groups = (int)max64(l.n_groups, plan->sweeps[i].n_groups);
+        l.n_blocks = max64(l.n_blocks, plan->sweeps[i].n_blocks);
     }
     for (int i = 0; i < plan->job->n_instances; i++) {
-        const int64_t n = sg_instance_n_work(&plan->job->instances[i], &plan->input);
-
-        work = n > work ? n : work;
+        l.n_work = max64(l.n_work, sg_instance_n_work(&plan->job->instances[i], &plan->input));
     }
-    bytes += one + work * (int64_t)sizeof(double) + plan->record.bytes;
-    bytes += plan->block * (2 * d + 2 * plan->n_outputs) * float_bytes; /* noisy, gradients */
-    bytes += (plan->n_targets + 1) * d * float_bytes;                   /* clean ones, the item */
-    return bytes;
+    return l;
+}
+
+/* What a worker holds beside its nets: the sums of all targets, as much again packed for a
+ * checkpoint, one group to finish from; the item, its noise scale and a map; the clean gradients;
+ * a block of inputs, gradients, outputs and their derivatives. sg_worker_bytes counts the same. */
+static int64_t sums_bytes(const struct sg_plan *plan) {
+    const struct largest l = largest_of(plan);
+    const int64_t d = sg_shape_size(&plan->input);
+    const int64_t sums = plan->n_targets * sg_sums_bytes(d, l.n_powers, l.n_groups);
+    const int64_t floats =
+        d * (3 + plan->n_targets + 2 * plan->block) + 2 * plan->block * plan->n_outputs;
+
+    return 2 * sums + sg_sums_bytes(d, l.n_powers, 1) + 2 * plan->record.bytes +
+           floats * (int64_t)sizeof(float) + l.n_work * (int64_t)sizeof(double) +
+           l.n_blocks * (int64_t)sizeof(int64_t);
 }
 
 /* The store keeps fields without the padding of records, and name, key and label of an item. */

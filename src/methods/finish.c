@@ -136,8 +136,9 @@ static sg_status jackknife(const struct sg_instance *inst, const struct sg_shape
     sg_jackknife_begin(&j, work->all, map_size(inst, input), sg_sums_n_added(sums), work->knife);
     for (int g = 0; g < sg_sums_n_groups(sums); g++) {
         if (sg_sums_group_count(sums, g) > 0) {
-            sg_sums_collapse(sums, g, one);
+            sg_sums_leave_out(one, sums, g);
             SG_TRY(reduced_map(inst, input, in, work->full, work->without));
+            sg_sums_put_back(one, sums, g);
             sg_jackknife_add(&j, work->without, sg_sums_group_count(sums, g));
         }
     }
@@ -189,7 +190,7 @@ sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_sha
         SG_CHECK(n >= inst->method->min_samples, SG_E_NUMBERS,
                  "%s: %lld of the samples have finite gradients, %lld are needed", inst->label,
                  (long long)n, (long long)inst->method->min_samples);
-        sg_sums_collapse(sums, -1, one);
+        sg_sums_collapse(sums, one);
     }
     SG_TRY(reduced_map(inst, input, &in, w.full, w.all));
     SG_TRY(store_map(inst->label, m, w.all, map));

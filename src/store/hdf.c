@@ -107,15 +107,16 @@ int sg_hdf_type_of(hid_t type, enum sg_type *out, int64_t *text_bytes) {
     return -1;
 }
 
-int sg_hdf_put_text(hid_t object, const char *name, const char *text) {
-    const hid_t type = H5Tcopy(H5T_C_S1); /* of variable length: h5py shows these as str */
+/* An attribute of one string of the given size, H5T_VARIABLE or bytes. */
+static int put_text(hid_t object, const char *name, size_t size, const void *data) {
+    const hid_t type = H5Tcopy(H5T_C_S1);
     const hid_t space = H5Screate(H5S_SCALAR);
     hid_t attribute = H5I_INVALID_HID;
-    int failed = H5Tset_size(type, H5T_VARIABLE) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0;
+    int failed = H5Tset_size(type, size) < 0 || H5Tset_cset(type, H5T_CSET_UTF8) < 0;
 
     if (!failed) {
         attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-        failed = attribute < 0 || H5Awrite(attribute, type, &text) < 0;
+        failed = attribute < 0 || H5Awrite(attribute, type, data) < 0;
     }
     (void)H5Aclose(attribute);
     (void)H5Sclose(space);
@@ -123,19 +124,26 @@ int sg_hdf_put_text(hid_t object, const char *name, const char *text) {
     return failed ? -1 : 0;
 }
 
-int sg_hdf_get_text(hid_t object, const char *name, char *buf, size_t cap) {
+int sg_hdf_put_prose(hid_t object, const char *name, const char *text) {
+    return put_text(object, name, H5T_VARIABLE, &text);
+}
+
+int sg_hdf_put_word(hid_t object, const char *name, const char *text) {
+    return put_text(object, name, strlen(text) + 1, text);
+}
+
+int sg_hdf_get_word(hid_t object, const char *name, char *buf, size_t cap) {
     const hid_t attribute =
         H5Aexists(object, name) > 0 ? H5Aopen(object, name, H5P_DEFAULT) : H5I_INVALID_HID;
     const hid_t type = attribute >= 0 ? H5Aget_type(attribute) : H5I_INVALID_HID;
     const hid_t space = attribute >= 0 ? H5Aget_space(attribute) : H5I_INVALID_HID;
-    char *text = NULL;
-    int found = 0;
+    const int found = type >= 0 && H5Tget_class(type) == H5T_STRING &&
+                      H5Tis_variable_str(type) == 0 && H5Tget_size(type) < cap &&
+                      H5Sget_simple_extent_npoints(space) == 1 &&
+                      H5Aread(attribute, type, buf) >= 0;
 
-    if (type >= 0 && H5Tis_variable_str(type) > 0 && H5Sget_simple_extent_npoints(space) == 1 &&
-        H5Aread(attribute, type, &text) >= 0 && text != NULL) {
-        (void)snprintf(buf, cap, "%s", text);
-        (void)H5Dvlen_reclaim(type, space, H5P_DEFAULT, &text);
-        found = 1;
+    if (found) {
+        buf[H5Tget_size(type)] = '\0';
     }
     (void)H5Sclose(space);
     (void)H5Tclose(type);
@@ -146,7 +154,7 @@ int sg_hdf_get_text(hid_t object, const char *name, char *buf, size_t cap) {
 static int is_result(hid_t file) {
     char format[32];
 
-    return sg_hdf_get_text(file, "format", format, sizeof format) &&
+    return sg_hdf_get_word(file, "format", format, sizeof format) &&
            strcmp(format, "sgdist result") == 0;
 }
 
@@ -200,7 +208,7 @@ static int describe(hid_t dataset, const char *path, struct sg_place *place) {
     const hid_t space = H5Dget_space(dataset);
     const haddr_t offset = H5Dget_offset(dataset);
     hsize_t lengths[SG_MAX_FIELD_AXES + 1];
-    char axes[256];
+    char axes[512];
     int known = strlen(path) <= SG_MAX_PATH && sg_hdf_type_of(type, &d->type, &d->text_bytes) == 0;
 
     d->n_axes = H5Sget_simple_extent_ndims(space);
@@ -211,7 +219,7 @@ static int describe(hid_t dataset, const char *path, struct sg_place *place) {
         for (int i = 0; i < d->n_axes; i++) {
             d->axes[i] = (int64_t)lengths[i];
         }
-        d->per_item = sg_hdf_get_text(dataset, "axes", axes, sizeof axes) &&
+        d->per_item = sg_hdf_get_word(dataset, "axes", axes, sizeof axes) &&
                       strcspn(axes, " ") == 4 && strncmp(axes, "item", 4) == 0;
         place->offset = offset == HADDR_UNDEF ? -1 : (int64_t)offset;
         place->bytes = sg_type_bytes(d->type, d->text_bytes);
@@ -264,7 +272,7 @@ sg_status sg_hdf_list(hid_t file, const char *path, struct sg_places *out) {
     }
     item = sg_places_find(&places, "item");
     SG_CHECK(item != NULL && item->dataset.n_axes == 1 &&
-                 sg_hdf_get_text(file, "fields", fields, sizeof fields),
+                 sg_hdf_get_word(file, "fields", fields, sizeof fields),
              SG_E_FORMAT, "%s: is damaged: the list of items is missing", path);
     places.n_items = item->dataset.axes[0];
     places.n_fields = strtol(fields, NULL, 10);

@@ -121,8 +121,8 @@ static sg_status make_dataset(hid_t file, const struct sg_scales *scales, const 
     if (H5Pset_create_intermediate_group(links, 1) >= 0) {
         dataset = H5Dcreate2(file, e->path, type, space, links, properties, H5P_DEFAULT);
     }
-    SG_CHECK(dataset >= 0 && sg_hdf_put_text(dataset, "long_name", e->about) == 0 &&
-                 (e->n_axes == 0 || sg_hdf_put_text(dataset, "axes", axes) == 0),
+    SG_CHECK(dataset >= 0 && sg_hdf_put_prose(dataset, "long_name", e->about) == 0 &&
+                 (e->n_axes == 0 || sg_hdf_put_word(dataset, "axes", axes) == 0),
              SG_E_IO, "%s of the result cannot be laid out (HDF5: %s)", e->path,
              sg_hdf_reason(reason, sizeof reason));
     at = H5Dget_offset(dataset);
@@ -158,10 +158,10 @@ static sg_status make_structure(hid_t file, const struct sg_layout *layout,
     char reason[256];
 
     (void)snprintf(fields, sizeof fields, "%d", layout->record->n_fields);
-    SG_CHECK(sg_hdf_put_text(file, "format", "sgdist result") == 0 &&
-                 sg_hdf_put_text(file, "format_version", "1") == 0 &&
-                 sg_hdf_put_text(file, "title", layout->title != NULL ? layout->title : "") == 0 &&
-                 sg_hdf_put_text(file, "fields", fields) == 0,
+    SG_CHECK(sg_hdf_put_word(file, "format", "sgdist result") == 0 &&
+                 sg_hdf_put_word(file, "format_version", "1") == 0 &&
+                 sg_hdf_put_prose(file, "title", layout->title != NULL ? layout->title : "") == 0 &&
+                 sg_hdf_put_word(file, "fields", fields) == 0,
              SG_E_IO, "the head of the result cannot be laid out (HDF5: %s)",
              sg_hdf_reason(reason, sizeof reason));
     for (int k = 0; k < scales->n; k++) {

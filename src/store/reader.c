@@ -144,6 +144,17 @@ done:
     return status;
 }
 
+sg_status sg_reader_statuses(struct sg_reader *r, unsigned char *status_of) {
+    sg_status status = SG_OK;
+    const struct sg_dataset *d = sg_reader_find(r, "items/status");
+
+    SG_CHECK(d != NULL && d->type == SG_TYPE_U8 && d->per_item && d->n_axes == 1, SG_E_FORMAT,
+             "%s: is damaged: the states of its items are missing", r->path);
+    SG_TRY(sg_reader_read(r, d->path, -1, status_of));
+done:
+    return status;
+}
+
 sg_status sg_reader_text(struct sg_reader *r, const char *path, char **out) {
     sg_status status = SG_OK;
     const struct sg_dataset *d = sg_reader_find(r, path);

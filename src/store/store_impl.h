@@ -78,9 +78,12 @@ sg_status sg_hdf_list(hid_t file, const char *path, struct sg_places *out);
 void sg_places_free(struct sg_places *p);
 const struct sg_place *sg_places_find(const struct sg_places *p, const char *path);
 
-/* Text attributes. The getter returns 1 and fills buf if there is one. */
-int sg_hdf_put_text(hid_t object, const char *name, const char *text);
-int sg_hdf_get_text(hid_t object, const char *name, char *buf, size_t cap);
+/* Attributes. Prose is for people: of variable length, which h5py shows as str. Words are for our
+ * reader: of fixed length, because HDF5 (1.10.8) can crash on damaged strings of variable length.
+ * The getter returns 1 and fills buf if there is one. */
+int sg_hdf_put_prose(hid_t object, const char *name, const char *text);
+int sg_hdf_put_word(hid_t object, const char *name, const char *text);
+int sg_hdf_get_word(hid_t object, const char *name, char *buf, size_t cap);
 
 /* ---- layout.c: a layout as a row of datasets ---- */
 

@@ -16,22 +16,16 @@ static sums_i128 read_s2(const struct sg_sums *s, int64_t i) {
     return limb[0] + limb[s->n] * ((sums_i128)1 << 32) + limb[2 * s->n] * ((sums_i128)1 << 64);
 }
 
-/* S1 / N to the nearest integer, halves upwards. */
-static sums_i128 rounded_mean(sums_i128 s1, int64_t n_samples) {
-    const sums_i128 twice = 2 * s1 + n_samples;
-    const sums_i128 divisor = 2 * (sums_i128)n_samples;
-    const sums_i128 quotient = twice / divisor;
-
-    return twice % divisor < 0 ? quotient - 1 : quotient;
-}
-
-/* sum (q - S1/N)^2 in squared grid steps. With d = q - m, m the rounded mean, it is T - delta^2 /
- * N, T = sum d^2 and delta = sum d; |delta| <= N/2. Where T is small the difference is taken in
- * integers; where it is not, delta^2 / N <= N/4 < 2^29 is far below T and nothing cancels. */
+/* sum (q - S1/N)^2 in squared grid steps. With d = q - m, m any integer near the mean, it is T -
+ * delta^2 / N, T = sum d^2 and delta = sum d. |S1/N| <= 2^40, so the mean in double is right to
+ * 2^-12 and |delta| <= N. Where T is small the difference is taken in integers; where it is not,
+ * delta^2 / N
+ * <= N <= 2^31 is far below T and nothing cancels. (128-bit division would cost more than all the
+ * rest.) */
 static double central_square(sums_i128 s1, sums_i128 s2, int64_t n_samples) {
-    const sums_i128 m = rounded_mean(s1, n_samples);
-    const sums_i128 delta = s1 - n_samples * m;
-    const sums_i128 t = s2 - 2 * m * s1 + n_samples * m * m;
+    const int64_t m = (int64_t)floor((double)s1 / (double)n_samples + 0.5);
+    const sums_i128 delta = s1 - (sums_i128)n_samples * m;
+    const sums_i128 t = s2 - 2 * m * s1 + (sums_i128)n_samples * m * m;
 
     if (t < (sums_i128)1 << 90) {
         return (double)(n_samples * t - delta * delta) / (double)n_samples;

@@ -173,7 +173,7 @@ void sg_sums_merge(struct sg_sums *into, const struct sg_sums *from) {
     }
 }
 
-void sg_sums_collapse(const struct sg_sums *s, int without, struct sg_sums *out) {
+void sg_sums_collapse(const struct sg_sums *s, struct sg_sums *out) {
     const int64_t n_values = sums_limbs_per_feature(s->n_powers) * s->n;
     int64_t *sum = sums_power(out, 0, 1);
 
@@ -183,13 +183,31 @@ void sg_sums_collapse(const struct sg_sums *s, int without, struct sg_sums *out)
     for (int g = 0; g < s->n_groups; g++) {
         const int64_t *v = sums_power(s, g, 1);
 
-        if (g == without) {
-            continue;
-        }
         out->limbs[0] += s->limbs[g];
         for (int64_t i = 0; i < n_values; i++) {
             sum[i] += v[i];
         }
     }
     sums_carry(out, 0);
+}
+
+/* Statistics read limbs of any size, so nothing is carried here. */
+static void shift(struct sg_sums *total, const struct sg_sums *s, int group, int64_t sign) {
+    const int64_t n_values = sums_limbs_per_feature(s->n_powers) * s->n;
+    const int64_t *restrict v = sums_power(s, group, 1);
+    int64_t *restrict sum = sums_power(total, 0, 1);
+
+    SG_ASSERT(total->n_groups == 1 && total->n == s->n && total->n_powers == s->n_powers);
+    total->limbs[0] += sign * s->limbs[group];
+    for (int64_t i = 0; i < n_values; i++) {
+        sum[i] += sign * v[i];
+    }
+}
+
+void sg_sums_leave_out(struct sg_sums *total, const struct sg_sums *s, int group) {
+    shift(total, s, group, -1);
+}
+
+void sg_sums_put_back(struct sg_sums *total, const struct sg_sums *s, int group) {
+    shift(total, s, group, 1);
 }

@@ -10,6 +10,7 @@ struct opening {
     int64_t status; /* SG_OK, or nobody goes on */
     int64_t i_sweep;
     int64_t resumed;
+    int64_t rounds; /* until the first meeting */
 };
 
 static int is_stopped(struct sg_worker *w) {
@@ -86,9 +87,13 @@ void sg_item_run(struct sg_worker *w, const struct team *team, int64_t index) {
     reset_item(w, index);
     if (team->rank == 0) {
         status = open_item(w, &resumed);
-        o = (struct opening){.status = status, .i_sweep = w->item.i_sweep, .resumed = resumed};
+        o = (struct opening){
+            .status = status, .i_sweep = w->item.i_sweep, .resumed = resumed, .rounds = w->rounds};
     }
     share_opening(w, team, &o);
+    w->rounds = o.rounds;
+    w->rounds_left = o.rounds;
+    w->met_s = sg_now();
     status = (sg_status)o.status;
     for (w->item.i_sweep = o.i_sweep; status == SG_OK && w->item.i_sweep < w->plan->n_sweeps;
          w->item.i_sweep++) {

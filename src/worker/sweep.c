@@ -85,21 +85,22 @@ static int64_t rounds_until_meeting(double seconds, int64_t rounds) {
     return n < 1 ? 1 : n > MAX_ROUNDS ? MAX_ROUNDS : (int64_t)n;
 }
 
-static void meet(struct sg_worker *w, const struct team *team, struct meeting *m, double since) {
-    const int64_t rounds = m->rounds;
+static struct meeting meet(struct sg_worker *w, const struct team *team) {
+    struct meeting m = {.stop = w->o.stop != NULL && *w->o.stop};
 
     sg_phase_enter(w, SG_PHASE_REDUCE);
-    m->stop = w->o.stop != NULL && *w->o.stop;
-    m->checkpoint = 0;
-    m->rounds = 0;
     if (is_leader(team)) {
-        m->stop |= w->o.upstream.stop_requested(w->o.upstream.context);
-        m->checkpoint = sg_now() - w->item.saved_s >= w->plan->job->checkpoint_seconds;
-        m->rounds = rounds_until_meeting(sg_now() - since, rounds);
+        m.stop |= w->o.upstream.stop_requested(w->o.upstream.context);
+        m.checkpoint = sg_now() - w->item.saved_s >= w->plan->job->checkpoint_seconds;
+        m.rounds = rounds_until_meeting(sg_now() - w->met_s, w->rounds);
     }
     if (team->comm != NULL) {
-        sg_comm_allreduce_max(team->comm, (int64_t *)m, sizeof *m / sizeof(int64_t));
+        sg_comm_allreduce_max(team->comm, (int64_t *)&m, sizeof m / sizeof(int64_t));
     }
+    w->rounds = m.rounds;
+    w->rounds_left = m.rounds;
+    w->met_s = sg_now();
+    return m;
 }
 
 /* A stop costs at most a second of work that no checkpoint holds: less than opening the item again.
@@ -118,24 +119,21 @@ static int is_worth_saving(const struct sg_worker *w) {
 static sg_status run_blocks(struct sg_worker *w, const struct team *team,
                             const struct sg_sweep *sweep, const int64_t *todo, int64_t n_todo) {
     sg_status status = SG_OK;
-    struct meeting m = {.rounds = 1};
-    int64_t until = 1;
-    double since = sg_now();
     const int64_t n_rounds = (n_todo + team->size - 1) / team->size;
 
     for (int64_t r = 0; r < n_rounds; r++) {
         const int64_t at = r * team->size + team->rank;
+        int interrupted = 0;
+        struct meeting m;
 
-        if (at < n_todo) {
-            status =
-                sg_block_run(w, sweep, todo[at]); /* a stop in mid-block is seen at the meeting */
-            SG_ASSERT(status == SG_OK || status == SG_E_INTERRUPTED);
+        if (at < n_todo) { /* a stop in mid-block is seen at the meeting */
+            interrupted = sg_block_run(w, sweep, todo[at]) == SG_E_INTERRUPTED;
         }
-        if (r + 1 < until && !(team->size == 1 && status == SG_E_INTERRUPTED)) {
+        w->rounds_left--;
+        if (w->rounds_left > 0 && !(interrupted && team->size == 1)) {
             continue;
         }
-        meet(w, team, &m, since);
-        status = SG_OK;
+        m = meet(w, team);
         if (m.stop) {
             if (is_worth_saving(w) || team->size > 1) {
                 SG_TRY(save(w, team));
@@ -145,8 +143,6 @@ static sg_status run_blocks(struct sg_worker *w, const struct team *team,
         if (m.checkpoint && r + 1 < n_rounds) {
             SG_TRY(save(w, team));
         }
-        since = sg_now();
-        until = r + 1 + m.rounds;
     }
 done:
     return status;

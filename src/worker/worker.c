@@ -128,6 +128,7 @@ sg_status sg_worker_create(const struct sg_worker_options *options, struct sg_wo
     w->plan = options->plan;
     w->n_features = sg_shape_size(&w->plan->input);
     w->n_outputs = w->plan->n_outputs;
+    w->rounds = 1; /* until a block has been measured */
     w->clock = (struct clock){.phase = SG_PHASE_WAIT, .since = sg_now()};
     SG_TRY(make_teams(w));
     SG_TRY(take_memory(w));

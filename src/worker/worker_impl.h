@@ -60,6 +60,9 @@ struct sg_worker {
     int64_t *todo;           /* [blocks of the largest sweep] */
     int64_t n_words;         /* of the largest sweep's block bitmap */
     struct item item;
+    int64_t rounds;      /* blocks between two meetings of a team, by the leader's last measure */
+    int64_t rounds_left; /* until the next one; equal on all ranks of a team */
+    double met_s;        /* time of the last meeting, or of the item's start */
     struct clock clock;
     struct sg_phases phases;
 };

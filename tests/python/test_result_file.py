@@ -16,12 +16,12 @@ N = 7
 
 def check_h5py(path):
     with h5py.File(path, "r") as f:
-        assert f.attrs["format"] == "sgdist result" and f.attrs["title"] == "a test"
+        assert f.attrs["format"] == b"sgdist result" and f.attrs["title"] == "a test"
         d = f["maps/smoothgrad/map"]
         assert d.shape == (N, 2, 3, 4, 5) and d.dtype == np.dtype("<f4")
         assert d.chunks is None and d.id.get_offset() is not None
         assert d.attrs["long_name"] == "mean gradient"
-        assert d.attrs["axes"] == "item target_index channel y x"
+        assert d.attrs["axes"] == b"item target_index channel y x"
         names = [axis.keys() for axis in d.dims]
         assert names == [["item"], ["target_index"], ["channel"], ["y"], ["x"]], names
         assert list(d.dims[2][0].asstr()[:]) == ["red", "green", "blue"]

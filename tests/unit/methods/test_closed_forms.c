@@ -150,7 +150,7 @@ static void squared_less_square_is_the_variance(void **state) {
     var.params.divisor = SG_DIVISOR_POPULATION;
     toy_init(&t, 3, 3, 4, toy_relu);
     toy_run(&t, &var, map, se);
-    sg_sums_collapse(t.sums, -1, t.one);
+    sg_sums_collapse(t.sums, t.one);
     assert_int_equal(sg_sums_mean(t.one, mean), SG_OK);
     assert_int_equal(sg_sums_mean_square(t.one, square), SG_OK);
     assert_int_equal(sg_sums_variance(t.one, 0, variance), SG_OK);

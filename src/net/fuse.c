@@ -1,0 +1,104 @@
+/* src/net/fuse.c - nodes that disappear into the node before them. */
+#include "net/net_impl.h"
+
+/* How many nodes read a stored value; the explained tensor is read from outside. */
+static void count_uses(const struct sg_model *m, int *uses) {
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        const struct sg_node *node = m->nodes[i];
+
+        for (int k = 0; k < node->n_in && !node->removed; k++) {
+            if (node->in[k] != NULL && node->in[k]->kind == SG_VALUE_DYNAMIC) {
+                uses[node->in[k]->root->index]++;
+            }
+        }
+    }
+    uses[m->explained->root->index]++;
+}
+
+/* Nodes that were only asked for their shape do not run. */
+static void remove_unused(const struct sg_model *m, int *uses) {
+    for (int64_t i = m->n_nodes - 1; i >= 0; i--) {
+        struct sg_node *node = m->nodes[i];
+
+        node->removed = uses[node->out->index] == 0;
+        for (int k = 0; k < node->n_in && node->removed; k++) {
+            if (node->in[k] != NULL && node->in[k]->kind == SG_VALUE_DYNAMIC) {
+                uses[node->in[k]->root->index]--;
+            }
+        }
+    }
+}
+
+/* The node that makes `node`'s first input and serves nothing else, or NULL. */
+static struct sg_node *only_before(const struct sg_node *node, const int *uses) {
+    struct sg_value *in = node->in[0];
+
+    if (in == NULL || in->kind != SG_VALUE_DYNAMIC || in->root != in || in->producer == NULL ||
+        uses[in->index] != 1) {
+        return NULL;
+    }
+    return in->producer;
+}
+
+/* `before` makes the value of `node` from now on. */
+static void replace(struct sg_node *before, struct sg_node *node) {
+    node->out->producer = before;
+    before->out = node->out;
+    before->n_parameters += node->n_parameters;
+    node->removed = 1;
+}
+
+static sg_status fuse_affine(struct sg_node *node, const int *uses) {
+    sg_status status = SG_OK;
+    struct sg_node *before = only_before(node, uses);
+    struct sg_affine a;
+
+    if (before != NULL && node->op->as_affine != NULL && before->op->absorb_affine != NULL &&
+        !before->relu && node->op->as_affine(node, &a)) {
+        SG_TRY(before->op->absorb_affine(before, &a));
+        before->has_affine = 1;
+        replace(before, node);
+    }
+done:
+    return status;
+}
+
+static void fuse_relu(struct sg_node *node, const int *uses) {
+    struct sg_node *before = only_before(node, uses);
+
+    if (before != NULL && (node->flags & SG_OP_RELU) != 0 && !before->relu &&
+        (before->flags & SG_OP_FUSES_RELU) != 0) {
+        before->relu = 1;
+        replace(before, node);
+    }
+}
+
+sg_status sg_fuse(struct sg_model *m) {
+    sg_status status = SG_OK;
+    int *uses = sg_pool_take(&m->scratch, (size_t)m->n_nodes + 1, sizeof *uses);
+    int64_t kept = 0;
+
+    SG_CHECK(uses != NULL, SG_E_NOMEM, "%s: no memory for its nodes", m->file);
+    m->input->index = 0;
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        m->nodes[i]->out->index = (int)i + 1;
+    }
+    count_uses(m, uses);
+    remove_unused(m, uses);
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        if (!m->nodes[i]->removed) {
+            SG_TRY(fuse_affine(m->nodes[i], uses));
+        }
+        if (!m->nodes[i]->removed) {
+            fuse_relu(m->nodes[i], uses);
+        }
+    }
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        if (!m->nodes[i]->removed) {
+            m->nodes[kept++] = m->nodes[i];
+        }
+    }
+    m->n_nodes = kept;
+done:
+    return status;
+}

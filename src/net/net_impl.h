@@ -1,0 +1,263 @@
+/* src/net/net_impl.h - what the files of this room share: values, nodes, operators, models.
+ *
+ * A model is a list of nodes in the order of evaluation. Every node makes one value from others.
+ * A value is a constant (weights, shapes; known at load) or dynamic (one per sample, on the way
+ * from the input to the explained tensor). Views (a reshape that moves no data) are values that
+ * share the storage of their root; no node runs for them.
+ *
+ * Layout of a dynamic value in memory, `batch` samples one after the other: with three axes C, H, W
+ * channels-last [H][W][C]; with any other number of axes the ONNX order. A flattened spatial value
+ * may stay channels-last: then `hwc_channels` tells its C, and only operators with SG_OP_TAKES_HWC
+ * see it; for all others it is transposed first. */
+#ifndef NET_IMPL_H
+#define NET_IMPL_H
+
+#include "net/onnx.h"
+#include "sgdist/net.h"
+
+#define SG_BATCH (INT64_MIN + 1) /* stands for the batch axis in shape arithmetic */
+
+enum { SG_CONSTANT_AXES = ONNX_MAX_AXES };
+
+struct sg_constant {
+    int n_axes;
+    int64_t axes[SG_CONSTANT_AXES]; /* with the batch axis, if there is one: ONNX order */
+    int64_t n;
+    const float *floats; /* one of the two is set, even for n = 0 */
+    const int64_t *ints;
+};
+
+enum sg_value_kind { SG_VALUE_UNKNOWN, SG_VALUE_CONSTANT, SG_VALUE_DYNAMIC };
+
+struct sg_value {
+    const char *name;
+    enum sg_value_kind kind;
+    struct sg_constant constant;
+    const struct onnx_tensor *tensor; /* an initialiser that was not read yet */
+    struct sg_shape shape;            /* of a dynamic value, without the batch axis */
+    int64_t size;                     /* elements a sample */
+    int64_t hwc_channels;
+    struct sg_value *root;    /* whose storage it uses; itself unless it is a view */
+    struct sg_node *producer; /* of a root; NULL for the input */
+    const struct onnx_node *source;
+    int index;   /* of a root in the model's list of stored values */
+    int visited; /* by the search for needed nodes */
+    int counted; /* among the parameters */
+};
+
+enum sg_op_flags {
+    SG_OP_KEEPS_INPUT = 1,   /* backward reads the inputs */
+    SG_OP_KEEPS_OUTPUT = 2,  /* backward reads the output */
+    SG_OP_INPLACE = 4,       /* y may be x[0] */
+    SG_OP_GRAD_INPLACE = 8,  /* dx[0] may be dy, if dx[0] is written last */
+    SG_OP_FUSES_RELU = 16,   /* a Relu after it is done by the runtime on its output */
+    SG_OP_RELU_INSIDE = 32,  /* ... and forward does max(y, 0) itself, where node->relu is set */
+    SG_OP_TAKES_HWC = 64,    /* input 0 may be a flattened value in channels-last order */
+    SG_OP_TRANSPARENT = 128, /* leaves values as they are: skipped when looking for a final softmax */
+    SG_OP_SOFTMAX = 256,     /* "auto" explains what goes into it */
+    SG_OP_RELU = 512         /* is max(x, 0): disappears into a node with SG_OP_FUSES_RELU */
+};
+
+struct sg_node {
+    const struct sg_op *op;
+    const struct onnx_node *source;
+    struct sg_model *model;
+    const char *label; /* "node 'conv1' (Conv)": for messages */
+    int n_in;
+    struct sg_value **in; /* NULL: left out */
+    struct sg_value *out;
+    unsigned flags; /* the operator's, which infer may change */
+    int relu;       /* max(y, 0) follows */
+    int has_affine; /* a batch norm or the like was taken into its weights */
+    int removed;
+    void *own; /* the operator's parameters */
+    int64_t multiply_adds;
+    int64_t n_parameters;
+};
+
+/* One node of a net: the node with its memory. Gradients are written from the last input to the
+ * first; dx[i] is NULL for constants and accumulate[i] tells that dx[i] holds a part already. */
+struct sg_call {
+    const struct sg_node *node;
+    int64_t batch;
+    const float **x;
+    float *y;
+    float *dy;
+    float **dx;
+    int *accumulate;
+    void *kept;          /* from forward to backward */
+    float *work;         /* during one call */
+    uint32_t *relu_mask; /* of a node with relu */
+};
+
+struct sg_need {
+    int64_t kept_bytes;
+    int64_t work_bytes;
+};
+
+/* y = scale[c] x + shift[c], c being the last axis in memory; NULL: 1, or 0. */
+struct sg_affine {
+    int64_t n;
+    const float *scale;
+    const float *shift;
+};
+
+struct sg_op {
+    const char *name;
+    int opset_min;
+    unsigned flags;
+    /* All inputs are constants (or there are none): computes node->out as one. */
+    sg_status (*fold)(struct sg_node *node);
+    /* Some input is dynamic: says what node->out is (sg_set_dynamic, sg_set_view, sg_set_ints) and
+     * refuses whatever cannot be done; forward and backward cannot fail. */
+    sg_status (*infer)(struct sg_node *node);
+    /* Once all fusing is done: weights are brought into the form that the kernels want. */
+    sg_status (*prepare)(struct sg_node *node);
+    void (*memory)(const struct sg_node *node, int64_t batch, struct sg_need *need);
+    void (*forward)(const struct sg_call *call);
+    void (*backward)(const struct sg_call *call);
+    /* Says that the node is an affine map per channel: 1 and fills `out`, or 0. */
+    int (*as_affine)(const struct sg_node *node, struct sg_affine *out);
+    /* Takes the affine map that follows the node into the node's own weights. */
+    sg_status (*absorb_affine)(struct sg_node *node, const struct sg_affine *a);
+};
+
+struct sg_model {
+    struct sg_pool keep;    /* lives as long as the model */
+    struct sg_pool scratch; /* until it is made */
+    const char *file;
+    const void *bytes;
+    size_t n_bytes;
+    struct onnx_graph graph;
+    int64_t frozen_batch; /* the batch axis in the file: -1 symbolic */
+    struct sg_value *input;
+    struct sg_value *explained;
+    int64_t n_nodes;
+    int64_t capacity;
+    struct sg_node **nodes;
+    int64_t n_parameters;
+    int64_t n_multiply_adds;
+    int64_t n_dropped; /* nodes that the explained tensor does not need */
+    const char *remark;
+};
+
+/* The table of operators. */
+extern const struct sg_op *const sg_ops[];
+extern const int sg_n_ops;
+const struct sg_op *sg_op_find(const char *name);
+
+/* Made by the runtime, not by files: from channels-last to the ONNX order, and back. */
+extern const struct sg_op sg_op_to_plain;
+extern const struct sg_op sg_op_to_channels_last;
+
+#define SG_NODE_CHECK(cond, node, ...)                                                             \
+    do {                                                                                           \
+        if (!(cond)) {                                                                             \
+            status = sg_node_refuse((node), __FILE__, __LINE__, __VA_ARGS__);                      \
+            goto done;                                                                             \
+        }                                                                                          \
+    } while (0)
+#define SG_NODE_NOMEM(pointer, node)                                                               \
+    SG_CHECK((pointer) != NULL, SG_E_NOMEM, "%s: no memory for %s", (node)->model->file,           \
+             (node)->label)
+
+/* SG_E_MODEL with file and node before the message. */
+sg_status sg_node_refuse(const struct sg_node *node, const char *file, int line, const char *fmt,
+                         ...) __attribute__((format(printf, 4, 5)));
+
+/* "[N,64,7,7]" into buf[cap], returned. */
+const char *sg_shape_text(const struct sg_shape *s, char *buf, size_t cap);
+const char *sg_axes_text(int n_axes, const int64_t *axes, char *buf, size_t cap);
+
+/* 1 if the node is given input i. */
+static inline int sg_has_input(const struct sg_node *node, int i) {
+    return i < node->n_in && node->in[i] != NULL;
+}
+
+static inline int sg_is_constant(const struct sg_node *node, int i) {
+    return sg_has_input(node, i) && node->in[i]->kind == SG_VALUE_CONSTANT;
+}
+
+/* 1 if the value lies channels-last in memory because it has three axes. */
+static inline int sg_is_spatial(const struct sg_value *v) {
+    return v->shape.n_axes == 3;
+}
+
+/* attributes.c: attributes by name with their default; a wrong type is refused. A list that is
+ * absent gives *n = 0. */
+sg_status sg_attribute_int(const struct sg_node *node, const char *name, int64_t otherwise,
+                           int64_t *out);
+sg_status sg_attribute_float(const struct sg_node *node, const char *name, float otherwise,
+                             float *out);
+sg_status sg_attribute_text(const struct sg_node *node, const char *name, const char *otherwise,
+                            const char **out);
+sg_status sg_attribute_ints(const struct sg_node *node, const char *name, int64_t *n,
+                            const int64_t **out);
+const struct onnx_attribute *sg_attribute_find(const struct sg_node *node, const char *name);
+
+/* An axis counted from the end becomes one from the start; refused if it is not in 0..n_axes-1. */
+sg_status sg_axis(const struct sg_node *node, int64_t axis, int n_axes, int64_t *out);
+
+/* Whole numbers that older opsets give as attribute `name` and newer ones as input i; *n = -1 if
+ * neither is there. */
+sg_status sg_ints_from(const struct sg_node *node, const char *name, int i, int64_t *n,
+                       const int64_t **out);
+
+/* A float that older opsets give as attribute and newer ones as input i (`otherwise` if absent). */
+sg_status sg_float_from(const struct sg_node *node, const char *name, int i, float otherwise,
+                        float *out);
+
+/* values.c: what a node's output is. Axes of dynamic values come without the batch axis. */
+sg_status sg_set_dynamic(struct sg_node *node, int n_axes, const int64_t *axes);
+sg_status sg_set_same_shape(struct sg_node *node);
+/* The storage of `of` under another shape of the same size. */
+sg_status sg_set_view(struct sg_node *node, struct sg_value *of, int n_axes, const int64_t *axes,
+                      int64_t hwc_channels);
+/* Room for a constant output of this shape; one of floats and ints is NULL. */
+sg_status sg_set_floats(struct sg_node *node, int n_axes, const int64_t *axes, float **floats);
+sg_status sg_set_ints(struct sg_node *node, int n_axes, const int64_t *axes, int64_t **ints);
+/* Elements of a constant of this shape; impossible shapes are refused. */
+sg_status sg_constant_size(const struct sg_node *node, int n_axes, const int64_t *axes, int64_t *n);
+/* The output is input i itself. */
+sg_status sg_set_alias(struct sg_node *node, int i);
+
+/* Checks that there are between min and max inputs and that the first `min` are given. */
+sg_status sg_check_inputs(const struct sg_node *node, int min, int max);
+/* Input i as a float constant; refused if it is dynamic, not of floats, or not there. */
+sg_status sg_float_constant(const struct sg_node *node, int i, const char *what,
+                            const struct sg_constant **out);
+/* Checks that input 0 is dynamic with this many axes, batch included. */
+sg_status sg_check_rank(const struct sg_node *node, int i, int n_axes);
+/* `bytes` zeroed for node->own. */
+sg_status sg_own(struct sg_node *node, size_t bytes, void *out);
+/* Floats that outlive the build: in the file where they lie there, else copied. */
+sg_status sg_keep_floats(const struct sg_node *node, const float *floats, int64_t n,
+                         const float **out);
+/* Puts a node before `node` that turns input i to plain ONNX order. */
+sg_status sg_make_plain(struct sg_node *node, int i);
+/* Adds a node of the runtime's own with one input; its out has to be set by the caller. */
+sg_status sg_insert_node(struct sg_node *after, const struct sg_op *op, struct sg_value *in,
+                         struct sg_node **out);
+sg_status sg_new_value(struct sg_model *m, const char *name, struct sg_value **out);
+/* Reads the numbers of an initialiser that were not needed before. */
+sg_status sg_load_constant(struct sg_model *m, struct sg_value *v);
+sg_status sg_constant_of(struct sg_model *m, const struct onnx_tensor *t, struct sg_constant *out);
+
+/* broadcast.c: the constant c against the dynamic value v, as a vector that repeats with `period`
+ * over v's memory (1, the channels, or v's size). Refused if it does not broadcast to v's shape. */
+sg_status sg_broadcast(const struct sg_node *node, const struct sg_constant *c,
+                       const struct sg_value *v, int64_t *period, const float **out);
+
+/* reshape.c: node->out becomes input 0 under the shape axes[n_axes] (with the batch axis), by view
+ * where the order in memory allows, otherwise through transpositions. */
+sg_status sg_reshape_to(struct sg_node *node, int n_axes, const int64_t *axes);
+
+/* graph.c: from the decoded file to values, and to the nodes that the explained tensor needs. */
+sg_status sg_graph_build(struct sg_model *m, const char *tensor);
+/* infer.c: shapes, constants and views of one node; keeps it if it has to run. */
+sg_status sg_infer_node(struct sg_model *m, const struct onnx_node *source, struct sg_value *out,
+                        int n_in, struct sg_value **in);
+/* fuse.c: affine maps into the weights before them, Relu into the node before it. */
+sg_status sg_fuse(struct sg_model *m);
+
+#endif

@@ -1,0 +1,59 @@
+/* src/net/ops/clip.c - ONNX Clip: y = min(max(x, low), high); bounds are attributes before opset 11,
+ * then inputs. */
+#include "net/ops/ops_impl.h"
+
+#include <float.h>
+#include <string.h>
+
+struct clip {
+    float low;
+    float high;
+};
+
+static sg_status infer(struct sg_node *node) {
+    sg_status status = SG_OK;
+    struct clip *own;
+
+    SG_TRY(sg_check_inputs(node, 1, 3));
+    SG_NODE_CHECK(node->in[0]->kind == SG_VALUE_DYNAMIC, node, "only its bounds may be constants");
+    SG_TRY(sg_own(node, sizeof *own, &own));
+    SG_TRY(sg_float_from(node, "min", 1, -FLT_MAX, &own->low));
+    SG_TRY(sg_float_from(node, "max", 2, FLT_MAX, &own->high));
+    SG_TRY(sg_set_same_shape(node));
+done:
+    return status;
+}
+
+static void memory(const struct sg_node *node, int64_t batch, struct sg_need *need) {
+    need->kept_bytes = sg_mask_bytes(batch * node->out->size);
+}
+
+static void forward(const struct sg_call *call) {
+    const struct clip *own = call->node->own;
+    const int64_t n = call->batch * call->node->out->size;
+    uint32_t *inside = call->kept;
+
+    memset(inside, 0, (size_t)sg_mask_bytes(n));
+    for (int64_t i = 0; i < n; i++) {
+        const float x = call->x[0][i];
+        const float raised = x < own->low ? own->low : x;
+
+        inside[i / 32] |= (uint32_t)(x > own->low && x < own->high) << (i % 32);
+        call->y[i] = raised > own->high ? own->high : raised;
+    }
+}
+
+/* On the bounds the derivative is taken as 0, as for Relu. */
+static void backward(const struct sg_call *call) {
+    sg_relu_backward(call->kept, call->dy, call->dx[0], call->batch * call->node->out->size,
+                     call->accumulate[0]);
+}
+
+const struct sg_op sg_op_clip = {
+    .name = "Clip",
+    .flags = SG_OP_INPLACE | SG_OP_GRAD_INPLACE,
+    .infer = infer,
+    .memory = memory,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,171 @@
+/* src/net/ops/conv.c - ONNX Conv over two spatial axes: groups, dilation, any padding; weights and
+ * bias are constants. */
+#include "net/ops/ops_impl.h"
+
+#include <string.h>
+
+struct conv {
+    struct sg_conv shape; /* of one sample */
+    const float *weight;  /* [k][c/groups][kh][kw], until prepared */
+    const float *bias;    /* [k], or NULL */
+    float *prepared;
+};
+
+static int64_t weight_size(const struct sg_conv *s) {
+    return s->k * (s->c / s->groups) * s->kh * s->kw;
+}
+
+static sg_status check_weight(const struct sg_node *node, const struct sg_constant *w,
+                              int64_t groups) {
+    sg_status status = SG_OK;
+    const int64_t c = node->in[0]->shape.axes[0];
+    char text[160];
+
+    (void)sg_axes_text(w->n_axes, w->axes, text, sizeof text);
+    SG_NODE_CHECK(w->n_axes == 4, node,
+                  "its weight has the shape %s; 4 axes (two spatial ones) are supported", text);
+    SG_NODE_CHECK(w->n > 0, node, "its weight of shape %s is empty", text);
+    SG_NODE_CHECK(groups >= 1 && groups <= c && c % groups == 0 && w->axes[0] % groups == 0, node,
+                  "%lld groups do not divide %lld input and %lld output channels",
+                  (long long)groups, (long long)c, (long long)w->axes[0]);
+    SG_NODE_CHECK(w->axes[1] == c / groups, node,
+                  "its weight of shape %s does not fit %lld input channels in %lld groups", text,
+                  (long long)c, (long long)groups);
+done:
+    return status;
+}
+
+static sg_status read_bias(const struct sg_node *node, struct conv *own) {
+    sg_status status = SG_OK;
+    const struct sg_constant *bias;
+
+    if (sg_has_input(node, 2)) {
+        SG_TRY(sg_float_constant(node, 2, "bias", &bias));
+        SG_NODE_CHECK(bias->n == own->shape.k, node,
+                      "its bias has %lld numbers for %lld output channels", (long long)bias->n,
+                      (long long)own->shape.k);
+        SG_TRY(sg_keep_floats(node, bias->floats, bias->n, &own->bias));
+    }
+done:
+    return status;
+}
+
+static sg_status infer(struct sg_node *node) {
+    sg_status status = SG_OK;
+    const struct sg_constant *w;
+    struct sg_window win = {0};
+    struct conv *own;
+    int64_t groups;
+
+    SG_TRY(sg_check_inputs(node, 2, 3));
+    SG_TRY(sg_check_rank(node, 0, 4));
+    SG_TRY(sg_float_constant(node, 1, "weight", &w));
+    SG_TRY(sg_attribute_int(node, "group", 1, &groups));
+    SG_TRY(check_weight(node, w, groups));
+    memcpy(win.kernel, w->axes + 2, sizeof win.kernel);
+    SG_TRY(sg_window_read(node, node->in[0], 0, &win));
+    SG_TRY(sg_own(node, sizeof *own, &own));
+    own->weight = w->floats;
+    own->shape = (struct sg_conv){.n = 1,
+                                  .h = node->in[0]->shape.axes[1],
+                                  .w = node->in[0]->shape.axes[2],
+                                  .c = node->in[0]->shape.axes[0],
+                                  .oh = win.out[0],
+                                  .ow = win.out[1],
+                                  .k = w->axes[0],
+                                  .kh = win.kernel[0],
+                                  .kw = win.kernel[1],
+                                  .stride_h = win.stride[0],
+                                  .stride_w = win.stride[1],
+                                  .dilation_h = win.dilation[0],
+                                  .dilation_w = win.dilation[1],
+                                  .pad_top = win.pad[0],
+                                  .pad_left = win.pad[1],
+                                  .pad_bottom = win.pad[2],
+                                  .pad_right = win.pad[3],
+                                  .groups = groups};
+    SG_TRY(read_bias(node, own));
+    SG_TRY(sg_set_dynamic(node, 3, (const int64_t[]){w->axes[0], win.out[0], win.out[1]}));
+    node->multiply_adds = node->out->size * (w->n / w->axes[0]);
+done:
+    return status;
+}
+
+/* scale (W x + b) + shift = (scale W) x + (scale b + shift). */
+static sg_status absorb_affine(struct sg_node *node, const struct sg_affine *a) {
+    sg_status status = SG_OK;
+    struct conv *own = node->own;
+    const int64_t per_k = weight_size(&own->shape) / own->shape.k;
+    float *weight = sg_pool_floats(&node->model->scratch, weight_size(&own->shape));
+    float *bias = sg_pool_floats(&node->model->keep, own->shape.k);
+
+    SG_NODE_NOMEM(weight, node);
+    SG_NODE_NOMEM(bias, node);
+    for (int64_t k = 0; k < own->shape.k; k++) {
+        const int64_t at = a->n > 1 ? k : 0;
+        const double scale = a->scale != NULL ? (double)a->scale[at] : 1.0;
+        const double shift = a->shift != NULL ? (double)a->shift[at] : 0.0;
+        const double old = own->bias != NULL ? (double)own->bias[k] : 0.0;
+
+        bias[k] = (float)(scale * old + shift);
+        for (int64_t i = k * per_k; i < (k + 1) * per_k; i++) {
+            weight[i] = (float)(scale * (double)own->weight[i]);
+        }
+    }
+    own->weight = weight;
+    own->bias = bias;
+done:
+    return status;
+}
+
+static sg_status prepare(struct sg_node *node) {
+    sg_status status = SG_OK;
+    struct conv *own = node->own;
+
+    own->prepared = sg_pool_floats(&node->model->keep, sg_conv_prepared_size(&own->shape));
+    SG_NODE_NOMEM(own->prepared, node);
+    sg_conv_prepare(&own->shape, own->weight, own->prepared);
+    own->weight = NULL;
+done:
+    return status;
+}
+
+static struct sg_conv shape_for(const struct sg_node *node, int64_t batch) {
+    const struct conv *own = node->own;
+    struct sg_conv shape = own->shape;
+
+    shape.n = batch;
+    return shape;
+}
+
+static void memory(const struct sg_node *node, int64_t batch, struct sg_need *need) {
+    const struct sg_conv shape = shape_for(node, batch);
+
+    need->work_bytes = sg_conv_work_size(&shape) * (int64_t)sizeof(float);
+}
+
+static void forward(const struct sg_call *call) {
+    const struct conv *own = call->node->own;
+    const struct sg_conv shape = shape_for(call->node, call->batch);
+
+    sg_conv_forward(&shape, own->prepared, own->bias, call->node->relu, call->x[0], call->y,
+                    call->work);
+}
+
+static void backward(const struct sg_call *call) {
+    const struct conv *own = call->node->own;
+    const struct sg_conv shape = shape_for(call->node, call->batch);
+
+    sg_conv_backward(&shape, own->prepared, call->dy, call->dx[0], call->accumulate[0], call->work);
+}
+
+const struct sg_op sg_op_conv = {
+    .name = "Conv",
+    .flags = SG_OP_FUSES_RELU | SG_OP_RELU_INSIDE,
+    .infer = infer,
+    .prepare = prepare,
+    .memory = memory,
+    .forward = forward,
+    .backward = backward,
+    .absorb_affine = absorb_affine,
+};

@@ -1,0 +1,192 @@
+/* src/net/ops/gemm.c - ONNX Gemm and MatMul with a constant right side: y[rows][m] = x[rows][k]
+ * W + b. Over a flattened image that lies channels-last, the rows of W are put into that order at
+ * load instead of turning every image. */
+#include "net/ops/ops_impl.h"
+
+#include <string.h>
+
+struct product {
+    int64_t rows; /* a sample */
+    int64_t k;
+    int64_t m;
+    int transposed;      /* weight is [m][k] instead of [k][m] */
+    const float *weight; /* in the file, or the model's */
+    const float *bias;   /* [m], or NULL */
+};
+
+/* A copy of the weights that may be changed: scaled, and in the order of memory. */
+static sg_status copy_weight(struct sg_node *node, float alpha, int64_t channels) {
+    sg_status status = SG_OK;
+    struct product *own = node->own;
+    const int64_t plane = own->k / channels;
+    float *copy = sg_pool_floats(&node->model->keep, own->k * own->m);
+
+    SG_NODE_NOMEM(copy, node);
+    for (int64_t c = 0; c < channels; c++) {
+        for (int64_t p = 0; p < plane; p++) {
+            const int64_t from = c * plane + p;
+            const int64_t to = p * channels + c;
+
+            for (int64_t j = 0; j < own->m; j++) {
+                if (own->transposed) {
+                    copy[j * own->k + to] = alpha * own->weight[j * own->k + from];
+                } else {
+                    copy[to * own->m + j] = alpha * own->weight[from * own->m + j];
+                }
+            }
+        }
+    }
+    own->weight = copy;
+done:
+    return status;
+}
+
+/* beta C, spread over the m columns. */
+static sg_status read_bias(struct sg_node *node, float beta) {
+    sg_status status = SG_OK;
+    struct product *own = node->own;
+    const struct sg_constant *c;
+    float *bias;
+
+    SG_TRY(sg_float_constant(node, 2, "bias", &c));
+    SG_NODE_CHECK((c->n == own->m || c->n == 1) && c->n_axes <= 2 &&
+                      (c->n_axes < 2 || c->axes[0] == 1),
+                  node, "its bias must be one number or one for each of its %lld outputs",
+                  (long long)own->m);
+    bias = sg_pool_floats(&node->model->keep, own->m);
+    SG_NODE_NOMEM(bias, node);
+    for (int64_t j = 0; j < own->m; j++) {
+        bias[j] = beta * c->floats[c->n == 1 ? 0 : j];
+    }
+    own->bias = bias;
+done:
+    return status;
+}
+
+static sg_status become_product(struct sg_node *node, int transposed, float alpha, float beta,
+                                int has_bias) {
+    sg_status status = SG_OK;
+    const struct sg_value *in = node->in[0];
+    const int last = in->shape.n_axes - 1;
+    const struct sg_constant *w;
+    struct product *own;
+    int64_t axes[SG_MAX_AXES];
+    char text[160];
+
+    SG_TRY(sg_float_constant(node, 1, "right side", &w));
+    SG_NODE_CHECK(w->n_axes == 2 && w->n > 0 && w->axes[transposed ? 1 : 0] == in->shape.axes[last],
+                  node, "its weight of shape %s does not fit an input of %lld features",
+                  sg_axes_text(w->n_axes, w->axes, text, sizeof text),
+                  (long long)in->shape.axes[last]);
+    SG_TRY(sg_own(node, sizeof *own, &own));
+    *own = (struct product){.k = in->shape.axes[last],
+                            .m = w->axes[transposed ? 0 : 1],
+                            .transposed = transposed};
+    own->rows = in->size / own->k;
+    SG_TRY(sg_keep_floats(node, w->floats, w->n, &own->weight));
+    if (in->hwc_channels > 1 || alpha != 1.0f) {
+        SG_TRY(copy_weight(node, alpha, in->hwc_channels > 1 ? in->hwc_channels : 1));
+    }
+    if (has_bias) {
+        SG_TRY(read_bias(node, beta));
+    }
+    memcpy(axes, in->shape.axes, sizeof axes);
+    axes[last] = own->m;
+    SG_TRY(sg_set_dynamic(node, in->shape.n_axes, axes));
+    node->multiply_adds = own->rows * own->k * own->m;
+done:
+    return status;
+}
+
+static sg_status infer_gemm(struct sg_node *node) {
+    sg_status status = SG_OK;
+    int64_t trans_a, trans_b;
+    float alpha, beta;
+
+    SG_TRY(sg_check_inputs(node, 2, 3));
+    SG_TRY(sg_check_rank(node, 0, 2));
+    SG_TRY(sg_attribute_int(node, "transA", 0, &trans_a));
+    SG_TRY(sg_attribute_int(node, "transB", 0, &trans_b));
+    SG_TRY(sg_attribute_float(node, "alpha", 1.0f, &alpha));
+    SG_TRY(sg_attribute_float(node, "beta", 1.0f, &beta));
+    SG_NODE_CHECK(trans_a == 0, node, "transA = 1 mixes the samples of a batch: not supported");
+    SG_TRY(become_product(node, trans_b != 0, alpha, beta, sg_has_input(node, 2)));
+done:
+    return status;
+}
+
+static sg_status infer_mat_mul(struct sg_node *node) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_check_inputs(node, 2, 2));
+    SG_NODE_CHECK(node->in[0]->kind == SG_VALUE_DYNAMIC && !sg_is_spatial(node->in[0]), node,
+                  "its left side must depend on the input and have no channel and image axes; only "
+                  "a constant right side is supported");
+    SG_TRY(become_product(node, 0, 1.0f, 1.0f, 0));
+done:
+    return status;
+}
+
+/* scale (x W + b) + shift, per column. */
+static sg_status absorb_affine(struct sg_node *node, const struct sg_affine *a) {
+    sg_status status = SG_OK;
+    struct product *own = node->own;
+    float *weight = sg_pool_floats(&node->model->keep, a->scale != NULL ? own->k * own->m : 0);
+    float *bias = sg_pool_floats(&node->model->keep, own->m);
+
+    SG_NODE_NOMEM(weight, node);
+    SG_NODE_NOMEM(bias, node);
+    for (int64_t j = 0; j < own->m; j++) {
+        const int64_t at = a->n > 1 ? j : 0;
+        const double scale = a->scale != NULL ? (double)a->scale[at] : 1.0;
+        const double shift = a->shift != NULL ? (double)a->shift[at] : 0.0;
+
+        bias[j] = (float)(scale * (own->bias != NULL ? (double)own->bias[j] : 0.0) + shift);
+        for (int64_t i = 0; a->scale != NULL && i < own->k; i++) {
+            const int64_t w = own->transposed ? j * own->k + i : i * own->m + j;
+
+            weight[w] = (float)(scale * (double)own->weight[w]);
+        }
+    }
+    own->weight = a->scale != NULL ? weight : own->weight;
+    own->bias = bias;
+done:
+    return status;
+}
+
+static void forward(const struct sg_call *call) {
+    const struct product *own = call->node->own;
+    const int64_t rows = call->batch * own->rows;
+
+    for (int64_t r = 0; r < rows && own->bias != NULL; r++) {
+        memcpy(call->y + r * own->m, own->bias, (size_t)own->m * sizeof(float));
+    }
+    sg_gemm(0, own->transposed, rows, own->m, own->k, 1.0f, call->x[0], own->k, own->weight,
+            own->transposed ? own->k : own->m, own->bias != NULL ? 1.0f : 0.0f, call->y, own->m);
+}
+
+static void backward(const struct sg_call *call) {
+    const struct product *own = call->node->own;
+
+    sg_gemm(0, !own->transposed, call->batch * own->rows, own->k, own->m, 1.0f, call->dy, own->m,
+            own->weight, own->transposed ? own->k : own->m, call->accumulate[0] ? 1.0f : 0.0f,
+            call->dx[0], own->k);
+}
+
+const struct sg_op sg_op_gemm = {
+    .name = "Gemm",
+    .flags = SG_OP_FUSES_RELU | SG_OP_TAKES_HWC,
+    .infer = infer_gemm,
+    .forward = forward,
+    .backward = backward,
+    .absorb_affine = absorb_affine,
+};
+
+const struct sg_op sg_op_mat_mul = {
+    .name = "MatMul",
+    .flags = SG_OP_FUSES_RELU | SG_OP_TAKES_HWC,
+    .infer = infer_mat_mul,
+    .forward = forward,
+    .backward = backward,
+    .absorb_affine = absorb_affine,
+};

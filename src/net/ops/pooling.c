@@ -1,0 +1,111 @@
+/* src/net/ops/pooling.c - ONNX MaxPool and AveragePool over two spatial axes. Padding never wins a
+ * maximum; an average counts it where count_include_pad says so. */
+#include "net/ops/ops_impl.h"
+
+enum { MAX_NARROW = 255 }; /* windows up to here have winners of one byte */
+
+static sg_status infer(struct sg_node *node) {
+    sg_status status = SG_OK;
+    const struct sg_value *in = node->in[0];
+    struct sg_window win = {0};
+    struct sg_pool *own;
+    int64_t ceil_mode, include_pad;
+
+    SG_TRY(sg_check_inputs(node, 1, 1));
+    SG_TRY(sg_check_rank(node, 0, 4));
+    SG_TRY(sg_attribute_int(node, "ceil_mode", 0, &ceil_mode));
+    SG_TRY(sg_attribute_int(node, "count_include_pad", 0, &include_pad));
+    SG_TRY(sg_window_read(node, in, ceil_mode != 0, &win));
+    SG_NODE_CHECK(win.dilation[0] == 1 && win.dilation[1] == 1, node,
+                  "dilations other than 1 are not supported");
+    for (int i = 0; i < 4; i++) { /* otherwise a window could see nothing but padding */
+        SG_NODE_CHECK(win.pad[i] < win.kernel[i % 2], node,
+                      "padding of %lld is not smaller than its window of %lld",
+                      (long long)win.pad[i], (long long)win.kernel[i % 2]);
+    }
+    SG_TRY(sg_own(node, sizeof *own, &own));
+    *own = (struct sg_pool){.h = in->shape.axes[1],
+                            .w = in->shape.axes[2],
+                            .c = in->shape.axes[0],
+                            .oh = win.out[0],
+                            .ow = win.out[1],
+                            .kh = win.kernel[0],
+                            .kw = win.kernel[1],
+                            .stride_h = win.stride[0],
+                            .stride_w = win.stride[1],
+                            .pad_top = win.pad[0],
+                            .pad_left = win.pad[1],
+                            .pad_bottom = win.pad[2],
+                            .pad_right = win.pad[3],
+                            .count_include_pad = include_pad != 0};
+    SG_TRY(sg_set_dynamic(node, 3, (const int64_t[]){own->c, own->oh, own->ow}));
+done:
+    return status;
+}
+
+static struct sg_pool shape_for(const struct sg_call *call) {
+    const struct sg_pool *own = call->node->own;
+    struct sg_pool shape = *own;
+
+    shape.n = call->batch;
+    return shape;
+}
+
+static int is_wide(const struct sg_node *node) {
+    const struct sg_pool *own = node->own;
+
+    return own->kh * own->kw > MAX_NARROW;
+}
+
+static void memory_max(const struct sg_node *node, int64_t batch, struct sg_need *need) {
+    const int64_t width = is_wide(node) ? (int64_t)sizeof(int32_t) : 1;
+
+    need->kept_bytes = batch * node->out->size * width;
+}
+
+static void forward_max(const struct sg_call *call) {
+    const struct sg_pool shape = shape_for(call);
+
+    if (is_wide(call->node)) {
+        sg_max_pool_forward_wide(&shape, call->x[0], call->y, call->kept);
+    } else {
+        sg_max_pool_forward(&shape, call->x[0], call->y, call->kept);
+    }
+}
+
+static void backward_max(const struct sg_call *call) {
+    const struct sg_pool shape = shape_for(call);
+
+    if (is_wide(call->node)) {
+        sg_max_pool_backward_wide(&shape, call->kept, call->dy, call->dx[0], call->accumulate[0]);
+    } else {
+        sg_max_pool_backward(&shape, call->kept, call->dy, call->dx[0], call->accumulate[0]);
+    }
+}
+
+static void forward_average(const struct sg_call *call) {
+    const struct sg_pool shape = shape_for(call);
+
+    sg_average_pool_forward(&shape, call->x[0], call->y);
+}
+
+static void backward_average(const struct sg_call *call) {
+    const struct sg_pool shape = shape_for(call);
+
+    sg_average_pool_backward(&shape, call->dy, call->dx[0], call->accumulate[0]);
+}
+
+const struct sg_op sg_op_max_pool = {
+    .name = "MaxPool",
+    .infer = infer,
+    .memory = memory_max,
+    .forward = forward_max,
+    .backward = backward_max,
+};
+
+const struct sg_op sg_op_average_pool = {
+    .name = "AveragePool",
+    .infer = infer,
+    .forward = forward_average,
+    .backward = backward_average,
+};

@@ -1,0 +1,322 @@
+/* src/net/plan.c - lifetimes from the schedule, places by best fit, large buffers first. */
+#include "net/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+/* A stretch of memory in use from step `first` to step `last`. */
+struct buffer {
+    int64_t bytes;
+    int64_t first;
+    int64_t last;
+    int64_t *place; /* where its offset is written */
+    int64_t offset;
+    struct buffer *same; /* it lies where this one does, which holds both lifetimes */
+};
+
+struct planner {
+    const struct sg_model *m;
+    int64_t batch;
+    struct sg_plan *plan;
+    struct sg_pool pool;
+    int64_t end;          /* the last step */
+    int *kept;            /* [n + 1] 1 if backward reads the value */
+    int64_t *last_use;    /* [n + 1] last forward step that reads it */
+    int64_t *first_write; /* [n + 1] first backward step that writes its gradient */
+    struct buffer *data;  /* [n + 1] */
+    struct buffer *grad;
+    int64_t n_buffers;
+    struct buffer **buffers; /* those that have to be placed */
+    struct buffer *extra;    /* [4 n]: kept, mask, work of the nodes */
+    int64_t n_extra;
+};
+
+static int64_t forward_step(int64_t i) {
+    return i + 1;
+}
+
+static int64_t backward_step(const struct planner *p, int64_t i) {
+    return 2 * p->m->n_nodes + 2 - i;
+}
+
+static int is_dynamic(const struct sg_node *node, int k) {
+    return node->in[k] != NULL && node->in[k]->kind == SG_VALUE_DYNAMIC;
+}
+
+static sg_status take_tables(struct planner *p) {
+    sg_status status = SG_OK;
+    const size_t n = (size_t)p->m->n_nodes + 1;
+    struct sg_plan *plan = p->plan;
+
+    p->kept = sg_pool_take(&p->pool, n, sizeof *p->kept);
+    p->last_use = sg_pool_take(&p->pool, n, sizeof *p->last_use);
+    p->first_write = sg_pool_take(&p->pool, n, sizeof *p->first_write);
+    p->data = sg_pool_take(&p->pool, n, sizeof *p->data);
+    p->grad = sg_pool_take(&p->pool, n, sizeof *p->grad);
+    p->buffers = sg_pool_take(&p->pool, 6 * n, sizeof(struct buffer *));
+    p->extra = sg_pool_take(&p->pool, 4 * n, sizeof *p->extra);
+    plan->data = sg_pool_take(&plan->pool, n, sizeof *plan->data);
+    plan->grad = sg_pool_take(&plan->pool, n, sizeof *plan->grad);
+    plan->nodes = sg_pool_take(&plan->pool, n, sizeof *plan->nodes);
+    SG_CHECK(p->kept != NULL && p->last_use != NULL && p->first_write != NULL && p->data != NULL &&
+                 p->grad != NULL && p->buffers != NULL && p->extra != NULL && plan->data != NULL &&
+                 plan->grad != NULL && plan->nodes != NULL,
+             SG_E_NOMEM, "%s: no memory to plan the network", p->m->file);
+    for (size_t i = 0; i + 1 < n; i++) {
+        plan->nodes[i].accumulate = sg_pool_take(
+            &plan->pool, (size_t)p->m->nodes[i]->n_in, sizeof *plan->nodes[i].accumulate);
+        SG_CHECK(plan->nodes[i].accumulate != NULL, SG_E_NOMEM,
+                 "%s: no memory to plan the network", p->m->file);
+    }
+done:
+    return status;
+}
+
+/* Who reads what last, and what backward needs again. */
+static void find_uses(struct planner *p) {
+    for (int64_t i = 0; i < p->m->n_nodes; i++) {
+        const struct sg_node *node = p->m->nodes[i];
+
+        for (int k = 0; k < node->n_in; k++) {
+            if (is_dynamic(node, k)) {
+                const int at = node->in[k]->root->index;
+
+                p->last_use[at] = forward_step(i);
+                p->kept[at] |= (node->flags & SG_OP_KEEPS_INPUT) != 0;
+            }
+        }
+        p->kept[node->out->index] |= (node->flags & SG_OP_KEEPS_OUTPUT) != 0;
+    }
+    p->last_use[p->m->explained->root->index] = p->m->n_nodes + 1;
+}
+
+/* Backward runs from the last node and each node's last input: who comes first overwrites. */
+static void find_writers(struct planner *p) {
+    p->first_write[p->m->explained->root->index] = p->m->n_nodes + 2;
+    for (int64_t i = p->m->n_nodes - 1; i >= 0; i--) {
+        const struct sg_node *node = p->m->nodes[i];
+
+        for (int k = node->n_in - 1; k >= 0; k--) {
+            if (is_dynamic(node, k)) {
+                int64_t *first = &p->first_write[node->in[k]->root->index];
+
+                p->plan->nodes[i].accumulate[k] = *first != 0;
+                *first = *first != 0 ? *first : backward_step(p, i);
+            }
+        }
+    }
+}
+
+static struct buffer *resolve(struct buffer *b) {
+    while (b->same != NULL) {
+        b = b->same;
+    }
+    return b;
+}
+
+/* b gets the place of a. */
+static void share(struct buffer *a, struct buffer *b) {
+    a = resolve(a);
+    a->first = b->first < a->first ? b->first : a->first;
+    a->last = b->last > a->last ? b->last : a->last;
+    b->same = a;
+}
+
+/* y takes over the memory of x, if nobody needs x any more. */
+static int may_overwrite_input(const struct planner *p, const struct sg_node *node, int64_t i) {
+    const int at = node->in[0]->root->index;
+
+    return (node->flags & SG_OP_INPLACE) != 0 && is_dynamic(node, 0) && !p->kept[at] &&
+           p->last_use[at] == forward_step(i) && node->in[0]->size == node->out->size;
+}
+
+/* dx takes over the memory of dy, if this node is the first to write it. */
+static int may_overwrite_gradient(const struct planner *p, const struct sg_node *node, int64_t i) {
+    const int at = node->in[0]->root->index;
+
+    return (node->flags & SG_OP_GRAD_INPLACE) != 0 && is_dynamic(node, 0) &&
+           !p->plan->nodes[i].accumulate[0] && p->first_write[at] == backward_step(p, i) &&
+           node->in[0]->size == node->out->size;
+}
+
+static void lay_value(struct planner *p, const struct sg_value *v, int64_t made) {
+    const int at = v->index;
+    const int64_t bytes = p->batch * v->size * (int64_t)sizeof(float);
+    const int64_t backward = made > 0 ? backward_step(p, made - 1) : p->end;
+
+    p->data[at] = (struct buffer){.bytes = bytes,
+                                  .first = made,
+                                  .last = p->kept[at] ? p->end : p->last_use[at],
+                                  .place = &p->plan->data[at]};
+    p->grad[at] = (struct buffer){.bytes = bytes,
+                                  .first = p->first_write[at],
+                                  .last = backward,
+                                  .place = &p->plan->grad[at]};
+}
+
+static void lay_extra(struct planner *p, int64_t bytes, int64_t first, int64_t last,
+                      int64_t *place) {
+    *place = -1;
+    if (bytes > 0) {
+        p->extra[p->n_extra++] =
+            (struct buffer){.bytes = bytes, .first = first, .last = last, .place = place};
+    }
+}
+
+static void lay_node(struct planner *p, int64_t i) {
+    const struct sg_node *node = p->m->nodes[i];
+    struct sg_node_plan *out = &p->plan->nodes[i];
+    struct sg_need need = {0};
+    const int64_t forward = forward_step(i);
+    const int64_t backward = backward_step(p, i);
+    const int64_t mask_bytes = (p->batch * node->out->size + 31) / 32 * (int64_t)sizeof(uint32_t);
+
+    if (node->op->memory != NULL) {
+        node->op->memory(node, p->batch, &need);
+    }
+    lay_extra(p, need.kept_bytes, forward, p->end, &out->kept);
+    lay_extra(p, node->relu ? mask_bytes : 0, forward, p->end, &out->relu_mask);
+    lay_extra(p, need.work_bytes, forward, forward, &out->work_forward);
+    lay_extra(p, need.work_bytes, backward, backward, &out->work_backward);
+}
+
+static void lay_all(struct planner *p) {
+    const struct sg_model *m = p->m;
+
+    lay_value(p, m->input, 0);
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        lay_value(p, m->nodes[i]->out, forward_step(i));
+        lay_node(p, i);
+    }
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        const struct sg_node *node = m->nodes[i];
+
+        if (may_overwrite_input(p, node, i)) {
+            share(&p->data[node->in[0]->root->index], &p->data[node->out->index]);
+        }
+        if (may_overwrite_gradient(p, node, i)) {
+            share(&p->grad[node->in[0]->root->index], &p->grad[node->out->index]);
+        }
+    }
+    for (int64_t i = 0; i <= m->n_nodes; i++) {
+        if (p->data[i].same == NULL) {
+            p->buffers[p->n_buffers++] = &p->data[i];
+        }
+        if (p->grad[i].same == NULL) {
+            p->buffers[p->n_buffers++] = &p->grad[i];
+        }
+    }
+    for (int64_t i = 0; i < p->n_extra; i++) {
+        p->buffers[p->n_buffers++] = &p->extra[i];
+    }
+}
+
+/* Largest first; among equals the earlier one, so that the plan is the same everywhere. */
+static int by_size(const void *a, const void *b) {
+    const struct buffer *x = *(struct buffer *const *)a;
+    const struct buffer *y = *(struct buffer *const *)b;
+
+    if (x->bytes != y->bytes) {
+        return x->bytes < y->bytes ? 1 : -1;
+    }
+    if (x->first != y->first) {
+        return x->first < y->first ? -1 : 1;
+    }
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+/* Puts b into the smallest gap that holds it among the placed buffers of its lifetime; these are in
+ * the order of their offsets. */
+static void place(struct planner *p, struct buffer *b, struct buffer **placed, int64_t n_placed) {
+    const int64_t bytes = (b->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    int64_t top = 0;
+    int64_t best = -1;
+    int64_t best_gap = INT64_MAX;
+
+    for (int64_t i = 0; i < n_placed; i++) {
+        const struct buffer *other = placed[i];
+        const int64_t gap = other->offset - top;
+
+        if (other->first > b->last || other->last < b->first) {
+            continue;
+        }
+        if (gap >= bytes && gap < best_gap) {
+            best = top;
+            best_gap = gap;
+        }
+        if (other->offset + other->bytes > top) {
+            top = (other->offset + other->bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        }
+    }
+    b->offset = best >= 0 ? best : top;
+    if (b->offset + bytes > p->plan->arena_bytes) {
+        p->plan->arena_bytes = b->offset + bytes;
+    }
+}
+
+static void insert(struct buffer **placed, int64_t n, struct buffer *b) {
+    int64_t at = n;
+
+    while (at > 0 && placed[at - 1]->offset > b->offset) {
+        placed[at] = placed[at - 1];
+        at--;
+    }
+    placed[at] = b;
+}
+
+static sg_status place_all(struct planner *p) {
+    sg_status status = SG_OK;
+    struct buffer **placed =
+        sg_pool_take(&p->pool, (size_t)p->n_buffers, sizeof(struct buffer *));
+
+    SG_CHECK(placed != NULL, SG_E_NOMEM, "%s: no memory to plan the network", p->m->file);
+    qsort(p->buffers, (size_t)p->n_buffers, sizeof(struct buffer *), by_size);
+    for (int64_t i = 0; i < p->n_buffers; i++) {
+        place(p, p->buffers[i], placed, i);
+        insert(placed, i, p->buffers[i]);
+        *p->buffers[i]->place = p->buffers[i]->offset;
+    }
+    for (int64_t i = 0; i <= p->m->n_nodes; i++) {
+        *p->data[i].place = resolve(&p->data[i])->offset;
+        *p->grad[i].place = resolve(&p->grad[i])->offset;
+    }
+done:
+    return status;
+}
+
+/* The largest batch whose offsets cannot overflow, whatever the layers ask for. */
+static int64_t max_batch(const struct sg_model *m) {
+    int64_t floats = m->input->size;
+
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        floats += m->nodes[i]->out->size;
+    }
+    return ((int64_t)1 << 46) / floats;
+}
+
+sg_status sg_plan_create(const struct sg_model *m, int64_t batch, struct sg_plan *out) {
+    sg_status status = SG_OK;
+    struct planner p = {.m = m, .batch = batch, .plan = out, .end = 2 * m->n_nodes + 3};
+
+    *out = (struct sg_plan){.n_nodes = m->n_nodes};
+    SG_CHECK(batch >= 1 && batch <= max_batch(m), SG_E_NOMEM,
+             "%s: a batch of %lld samples cannot be held", m->file, (long long)batch);
+    SG_TRY(take_tables(&p));
+    find_uses(&p);
+    find_writers(&p);
+    lay_all(&p);
+    SG_TRY(place_all(&p));
+done:
+    sg_pool_free(&p.pool);
+    if (status != SG_OK) {
+        sg_plan_free(out);
+    }
+    return status;
+}
+
+void sg_plan_free(struct sg_plan *plan) {
+    sg_pool_free(&plan->pool);
+    *plan = (struct sg_plan){0};
+}
