@@ -265,9 +265,9 @@ static void print_time(const struct sg_plan *plan, int n_ranks, double seconds_p
         (void)snprintf(limit, sizeof limit, "; this run ends after %s",
                        sg_text_seconds(plan->job->max_hours * 3600.0, hours, sizeof hours));
     }
-    fprintf(out, "  %-15s about %s at %.3g s a block%s\n", "time",
+    fprintf(out, "  %-15s about %s at %.3g ms a block%s\n", "time",
             sg_text_seconds(blocks * seconds_per_block / n_workers, all, sizeof all),
-            seconds_per_block, limit);
+            1e3 * seconds_per_block, limit);
 }
 
 void sg_plan_print(const struct sg_plan *plan, int64_t model_bytes, int64_t net_bytes, int n_ranks,

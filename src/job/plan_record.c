@@ -184,7 +184,9 @@ static struct largest largest_of(const struct sg_plan *plan) {
 
 /* What a worker holds beside its nets: the sums of all targets, as much again packed for a
  * checkpoint, one group to finish from; the item, its noise scale and a map; the clean gradients;
- * a block of inputs, gradients, outputs and their derivatives. sg_worker_bytes counts the same. */
+ * a block of inputs, gradients, outputs and their derivatives; three records (the one in the
+ * making, the one on its way, the checkpoint's). sg_worker_bytes counts the same, a test holds them
+ * together. */
 static int64_t sums_bytes(const struct sg_plan *plan) {
     const struct largest l = largest_of(plan);
     const int64_t d = sg_shape_size(&plan->input);
@@ -192,7 +194,7 @@ static int64_t sums_bytes(const struct sg_plan *plan) {
     const int64_t floats =
         d * (3 + plan->n_targets + 2 * plan->block) + 2 * plan->block * plan->n_outputs;
 
-    return 2 * sums + sg_sums_bytes(d, l.n_powers, 1) + 2 * plan->record.bytes +
+    return 2 * sums + sg_sums_bytes(d, l.n_powers, 1) + 3 * plan->record.bytes +
            floats * (int64_t)sizeof(float) + l.n_work * (int64_t)sizeof(double) +
            l.n_blocks * (int64_t)sizeof(int64_t);
 }

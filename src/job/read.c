@@ -79,7 +79,11 @@ static void unknown_key(struct sg_reader *r, const struct sg_key *keys, const st
     char home[SG_JOB_MAX_PATH];
 
     sg_key_names(keys, ~0u, allowed, sizeof allowed);
-    if (find_home(sg_job_keys, node->key, "", home, sizeof home)) { /* a whole name, no slip */
+    if (strchr(node->key, ':') != NULL) { /* {top:5} is the key "top:5" without a value */
+        sg_problem(r, &node->key_at, path,
+                   "unknown key; YAML wants a space behind a colon; allowed here: %s", allowed);
+    } else if (find_home(sg_job_keys, node->key, "", home,
+                         sizeof home)) { /* a whole name, no slip */
         sg_problem(r, &node->key_at, path, "unknown key; it belongs under '%s'; allowed here: %s",
                    home, allowed);
     } else if (near != NULL) {

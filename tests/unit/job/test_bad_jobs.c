@@ -35,6 +35,7 @@ static const struct {
      {"jobs/x.yaml:6:5: sampling.noise.levle: unknown key; did you mean 'level'?",
       "allowed here: channels, clean, level, outside, range, sigma, space"}},
     {SMALL "sampels: 3\n", NULL, {"jobs/x.yaml:4:1: sampels: unknown key"}},
+    {SMALL "target: {top:5}\n", NULL, {"target.top:5: unknown key; YAML wants a space behind"}},
     {SMALL "confidence: 0.9\n", NULL, {"4:1: confidence: unknown key; allowed here"}},
     {SMALL "samples: 3\n", NULL, {"samples: unknown key; it belongs under 'sampling'"}},
     {SMALL "sampling: {level: 3}\n", NULL, {"it belongs under 'sampling.noise'"}},

@@ -2,6 +2,7 @@
 #include "job/job_text.h"
 
 #include "sgdist/plan.h"
+#include "sgdist/worker.h"
 
 #include <unistd.h>
 
@@ -250,6 +251,20 @@ static void the_record_holds_what_is_promised(void **state) {
     drop();
 }
 
+/* The forecast is what a worker says that it takes, whichever sweep is the largest. */
+static void memory_is_what_a_worker_takes(void **state) {
+    static const char *const rests[] = {
+        "methods: [gradient]\n", "methods: [smoothgrad]\ntarget: {top: 3}\n",
+        "methods: [vargrad, {method: adaptgrad, samples: 1e6}]\nsampling: {block: 3}\n"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rests / sizeof rests[0]; i++) {
+        plan_good(rests[i]);
+        assert_int_equal(now.plan->sums_bytes, sg_worker_bytes(now.plan));
+        drop();
+    }
+}
+
 /* A second target adds its sums, their copy for a checkpoint, and its clean gradient. */
 static void memory_grows_with_targets(void **state) {
     int64_t bytes[3];
@@ -261,7 +276,7 @@ static void memory_grows_with_targets(void **state) {
 
         (void)snprintf(text, sizeof text, "methods: [smoothgrad]\ntarget: {top: %d}\n", top);
         plan_good(text);
-        bytes[top] = now.plan->sums_bytes - 2 * now.plan->record.bytes;
+        bytes[top] = now.plan->sums_bytes - 3 * now.plan->record.bytes;
         sums =
             sg_sums_bytes(SIDE * SIDE, now.plan->sweeps[0].n_powers, now.plan->sweeps[0].n_groups);
         drop();
@@ -365,7 +380,7 @@ static void the_print_tells_the_plan(void **state) {
                                         "3: a master and 2 workers, each on items of its own",
                                         "model 5.0 MB + network 20.0 MB + sums",
                                         "results/x.h5",
-                                        "at 0.01 s a block; this run ends after 3 h 00 min"};
+                                        "at 10 ms a block; this run ends after 3 h 00 min"};
     char *text = NULL;
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
@@ -426,6 +441,7 @@ int main(void) {
                                        cmocka_unit_test(blocks_round_up),
                                        cmocka_unit_test(stages_grow_by_the_root_of_two),
                                        cmocka_unit_test(the_record_holds_what_is_promised),
+                                       cmocka_unit_test(memory_is_what_a_worker_takes),
                                        cmocka_unit_test(memory_grows_with_targets),
                                        cmocka_unit_test(the_data_set_is_scanned_where_noise_asks),
                                        cmocka_unit_test(what_does_not_fit_is_refused),
