@@ -1,0 +1,422 @@
+/* tests/unit/net/test_model.c - what models are taken and what is refused, with which message;
+ * memory as it was told; damaged files. Models are built by hand. */
+#include "model_bytes.h"
+#include "sgdist/memory.h"
+#include "sgdist/net.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+enum { FLOAT = 1, INT64 = 7, FLOAT16 = 10, DOUBLE = 11 };
+
+static void add_floats(struct bytes *graph, const char *name, int n_axes, const int64_t *axes,
+                       float first) {
+    float v[512];
+    int64_t n = 1;
+
+    for (int i = 0; i < n_axes; i++) {
+        n *= axes[i];
+    }
+    for (int64_t i = 0; i < n; i++) {
+        v[i] = first + 0.25f * (float)(i % 7) - 0.125f * (float)(i % 5);
+    }
+    put_part(graph, 5, tensor_of(name, n_axes, axes, FLOAT, v, (size_t)n * sizeof v[0]));
+}
+
+static void add_value(struct bytes *graph, uint32_t field, const char *name, int n_axes,
+                      const int64_t *axes) {
+    put_part(graph, field, value_of(name, FLOAT, n_axes, axes));
+}
+
+/* x[N,2,4,4] -> Conv 3x3 -> Relu -> MaxPool 2x2 -> Flatten -> Gemm -> Softmax: y[N,3]. */
+static struct bytes small_graph(void) {
+    struct bytes g = {0}, n;
+
+    add_floats(&g, "w", 4, (const int64_t[]){3, 2, 3, 3}, -0.5f);
+    add_floats(&g, "v", 2, (const int64_t[]){3, 3}, -0.25f);
+    add_value(&g, 11, "x", 4, (const int64_t[]){-1, 2, 4, 4});
+    add_value(&g, 11, "w", 4, (const int64_t[]){3, 2, 3, 3}); /* as older files do */
+    put_part(&g, 1, node_of("Conv", "conv", "x", "w", "a"));
+    put_part(&g, 1, node_of("Relu", "relu", "a", NULL, "b"));
+    n = node_of("MaxPool", "pool", "b", NULL, "c");
+    put_attribute_ints(&n, "kernel_shape", 2, (const int64_t[]){2, 2});
+    put_part(&g, 1, n);
+    put_part(&g, 1, node_of("Flatten", "flat", "c", NULL, "d"));
+    put_part(&g, 1, node_of("Gemm", "", "d", "v", "logits"));
+    put_part(&g, 1, node_of("Softmax", "soft", "logits", NULL, "y"));
+    add_value(&g, 12, "y", 2, (const int64_t[]){-1, 3});
+    return g;
+}
+
+static sg_status try_model(struct bytes file, const char *tensor) {
+    struct sg_model *m = NULL;
+    const sg_status status = sg_model_create(file.data, file.n, "net.onnx", tensor, &m);
+
+    sg_model_destroy(m);
+    return status;
+}
+
+/* Refused, and the message holds all of the words. */
+static void refused(struct bytes graph, int64_t opset, const char *a, const char *b) {
+    struct bytes file = model_of(opset, graph);
+
+    assert_int_equal(try_model(file, NULL), SG_E_MODEL);
+    if (strstr(sg_trace_message(), "net.onnx") == NULL || strstr(sg_trace_message(), a) == NULL ||
+        strstr(sg_trace_message(), b) == NULL) {
+        fail_msg("message without '%s' or '%s': %s", a, b, sg_trace_message());
+    }
+    free(file.data);
+    assert_int_equal(sg_memory_balance(), 0);
+}
+
+static void small_model_runs(void **state) {
+    struct bytes file = model_of(13, small_graph());
+    struct sg_model *m = NULL;
+
+    (void)state;
+    assert_int_equal(sg_model_create(file.data, file.n, "net.onnx", NULL, &m), SG_OK);
+    assert_string_equal(sg_model_tensor(m), "logits"); /* before the final softmax */
+    assert_int_equal(sg_model_n_outputs(m), 3);
+    assert_int_equal(sg_model_n_parameters(m), 54 + 9);
+    assert_int_equal(sg_model_n_multiply_adds(m), 4 * 54 + 9);
+    assert_int_equal(sg_model_input(m)->axes[0], 2);
+    sg_model_destroy(m);
+    assert_int_equal(sg_model_create(file.data, file.n, "net.onnx", "b", &m), SG_OK);
+    assert_int_equal(sg_model_n_outputs(m), 12); /* an inner tensor: [3,2,2] */
+    sg_model_destroy(m);
+    assert_int_equal(try_model(file, "logit"), SG_E_MODEL);
+    assert_non_null(strstr(sg_trace_message(), "'logits'")); /* the nearest name */
+    free(file.data);
+}
+
+/* All samples of a batch are computed alike, and the order outside is N, C, H, W: a permutation of
+ * the samples permutes outputs and gradients. */
+static void samples_are_independent(void **state) {
+    struct bytes file = model_of(13, small_graph());
+    struct sg_model *m = NULL;
+    struct sg_net *net = NULL;
+    float x[2][64], y[2][6], dy[2][6], dx[2][64];
+    const volatile sig_atomic_t stop = 1;
+
+    (void)state;
+    for (int i = 0; i < 64; i++) {
+        x[0][i] = (float)((i * 37) % 23) / 8.0f - 1.0f;
+        x[1][(i + 32) % 64] = x[0][i];
+    }
+    for (int i = 0; i < 6; i++) {
+        dy[0][i] = dy[1][(i + 3) % 6] = (float)i - 2.5f;
+    }
+    assert_int_equal(sg_model_create(file.data, file.n, "net.onnx", NULL, &m), SG_OK);
+    assert_int_equal(sg_net_create(m, 2, &net), SG_OK);
+    assert_int_equal(sg_net_forward(net, x[0], y[0], &stop), SG_E_INTERRUPTED);
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(sg_net_forward(net, x[k], y[k], NULL), SG_OK);
+        assert_int_equal(sg_net_backward(net, dy[k], dx[k], NULL), SG_OK);
+    }
+    for (int i = 0; i < 6; i++) {
+        assert_float_equal(y[0][i], y[1][(i + 3) % 6], 1e-5);
+    }
+    for (int i = 0; i < 64; i++) {
+        assert_float_equal(dx[0][i], dx[1][(i + 32) % 64], 1e-5);
+    }
+    sg_net_destroy(net);
+    sg_model_destroy(m);
+    free(file.data);
+}
+
+/* Nothing is taken beyond what was told; every failing allocation is a status. */
+static void memory_fails_cleanly(void **state) {
+    struct bytes file = model_of(13, small_graph());
+    const int64_t balance = sg_memory_balance();
+    int done = 0;
+
+    (void)state;
+    for (int64_t k = 1; !done && k < 1000; k++) {
+        struct sg_model *m = NULL;
+        struct sg_net *net = NULL;
+        sg_status status;
+
+        sg_memory_fail_at(k);
+        status = sg_model_create(file.data, file.n, "net.onnx", NULL, &m);
+        status = status == SG_OK ? sg_net_create(m, 4, &net) : status;
+        done = status == SG_OK;
+        sg_memory_fail_at(0);
+        assert_true(done || status == SG_E_NOMEM);
+        sg_net_destroy(net);
+        sg_model_destroy(m);
+        assert_int_equal(sg_memory_balance(), balance);
+    }
+    assert_true(done);
+    free(file.data);
+}
+
+static void huge_batches_are_refused(void **state) {
+    struct bytes file = model_of(13, small_graph());
+    struct sg_model *m = NULL;
+    struct sg_net *net = NULL;
+
+    (void)state;
+    assert_int_equal(sg_model_create(file.data, file.n, "net.onnx", NULL, &m), SG_OK);
+    assert_int_equal(sg_net_create(m, INT64_MAX / 4, &net), SG_E_NOMEM);
+    assert_true(sg_net_bytes_for(m, 1) > 0);
+    assert_true(sg_net_bytes_for(m, 64) > 64 * 32 * (int64_t)sizeof(float));
+    sg_model_destroy(m);
+    free(file.data);
+}
+
+/* One node on x[N,4,4,4], with an optional weight of the given shape. */
+static struct bytes one_node(struct bytes node, int n_axes, const int64_t *axes) {
+    struct bytes g = {0};
+
+    if (n_axes > 0) {
+        add_floats(&g, "w", n_axes, axes, 0.5f);
+    }
+    add_value(&g, 11, "x", 4, (const int64_t[]){-1, 4, 4, 4});
+    put_part(&g, 1, node);
+    add_value(&g, 12, "y", 2, (const int64_t[]){-1, 3});
+    return g;
+}
+
+static void refusals_name_the_node(void **state) {
+    struct bytes n, g;
+
+    (void)state;
+    refused(one_node(node_of("Bicubic", "odd", "x", NULL, "y"), 0, NULL), 13, "node 'odd'",
+            "Bicubic");
+    refused(one_node(node_of("Conv", "", "x", "w", "y"), 3, (const int64_t[]){2, 4, 3}), 13,
+            "the node that makes 'y'", "[2,4,3]");
+    refused(one_node(node_of("Conv", "c", "x", "w", "y"), 4, (const int64_t[]){2, 3, 3, 3}), 13,
+            "node 'c' (Conv)", "4 input channels");
+    refused(one_node(node_of("Relu", "r", "z", NULL, "y"), 0, NULL), 13, "'z'", "nothing makes");
+    refused(one_node(node_of("Relu", "r", "y", NULL, "y"), 0, NULL), 13, "cycle", "'r'");
+    refused(one_node(node_of("Relu", "r", "x", NULL, "x"), 0, NULL), 13, "same name", "'x'");
+    refused(one_node(node_of("Relu", "r", "x", NULL, "y"), 0, NULL), 6, "operator set 6",
+            "7 to 17");
+    refused(one_node(node_of("Relu", "r", "x", NULL, "y"), 0, NULL), 18, "operator set 18", "17");
+
+    n = node_of("Relu", "r", "x", NULL, "y");
+    put_text(&n, 7, "com.example");
+    refused(one_node(n, 0, NULL), 13, "com.example", "node 'r'");
+    n = node_of("MaxPool", "p", "x", NULL, "y");
+    put_attribute_ints(&n, "kernel_shape", 2, (const int64_t[]){9, 9});
+    refused(one_node(n, 0, NULL), 13, "node 'p'", "does not fit");
+    n = node_of("MaxPool", "p", "x", NULL, "y");
+    put_attribute_int(&n, "kernel_shape", 2);
+    refused(one_node(n, 0, NULL), 13, "'kernel_shape'", "list");
+    n = node_of("Conv", "c", "x", "w", "y");
+    put_attribute_ints(&n, "strides", 2, (const int64_t[]){0, 1});
+    refused(one_node(n, 4, (const int64_t[]){2, 4, 3, 3}), 13, "strides", "at least 1");
+    n = node_of("Conv", "c", "x", "w", "y");
+    put_attribute_int(&n, "group", 3);
+    refused(one_node(n, 4, (const int64_t[]){2, 4, 3, 3}), 13, "3 groups", "node 'c'");
+    n = node_of("Flatten", "f", "x", NULL, "y");
+    put_attribute_int(&n, "axis", 0);
+    refused(one_node(n, 0, NULL), 13, "node 'f'", "mixes the samples");
+    n = node_of("Softmax", "s", "x", NULL, "t");
+    put_attribute_int(&n, "axis", 0);
+    g = one_node(n, 0, NULL);
+    put_part(&g, 1, node_of("Relu", "r", "t", NULL, "y"));
+    refused(g, 13, "node 's'", "axis 0");
+
+    n = node_of("If", "branch", "x", NULL, "y");
+    {
+        struct bytes a = {0};
+
+        put_text(&a, 1, "then_branch");
+        put_text(&a, 6, "");
+        put_int(&a, 20, 5);
+        put_part(&n, 5, a);
+    }
+    refused(one_node(n, 0, NULL), 13, "node 'branch' (If)", "graph of its own");
+
+    g = (struct bytes){0};
+    for (int i = 0; i < 4; i++) {
+        const char *const names[] = {"s", "b", "m", "v"};
+
+        add_floats(&g, names[i], 1, (const int64_t[]){4}, 1.0f);
+    }
+    add_value(&g, 11, "x", 4, (const int64_t[]){1, 4, 4, 4});
+    n = node_of("BatchNormalization", "bn", "x", "s", "y");
+    put_text(&n, 1, "b");
+    put_text(&n, 1, "m");
+    put_text(&n, 1, "v");
+    put_attribute_int(&n, "training_mode", 1);
+    put_part(&g, 1, n);
+    add_value(&g, 12, "y", 4, (const int64_t[]){1, 4, 4, 4});
+    refused(g, 14, "node 'bn'", "training mode");
+}
+
+static void impossible_shapes_are_refused(void **state) {
+    static const int64_t inputs[][4] = {{1, (int64_t)1 << 62, 4, 4},
+                                        {1, (int64_t)1 << 31, (int64_t)1 << 31, 4},
+                                        {1, -5, 4, 4},
+                                        {1, 0, 4, 4},
+                                        {1, -1, 4, 4},
+                                        {0, 4, 4, 4}};
+    static const int64_t weights[][2] = {
+        {(int64_t)1 << 62, 4}, {-1, 4}, {(int64_t)1 << 32, (int64_t)1 << 32}, {1 << 20, 4}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        struct bytes g = {0};
+
+        add_value(&g, 11, "x", 4, inputs[i]);
+        put_part(&g, 1, node_of("Relu", "r", "x", NULL, "y"));
+        add_value(&g, 12, "y", 4, inputs[i]);
+        refused(g, 13, "'x'", "axis");
+    }
+    for (size_t i = 0; i < sizeof weights / sizeof weights[0]; i++) {
+        struct bytes g = {0};
+
+        add_value(&g, 11, "x", 2, (const int64_t[]){-1, 4});
+        put_part(&g, 5, tensor_of("w", 2, weights[i], FLOAT, "abcd", 4));
+        put_part(&g, 1, node_of("MatMul", "m", "x", "w", "y"));
+        add_value(&g, 12, "y", 2, (const int64_t[]){-1, 4});
+        refused(g, 13, "'w'", "shape");
+    }
+}
+
+static void external_data_is_refused(void **state) {
+    struct bytes g = {0}, t = {0}, entry = {0};
+
+    (void)state;
+    put_int(&t, 1, 4);
+    put_int(&t, 1, 4);
+    put_int(&t, 2, FLOAT);
+    put_text(&t, 8, "w");
+    put_text(&entry, 1, "location");
+    put_text(&entry, 2, "../../etc/passwd");
+    put_part(&t, 13, entry);
+    put_int(&t, 14, 1);
+    put_part(&g, 5, t);
+    add_value(&g, 11, "x", 2, (const int64_t[]){-1, 4});
+    put_part(&g, 1, node_of("MatMul", "m", "x", "w", "y"));
+    add_value(&g, 12, "y", 2, (const int64_t[]){-1, 4});
+    refused(g, 13, "'w'", "another file");
+}
+
+/* A file cut at any byte is refused, or reads as a whole shorter file: never a crash. */
+static void cut_files(void **state) {
+    struct bytes file = model_of(13, small_graph());
+
+    (void)state;
+    for (size_t n = 0; n < file.n; n++) {
+        struct bytes cut = {0};
+
+        put(&cut, file.data, n); /* on the heap, so that the sanitizer sees its end */
+        cut.data = realloc(cut.data, n > 0 ? n : 1);
+        assert_non_null(cut.data);
+        assert_int_equal(try_model(cut, NULL), SG_E_MODEL);
+        free(cut.data);
+    }
+    free(file.data);
+    assert_int_equal(sg_memory_balance(), 0);
+}
+
+/* Random changes: a status comes back, and what is taken as a model runs. */
+static void changed_files(void **state) {
+    struct bytes file = model_of(13, small_graph());
+    uint64_t seed = 5;
+    int taken = 0;
+
+    (void)state;
+    for (int trial = 0; trial < 20000; trial++) {
+        struct bytes changed = {0};
+        struct sg_model *m = NULL;
+
+        put(&changed, file.data, file.n);
+        for (int k = 0; k <= trial % 3; k++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            changed.data[(seed >> 33) % changed.n] = (uint8_t)(seed >> 25);
+        }
+        if (sg_model_create(changed.data, changed.n, "net.onnx", NULL, &m) == SG_OK) {
+            struct sg_net *net = NULL;
+            const int64_t d = sg_shape_size(sg_model_input(m));
+
+            taken++;
+            if (d < 4096 && sg_model_n_outputs(m) < 4096 &&
+                sg_net_bytes_for(m, 2) < (int64_t)1 << 24 && sg_net_create(m, 2, &net) == SG_OK) {
+                float *x = calloc((size_t)d * 2, sizeof *x);
+                float *y = calloc((size_t)sg_model_n_outputs(m) * 2, sizeof *y);
+
+                assert_int_equal(sg_net_forward(net, x, y, NULL), SG_OK);
+                assert_int_equal(sg_net_backward(net, y, x, NULL), SG_OK);
+                free(x);
+                free(y);
+            }
+            sg_net_destroy(net);
+        }
+        sg_model_destroy(m);
+        free(changed.data);
+    }
+    assert_true(taken > 100); /* most bytes are weights */
+    free(file.data);
+    assert_int_equal(sg_memory_balance(), 0);
+}
+
+/* fp16, fp64 and typed fields: the same weights give the same outputs. Values are from IEEE 754. */
+static void weight_types(void **state) {
+    static const uint16_t half[4] = {0x3c00, 0xc000, 0x3555, 0x0001}; /* 1, -2, 0.33325.., 2^-24 */
+    static const float single[4] = {1.0f, -2.0f, 0.333251953125f, 0x1p-24f};
+    const float x[4] = {1.0f, 2.0f, 3.0f, 4.0f};
+
+    (void)state;
+    for (int kind = 0; kind < 4; kind++) {
+        struct bytes g = {0}, t = {0}, file;
+        struct sg_model *m = NULL;
+        struct sg_net *net = NULL;
+        double wide[4];
+        float y;
+
+        for (int i = 0; i < 4; i++) {
+            wide[i] = (double)single[i];
+        }
+        put_int(&t, 1, 4);
+        put_int(&t, 1, 1);
+        put_int(&t, 2, kind == 0 || kind == 1 ? FLOAT16 : kind == 2 ? DOUBLE : FLOAT);
+        put_text(&t, 8, "w");
+        for (int i = 0; i < 4 && kind == 1; i++) {
+            put_int(&t, 5, half[i]); /* not packed, as bits in int32_data */
+        }
+        if (kind == 0) {
+            put_field(&t, 9, half, sizeof half);
+        } else if (kind == 2) {
+            put_field(&t, 10, wide, sizeof wide);
+        } else if (kind == 3) {
+            put_field(&t, 4, single, sizeof single); /* packed float_data */
+        }
+        put_part(&g, 5, t);
+        add_value(&g, 11, "x", 2, (const int64_t[]){-1, 4});
+        put_part(&g, 1, node_of("MatMul", "m", "x", "w", "y"));
+        add_value(&g, 12, "y", 2, (const int64_t[]){-1, 1});
+        file = model_of(13, g);
+        assert_int_equal(sg_model_create(file.data, file.n, "net.onnx", NULL, &m), SG_OK);
+        assert_int_equal(sg_net_create(m, 1, &net), SG_OK);
+        assert_int_equal(sg_net_forward(net, x, &y, NULL), SG_OK);
+        assert_float_equal(y, 1.0 - 4.0 + 3 * 0.333251953125 + 4 * 0x1p-24, 1e-6);
+        sg_net_destroy(net);
+        sg_model_destroy(m);
+        free(file.data);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_model_runs),
+        cmocka_unit_test(samples_are_independent),
+        cmocka_unit_test(memory_fails_cleanly),
+        cmocka_unit_test(huge_batches_are_refused),
+        cmocka_unit_test(refusals_name_the_node),
+        cmocka_unit_test(impossible_shapes_are_refused),
+        cmocka_unit_test(external_data_is_refused),
+        cmocka_unit_test(weight_types),
+        cmocka_unit_test(cut_files),
+        cmocka_unit_test(changed_files),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
