@@ -28,7 +28,7 @@ enum sg_outcome_kind {
     SG_OUTCOME_ERROR    /* the run cannot go on (disk, memory): `status` and `message` */
 };
 
-enum { SG_OUTCOME_MESSAGE = 1024 };
+enum { SG_OUTCOME_MESSAGE = 2048 };
 
 struct sg_outcome {
     int64_t kind; /* enum sg_outcome_kind */

@@ -29,7 +29,7 @@ static void draw_progress(void) {
 
 void sg_log(enum sg_log_level level, const char *fmt, ...) {
     static const char *const prefixes[] = {"error: ", "warning: ", "", ""};
-    char message[2048]; /* one write a line: lines of several ranks must not mix */
+    char message[8192]; /* one write a line: lines of several ranks must not mix */
     char who[32] = "";
     va_list args;
 

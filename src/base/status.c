@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { MAX_FRAMES = 16, MAX_MESSAGE = 1024 };
+enum { MAX_FRAMES = 16, MAX_MESSAGE = 4096 };
 
 struct frame {
     const char *file;

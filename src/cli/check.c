@@ -62,12 +62,13 @@ done:
 }
 
 static void print_result_state(const struct study *s) {
+    printf("  %-15s ", "result");
     if (!sg_result_exists(s->job->output)) {
-        printf("result     %s (new)\n", s->job->output);
+        printf("%s (new)\n", s->job->output);
     } else if (sg_result_check_identity(s) == SG_OK) {
-        printf("result     %s (exists, same study: a run would go on with it)\n", s->job->output);
+        printf("%s (exists, the same study: a run would go on with it)\n", s->job->output);
     } else {
-        printf("result     a run would refuse: %s\n", sg_trace_message());
+        printf("a run would refuse: %s\n", sg_trace_message());
     }
 }
 

@@ -93,7 +93,7 @@ static sg_status add_map(struct sg_plan *plan, const struct sg_instance *inst,
                    "as the method's formula combines them",
                    inst->method->name);
     SG_TRY(add(r, "maps", inst, "map", SG_TYPE_F32, n_axes, axes, about));
-    if (inst->params.standard_error) {
+    if (inst->params.standard_error && inst->method->sampler->is_stochastic) {
         SG_TRY(add(r, "maps", inst, "se", SG_TYPE_F32, n_axes, axes,
                    "standard error of the map from the finite number of samples, in its units"));
     }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Room for the problems in the message of a status; longer lists are cut after a whole line. */
-enum { MESSAGE_BYTES = 980 };
+enum { MESSAGE_BYTES = 4000 };
 
 /* 1 if this line is in the text: a map that several methods share is read once for each. */
 static int has_line(const char *text, const char *line) {

@@ -1,5 +1,5 @@
 /* tests/unit/store/test_python.c - makes a result and has h5py, h5netcdf and netCDF-4 read it
- * (tests/python/test_result_file.py). */
+ * (tests/python/result_file.py). */
 #include "sample.h"
 
 #include <sys/wait.h>
@@ -24,7 +24,7 @@ static void python_reads_it(void **state) {
     }
     assert_int_equal(sg_result_commit(r), SG_OK);
     (void)snprintf(command, sizeof command,
-                   "/usr/bin/python3 " SGDIST_SOURCE_DIR "/tests/python/test_result_file.py %s",
+                   "/usr/bin/python3 " SGDIST_SOURCE_DIR "/tests/python/result_file.py %s",
                    path);
     code = system(command); /* while the writer still has it open */
     sg_result_close(r);

@@ -2,7 +2,7 @@
 """Reads the sample result of tests/unit/store/sample.h with h5py and, where they are installed, with
 xarray over h5netcdf and netCDF-4. The judges are these libraries: none of our code reads here.
 
-    test_result_file.py RESULT.h5       exit 0 all right, 1 not, 77 h5py missing"""
+    result_file.py RESULT.h5       exit 0 all right, 1 not, 77 h5py missing"""
 import sys
 
 try:
