@@ -35,6 +35,12 @@ int64_t sg_conv_work_size(const struct sg_conv *s);
 void sg_conv_forward(const struct sg_conv *s, const float *prepared, const float *bias, int relu,
                      const float *x, float *y, float *work);
 
+/* As sg_conv_forward, but y = max(y + conv(x) + bias, 0 if relu): a residual connection in one
+ * pass.
+ */
+void sg_conv_forward_add(const struct sg_conv *s, const float *prepared, const float *bias,
+                         int relu, const float *x, float *y, float *work);
+
 /* dx = (accumulate ? dx : 0) + d(conv)/dx' dy. */
 void sg_conv_backward(const struct sg_conv *s, const float *prepared, const float *dy, float *dx,
                       int accumulate, float *work);

@@ -264,7 +264,7 @@ MODEL = [
         prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[SHORT_WEIGHTS]))),
     Row("weights that do not fit", 2, (r"Gemm_y", r"\b15\b", r"\b16\b"),
         prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[ODD_WEIGHTS]))),
-    Row("kernel of another size than it says", 2, (r"Conv_y", r"\b5\b", r"\b3\b"), prepare=put("model.onnx", node_model(
+    Row("kernel of another size than it says", 2, (r"Conv_y", r"kernel_shape"), prepare=put("model.onnx", node_model(
         onnx.node("Conv", ["x", "k"], ["y"], kernel_shape=[5, 5]),
         weights=[onnx.tensor("k", [CLASSES, 1, 3, 3], [0.1] * 27)]))),
     Row("tensor that nothing makes", 2, (r"nowhere",), prepare=put(
@@ -290,7 +290,7 @@ DATA = [
         prepare=put("labels-idx1-ubyte", idx([2], [0, 1]))),
     Row("folder without pictures", 2, (r"empty-folder",), edit=(FOLDER_DATA, (": pictures", ": empty-folder")),
         prepare=make_folder("empty-folder")),
-    Row("text that calls itself PNG", 3, (r"text\.png",), edit=pictures(), prepare=put(
+    Row("text that calls itself PNG", 3, (r"item failed.*text\.png",), edit=pictures(), prepare=put(
         "pictures/text.png", b"I am no picture\n"), ranks=3),
     Row("empty picture", 3, (r"void\.png",), edit=pictures(), prepare=put("pictures/void.png", b"")),
     Row("picture cut off", 3, (r"half\.png",), edit=pictures(), prepare=put("pictures/half.png", png(4, 4)[:50])),

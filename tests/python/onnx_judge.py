@@ -172,9 +172,9 @@ class Model:
 
     def op_AveragePool(self, x, kernel_shape, strides=(1, 1), pads=(0, 0, 0, 0), ceil_mode=0,
                        count_include_pad=0, **_):
-        assert pads[:2] == pads[2:] or not any(pads)
-        return F.avg_pool2d(x, kernel_shape, strides, tuple(pads[:2]), bool(ceil_mode),
-                            bool(count_include_pad))
+        def pool(v):
+            return F.avg_pool2d(self.padded(v, pads), kernel_shape, strides, 0, bool(ceil_mode))
+        return pool(x) if count_include_pad else pool(x) / pool(torch.ones_like(x))
 
     def op_BatchNormalization(self, x, scale, b, mean, var, epsilon=1e-5, **_):
         return F.batch_norm(x, mean, var, scale, b, False, 0.0, epsilon)

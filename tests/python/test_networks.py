@@ -3,8 +3,9 @@
     test_networks.py SGDIST [--slow]
 
 On networks of ReLU and max pooling single units flip between float32 and float64, so gradients agree
-to 1e-6 on some inputs and to 1e-2 on others: the median over the inputs is held to 2e-3 and the worst
-to 5e-2. Smooth networks have no such units and are held to 1e-5.
+to 1e-6 on some inputs and to 1e-2 on others (float32 torch on vgg11: 5.6e-3, 5e-7, 3.6e-3): the median
+over the inputs is held to 1e-2 and the worst to 5e-2. Smooth networks have no such units and are held
+to 1e-5; so the large ones run with Softplus and average pooling in place as well.
 """
 import os
 import subprocess
@@ -22,7 +23,7 @@ except ImportError as missing:
 
 from onnx_judge import Model
 
-OUTPUT, MEDIAN, WORST, SMOOTH = 1e-4, 2e-3, 5e-2, 1e-5
+OUTPUT, MEDIAN, WORST, SMOOTH = 1e-4, 1e-2, 5e-2, 1e-5
 
 
 def scaled(net):
@@ -82,6 +83,34 @@ def odd():
                          View(lambda x: x.mean((2, 3))), nn.Linear(16, 7))
 
 
+class Branches(nn.Module):
+    """Values that several nodes read, joined and reshaped through batch, channels and rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(2, 4, 3, padding=1, stride=2), nn.BatchNorm2d(4)
+        self.gate, self.line = SqueezeExcite(4), nn.Linear(108, 3)
+
+    def forward(self, x):
+        y = self.gate(torch.relu(self.norm(self.conv(nn.functional.pad(x, (1, 0, 0, 1))))))
+        z = nn.functional.avg_pool2d(torch.cat([y, y * 2, y], 1), 2, ceil_mode=True)
+        z = z.view(z.size(0), -1)
+        twisted = z.reshape(z.size(0), 2, -1, 3).reshape(z.shape[0], -1)
+        return torch.log_softmax(self.line(z + 0.5 * twisted), 1)
+
+
+def smooth(net):
+    """The network with every kink rounded off."""
+    for name, m in net.named_children():
+        if isinstance(m, nn.ReLU):
+            setattr(net, name, nn.Softplus())
+        elif isinstance(m, nn.MaxPool2d):
+            setattr(net, name, nn.AvgPool2d(m.kernel_size, m.stride, m.padding, m.ceil_mode))
+        else:
+            smooth(m)
+    return net
+
+
 def vgg_body():
     return nn.Sequential(torchvision.models.vgg11().features, nn.Flatten(), nn.Linear(2048, 10))
 
@@ -99,11 +128,19 @@ FAST = {
                                  (1, 28, 28), 15, False, True, True),
     "odd": (odd, (3, 29, 31), 11, True, True, False),
     "odd, opset 17": (odd, (3, 29, 31), 17, True, True, False),
+    "branches, opset 9": (Branches, (2, 8, 8), 9, True, True, False),
+    "branches, batch frozen": (Branches, (2, 8, 8), 13, False, False, False),
     "resnet18": (torchvision.models.resnet18, (3, 96, 96), 13, True, True, False),
+    "resnet18, smooth": (lambda: smooth(torchvision.models.resnet18()), (3, 64, 64), 13, False, True,
+                         True),
+    "squeezenet1_1, smooth": (lambda: smooth(torchvision.models.squeezenet1_1()), (3, 65, 65), 13,
+                              False, True, True),
     "vgg11, small classifier": (vgg_body, (3, 64, 64), 13, False, True, False),
     "squeezenet1_1": (torchvision.models.squeezenet1_1, (3, 97, 97), 13, False, True, False),
 }
 SLOW = {
+    "resnet50, smooth": (lambda: smooth(torchvision.models.resnet50()), (3, 224, 224), 13, False,
+                         True, True),
     "vgg11": (torchvision.models.vgg11, (3, 224, 224), 13, False, True, False),
     "vgg16": (torchvision.models.vgg16, (3, 224, 224), 13, False, True, False),
     "resnet50": (torchvision.models.resnet50, (3, 224, 224), 13, False, True, False),
@@ -114,7 +151,7 @@ def relative(a, b):
     return np.linalg.norm((a - b).ravel()) / np.linalg.norm(b.ravel())
 
 
-def check(sgdist, folder, name, build, shape, opset, keep, symbolic, smooth):
+def check(sgdist, folder, name, build, shape, opset, keep, symbolic, is_smooth):
     torch.manual_seed(7)
     net = scaled(build())
     path = os.path.join(folder, "net.onnx")
@@ -140,7 +177,7 @@ def check(sgdist, folder, name, build, shape, opset, keep, symbolic, smooth):
         y, dx = (np.concatenate(p) for p in zip(*parts))
     e_y = relative(np.load(files[1]), y)
     e_dx = np.array([relative(a, b) for a, b in zip(np.load(files[2]), dx)])
-    good = e_y < OUTPUT and (e_dx.max() < SMOOTH if smooth else
+    good = e_y < OUTPUT and (e_dx.max() < SMOOTH if is_smooth else
                              np.median(e_dx) < MEDIAN and e_dx.max() < WORST)
     print(f"{'ok' if good else 'FAILED':6} {name:30} output {e_y:.1e}  gradient median "
           f"{np.median(e_dx):.1e} worst {e_dx.max():.1e}")

@@ -132,13 +132,26 @@ int64_t sg_conv_work_size(const struct sg_conv *s) {
     return size;
 }
 
-void sg_conv_forward(const struct sg_conv *s, const float *prepared, const float *bias, int relu,
-                     const float *x, float *y, float *work) {
-    const struct sg_corr_call call = {.in = x, .out = y, .bias = bias, .relu = relu, .work = work};
+static void run_forward(const struct sg_conv *s, const float *prepared,
+                        const struct sg_corr_call *call) {
     struct sg_weights w;
     const struct sg_corr q = sg_corr_of(s, -1, NULL, &w);
 
-    sg_corr_choose(&q)->run(&q, prepared, &call);
+    sg_corr_choose(&q)->run(&q, prepared, call);
+}
+
+void sg_conv_forward(const struct sg_conv *s, const float *prepared, const float *bias, int relu,
+                     const float *x, float *y, float *work) {
+    run_forward(
+        s, prepared,
+        &(struct sg_corr_call){.in = x, .out = y, .bias = bias, .relu = relu, .work = work});
+}
+
+void sg_conv_forward_add(const struct sg_conv *s, const float *prepared, const float *bias,
+                         int relu, const float *x, float *y, float *work) {
+    run_forward(s, prepared,
+                &(struct sg_corr_call){
+                    .in = x, .out = y, .bias = bias, .relu = relu, .accumulate = 1, .work = work});
 }
 
 void sg_conv_backward(const struct sg_conv *s, const float *prepared, const float *dy, float *dx,

@@ -35,7 +35,7 @@ struct sg_corr_call {
     float *out;
     const float *bias; /* [groups * k] or NULL */
     int relu;
-    int accumulate; /* add to out; never together with bias or relu */
+    int accumulate; /* add to out, before relu; relu only where the grid is the whole output */
     float *work;
 };
 
@@ -141,8 +141,9 @@ extern const struct sg_simd sg_simd_avx512;
 /* The set in use: SGDIST_SIMD or the best of the processor; fixed at the first call. */
 const struct sg_simd *sg_simd_current(void);
 
-/* For tests: switches to the named set; 0 if this processor lacks it. Weights that were prepared
- * for another set are void. */
+/* For tests: switches to the named set, 0 if this processor lacks it; or to the given one. Weights
+ * that were prepared for another set are void. */
 int sg_simd_select(const char *name);
+void sg_simd_use(const struct sg_simd *set);
 
 #endif

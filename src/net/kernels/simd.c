@@ -65,8 +65,12 @@ int sg_simd_select(const char *name) {
     if (strcmp(set->name, name) != 0) {
         return 0;
     }
-    atomic_store(&current, set);
+    sg_simd_use(set);
     return 1;
+}
+
+void sg_simd_use(const struct sg_simd *set) {
+    atomic_store(&current, set);
 }
 
 const char *sg_kernels_simd(void) {

@@ -10,7 +10,7 @@
 #define V_SIGNS(m)      ((uint32_t)_mm256_movemask_ps((__m256)(m)))
 
 #define V_SUM(v)        sum_lanes((__m256)(v))
-#define V_TO_BYTES(m)   ((bytes)narrow((__m256i)(m)))
+#define V_TO_BYTES(m)   ((byte_vec)narrow((__m256i)(m)))
 #define V_FROM_BYTES(b) ((ivec)_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)(b))))
 
 TARGET static inline float sum_lanes(__m256 v) {

@@ -10,7 +10,7 @@
 #define V_SIGNS(m)      ((uint32_t)_mm512_cmplt_epi32_mask((__m512i)(m), _mm512_setzero_si512()))
 
 #define V_SUM(v)        _mm512_reduce_add_ps((__m512)(v))
-#define V_TO_BYTES(m)   ((bytes)_mm512_cvtepi32_epi8((__m512i)(m)))
+#define V_TO_BYTES(m)   ((byte_vec)_mm512_cvtepi32_epi8((__m512i)(m)))
 #define V_FROM_BYTES(b) ((ivec)_mm512_cvtepu8_epi32((__m128i)(b)))
 
 #include "net/kernels/simd_body.h"

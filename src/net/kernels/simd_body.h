@@ -16,8 +16,8 @@ typedef float vec __attribute__((vector_size(LANES * 4)));
 typedef int32_t ivec __attribute__((vector_size(LANES * 4)));
 typedef float loose_vec __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
 
-typedef uint8_t bytes __attribute__((vector_size(LANES)));
-typedef uint8_t loose_bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
+typedef uint8_t byte_vec __attribute__((vector_size(LANES)));
+typedef uint8_t loose_byte_vec __attribute__((vector_size(LANES), aligned(1), may_alias));
 
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
@@ -41,9 +41,7 @@ INLINE vec load_part(const float *p, int64_t n) {
     if (n >= LANES) {
         return load(p);
     }
-    for (int64_t i = 0; i < n; i++) {
-        v[i] = p[i];
-    }
+    memcpy(&v, p, (size_t)n * sizeof *p);
     return v;
 }
 
@@ -52,9 +50,7 @@ INLINE void store_part(float *p, vec v, int64_t n) {
         store(p, v);
         return;
     }
-    for (int64_t i = 0; i < n; i++) {
-        p[i] = v[i];
-    }
+    memcpy(p, &v, (size_t)n * sizeof *p);
 }
 
 INLINE vec select_bits(ivec mask, vec a, vec b) {

@@ -18,14 +18,27 @@ INLINE void direct_term(const struct sg_row *r, const int n_px, const int n_vec,
     }
 }
 
-INLINE void direct_finish(const struct sg_row *r, const int n_px, const int n_vec, int64_t width,
+INLINE void direct_finish(const struct sg_row *r, const int n_px, const int n_vec,
                           const float *bias, float *y, vec acc[MAX_PX][2]) {
 #pragma GCC unroll 16
     for (int p = 0; p < n_px; p++) {
-        finish(r, acc[p][0], bias, y + p * r->out_step, width);
+        finish(r, acc[p][0], bias, y + p * r->out_step, LANES);
         if (n_vec == 2) {
             finish(r, acc[p][1], bias == NULL ? NULL : bias + LANES, y + p * r->out_step + LANES,
-                   width - LANES);
+                   LANES);
+        }
+    }
+}
+
+/* The last slice of channels, where the second or only vector is not full. Not unrolled into each
+ * tile: the sums come through memory. */
+__attribute__((noinline)) TARGET static void direct_finish_part(const struct sg_row *r, int n_px,
+                                                                int n_vec, const float *bias,
+                                                                float *y, vec acc[MAX_PX][2]) {
+    for (int p = 0; p < n_px; p++) {
+        for (int b = 0; b < n_vec; b++) {
+            finish(r, acc[p][b], bias == NULL ? NULL : bias + b * LANES,
+                   y + p * r->out_step + b * LANES, r->width - b * LANES);
         }
     }
 }
@@ -48,9 +61,15 @@ INLINE void direct_tile(const struct sg_row *r, const int n_px, const int n_vec,
         }
     }
     if (r->width == n_vec * LANES) {
-        direct_finish(r, n_px, n_vec, n_vec * LANES, bias, y, acc);
+        direct_finish(r, n_px, n_vec, bias, y, acc);
     } else {
-        direct_finish(r, n_px, n_vec, r->width, bias, y, acc);
+        vec sums[MAX_PX][2];
+#pragma GCC unroll 16
+        for (int p = 0; p < n_px; p++) {
+            sums[p][0] = acc[p][0];
+            sums[p][1] = acc[p][1];
+        }
+        direct_finish_part(r, n_px, n_vec, bias, y, sums);
     }
 }
 

@@ -1,25 +1,21 @@
 /* src/net/kernels/simd_maps.h - pooling windows and the bits of ReLU. */
 
-INLINE bytes load_bytes(const uint8_t *p, int64_t n) {
-    bytes b = {0};
+INLINE byte_vec load_bytes(const uint8_t *p, int64_t n) {
+    byte_vec b = {0};
 
     if (n >= LANES) {
-        return *(const loose_bytes *)p;
+        return *(const loose_byte_vec *)p;
     }
-    for (int64_t i = 0; i < n; i++) {
-        b[i] = p[i];
-    }
+    memcpy(&b, p, (size_t)n);
     return b;
 }
 
-INLINE void store_bytes(uint8_t *p, bytes b, int64_t n) {
+INLINE void store_bytes(uint8_t *p, byte_vec b, int64_t n) {
     if (n >= LANES) {
-        *(loose_bytes *)p = b;
+        *(loose_byte_vec *)p = b;
         return;
     }
-    for (int64_t i = 0; i < n; i++) {
-        p[i] = b[i];
-    }
+    memcpy(p, &b, (size_t)n);
 }
 
 /* One window's n <= LANES channels. A later tap wins when it is greater, or the first NaN;

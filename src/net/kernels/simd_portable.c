@@ -10,7 +10,7 @@
      (uint32_t)((m)[3] & 8))
 
 #define V_SUM(v)        (((v)[0] + (v)[2]) + ((v)[1] + (v)[3]))
-#define V_TO_BYTES(m)   __builtin_convertvector(m, bytes)
+#define V_TO_BYTES(m)   __builtin_convertvector(m, byte_vec)
 #define V_FROM_BYTES(b) __builtin_convertvector(b, ivec)
 
 #include "net/kernels/simd_body.h"

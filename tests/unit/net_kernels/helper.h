@@ -3,6 +3,7 @@
 #define TESTS_NET_KERNELS_HELPER_H
 
 #include "net/kernels/kernels_impl.h"
+#include "net_kernels/sixteen_lanes.h"
 #include "sgdist/memory.h"
 
 #include <math.h>
@@ -56,7 +57,7 @@ static inline void fill_nan(float *p, int64_t n) {
 
 static const char *const simd_names[] = {"portable", "avx2", "avx512"};
 
-/* Runs `check` under every instruction set that this processor has. */
+/* Runs `check` under every instruction set that this processor has, and with sixteen lanes. */
 static inline void for_each_simd(void (*check)(void)) {
     int n_run = 0;
 
@@ -68,6 +69,9 @@ static inline void for_each_simd(void (*check)(void)) {
         }
     }
     assert_true(n_run >= 1);
+    sg_simd_use(&sixteen_lanes);
+    helper_state = 1;
+    check();
 }
 
 #endif

@@ -1,0 +1,51 @@
+/* The vector templates with the geometry of AVX-512, in plain C: tiles of 12 pixels and vectors of
+ * 16 are so tested on every machine, whatever its processor has. */
+#pragma GCC push_options
+#pragma GCC optimize("O1") /* three times faster to compile */
+#pragma GCC diagnostic ignored "-Wpsabi" /* all vector functions are inlined */
+#define LANES  16
+#define MAX_PX 12
+#define TARGET
+#define V_FMA(a, b, c)  ((a) * (b) + (c))
+#define V_SUM(v)        sum_lanes(v)
+#define V_SIGNS(m)      sign_bits(m)
+#define V_TO_BYTES(m)   __builtin_convertvector(m, byte_vec)
+#define V_FROM_BYTES(b) __builtin_convertvector(b, ivec)
+
+#include "net/kernels/simd_body.h"
+
+INLINE float sum_lanes(vec v) {
+    float sum = 0;
+
+    for (int i = 0; i < LANES; i++) {
+        sum += v[i];
+    }
+    return sum;
+}
+
+INLINE uint32_t sign_bits(ivec v) {
+    uint32_t bits = 0;
+
+    for (int i = 0; i < LANES; i++) {
+        bits |= (uint32_t)(v[i] < 0) << i;
+    }
+    return bits;
+}
+
+#include "net/kernels/simd_depthwise.h"
+#include "net/kernels/simd_direct.h"
+#include "net/kernels/simd_dots.h"
+#include "net/kernels/simd_maps.h"
+
+static const struct sg_simd sixteen_lanes = {
+    .name = "sixteen",
+    .lanes = LANES,
+    .direct_row = direct_row,
+    .dots_row = dots_row,
+    .depthwise_row = depthwise_row,
+    .window_max = window_max,
+    .window_route = window_route,
+    .relu_mask = relu_mask,
+    .relu_backward = relu_backward,
+};
+#pragma GCC pop_options
