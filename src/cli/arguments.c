@@ -88,7 +88,9 @@ int sg_cli_parse(const struct verb_options *v, int argc, char **argv, int *go_on
     *go_on = 0;
     for (int i = 1; i < argc && code == SG_EXIT_OK; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            print_help(v);
+            if (sg_cli_speaks()) {
+                print_help(v);
+            }
             return SG_EXIT_OK;
         }
         if (strncmp(argv[i], "--", 2) == 0) {

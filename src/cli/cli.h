@@ -11,24 +11,29 @@
 
 #include <signal.h>
 
-/* name, function, usage, what it does: the table behind main, help and error messages. */
+/* name, operands, what it does, whether all ranks take part: the table behind main, help and error
+ * messages. */
 #define SG_VERB_LIST(X)                                                                            \
-    X(run, "JOB.yaml", "run a study; goes on where a stopped run left off")                        \
-    X(check, "JOB.yaml", "all but the run: errors, plan, memory, disk, predicted time")            \
-    X(status, "RESULT.h5", "how far, how fast, what failed; also while it runs")                   \
-    X(diff, "A.h5 B.h5", "compare two results bit for bit")                                        \
-    X(show, "RESULT.h5", "a contact sheet of items and maps as a PNG picture")                     \
-    X(describe, "RESULT.h5", "the study in a paragraph for a methods section, with citations")     \
-    X(sample, "JOB.yaml", "the noisy inputs and gradients of single samples, for audit")           \
-    X(info, "MODEL.onnx", "inputs, outputs, layers, parameters and cost of a model")               \
-    X(eval, "MODEL.onnx", "outputs and input gradients of a model for a NumPy array")              \
-    X(list, "methods|ops", "the methods or operators that are built in")
+    X(run, "JOB.yaml", "run a study; goes on where a stopped run left off", 1)                     \
+    X(check, "JOB.yaml", "all but the run: errors, plan, memory, disk, predicted time", 1)         \
+    X(status, "RESULT.h5", "how far, how fast, what failed; also while it runs", 0)                \
+    X(diff, "A.h5 B.h5", "compare two results bit for bit", 0)                                     \
+    X(show, "RESULT.h5", "a contact sheet of items and maps as a PNG picture", 0)                  \
+    X(describe, "RESULT.h5", "the study in a paragraph for a methods section, with citations", 0)  \
+    X(sample, "JOB.yaml", "the noisy inputs and gradients of single samples, for audit", 1)        \
+    X(info, "MODEL.onnx", "inputs, outputs, layers, parameters and cost of a model", 0)            \
+    X(eval, "MODEL.onnx", "outputs and input gradients of a model for a NumPy array", 0)           \
+    X(list, "methods|ops", "the methods or operators that are built in", 0)
 
-#define SG_VERB_DECLARE(name, operands, about) int sg_cli_##name(int argc, char **argv);
+#define SG_VERB_DECLARE(name, operands, about, parallel) int sg_cli_##name(int argc, char **argv);
 SG_VERB_LIST(SG_VERB_DECLARE)
 
 /* Prints "sgdist VERB: message" and where to find help; returns the exit code for wrong usage. */
 int sg_cli_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* 1 if this process may print what every rank would say (usage, help): the first of its launcher.
+ */
+int sg_cli_speaks(void);
 
 /* Prints the failure in the thread's trace as the one error line of the program; returns its exit
  * code. */

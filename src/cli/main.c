@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct verb {
@@ -12,9 +13,10 @@ struct verb {
     const char *operands;
     const char *about;
     int (*run)(int argc, char **argv);
+    int parallel; /* 1: all ranks take part */
 };
 
-#define ENTRY(name, operands, about) {#name, operands, about, sg_cli_##name},
+#define ENTRY(name, operands, about, parallel) {#name, operands, about, sg_cli_##name, parallel},
 static const struct verb verbs[] = {SG_VERB_LIST(ENTRY)};
 
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
@@ -34,6 +36,21 @@ static void print_help(FILE *out) {
                  "again.\n");
 }
 
+/* Arguments are read before MPI starts: the launchers' environment tells which process is the
+ * first. */
+int sg_cli_speaks(void) {
+    static const char *const ranks[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
+
+    for (size_t i = 0; i < sizeof ranks / sizeof ranks[0]; i++) {
+        const char *rank = getenv(ranks[i]);
+
+        if (rank != NULL) {
+            return strcmp(rank, "0") == 0;
+        }
+    }
+    return 1;
+}
+
 int sg_cli_usage(const char *verb, const char *fmt, ...) {
     char message[512];
     va_list args;
@@ -41,6 +58,9 @@ int sg_cli_usage(const char *verb, const char *fmt, ...) {
     va_start(args, fmt);
     (void)vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
+    if (!sg_cli_speaks()) {
+        return SG_EXIT_USAGE;
+    }
     fprintf(stderr, "sgdist %s: %s; see sgdist %s --help\n", verb, message, verb);
     return SG_EXIT_USAGE;
 }
@@ -74,6 +94,9 @@ static int unknown_verb(const char *word) {
         names[i] = verbs[i].name;
     }
     nearest = sg_text_nearest(word, names, N_VERBS);
+    if (!sg_cli_speaks()) {
+        return SG_EXIT_USAGE;
+    }
     fprintf(stderr, "sgdist: '%s' is neither a command nor a job file (.yaml)", word);
     if (nearest != NULL) {
         fprintf(stderr, "; did you mean '%s'?", nearest);
@@ -86,7 +109,9 @@ int main(int argc, char **argv) {
     const struct verb *verb;
 
     if (argc < 2) {
-        print_help(stderr);
+        if (sg_cli_speaks()) {
+            print_help(stderr);
+        }
         return SG_EXIT_USAGE;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
@@ -99,6 +124,9 @@ int main(int argc, char **argv) {
         return SG_EXIT_OK;
     }
     verb = find(argv[1]);
+    if (verb != NULL && !verb->parallel && !sg_cli_speaks()) {
+        return SG_EXIT_OK; /* one process is enough for it */
+    }
     if (verb != NULL) {
         return verb->run(argc - 1, argv + 1);
     }

@@ -34,6 +34,24 @@ static int is_root(const struct run *r) {
     return sg_comm_rank(r->world) == 0;
 }
 
+/* ---- before anything is written ---- */
+
+static sg_status check_memory(const struct run *r) {
+    sg_status status = SG_OK;
+    const double limit = 1e6 * r->study.job->memory_mb;
+    const double need = (double)sg_study_rank_bytes(&r->study);
+    char need_text[32];
+    char limit_text[32];
+
+    SG_CHECK(limit <= 0 || need <= limit, SG_E_JOB,
+             "%s: a rank needs %s, more than run.memory_mb allows (%s): lower sampling.block, or "
+             "the number of targets",
+             r->study.job->file, sg_text_bytes(need, need_text, sizeof need_text),
+             sg_text_bytes(limit, limit_text, sizeof limit_text));
+done:
+    return status;
+}
+
 /* ---- the result file ---- */
 
 static void remove_old(const char *path) {
@@ -116,22 +134,6 @@ done:
 
 /* ---- master and workers ---- */
 
-static sg_status check_memory(const struct run *r) {
-    sg_status status = SG_OK;
-    const double limit = 1e6 * r->study.job->memory_mb;
-    const double need = (double)sg_study_rank_bytes(&r->study);
-    char need_text[32];
-    char limit_text[32];
-
-    SG_CHECK(limit <= 0 || need <= limit, SG_E_JOB,
-             "%s: a rank needs %s, more than run.memory_mb allows (%s): lower sampling.block, or "
-             "the number of targets",
-             r->study.job->file, sg_text_bytes(need, need_text, sizeof need_text),
-             sg_text_bytes(limit, limit_text, sizeof limit_text));
-done:
-    return status;
-}
-
 static sg_status create_master(struct run *r) {
     sg_status status = SG_OK;
     const int size = sg_comm_size(r->world);
@@ -143,7 +145,6 @@ static sg_status create_master(struct run *r) {
                                               .retry_failed = r->retry_failed,
                                               .stop = &sg_stop};
 
-    SG_TRY(check_memory(r));
     SG_TRY(sg_runs_read(r->study.job->output, &r->runs));
     SG_TRY(sg_master_create(&options, &r->master));
     r->is_complete = sg_master_n_pending(r->master) == 0;
@@ -358,6 +359,7 @@ static sg_status run_study(struct run *r, int *exit_code) {
     int64_t complete;
 
     SG_TRY(sg_study_open(r->world, &r->arguments, &r->study));
+    SG_TRY(sg_agree(r->world, is_root(r) ? check_memory(r) : SG_OK));
     SG_TRY(open_result(r));
     SG_TRY(create_ranks(r));
     complete = r->is_complete;

@@ -36,7 +36,8 @@ static void find_input(const struct sg_reader *r, struct sg_shape *out) {
     }
 }
 
-/* The record of a job ends with its --set arguments as comments: they are taken off the text and listed. */
+/* The record of a job ends with its --set arguments as comments: they are taken off the text and
+ * listed. */
 static int split_sets(char *text, const char **sets, int cap) {
     static const char mark[] = "\n# --set ";
     int n = 0;

@@ -55,7 +55,7 @@ static sg_status read_all(const struct job_arguments *a, struct study *s, size_t
     sg_status status = SG_OK;
 
     SG_TRY(sg_job_read_file(a->file, MAX_JOB_BYTES, &s->job_text, n_job));
-    SG_TRY(sg_job_parse(s->job_text, *n_job, a->file, a->sets, a->n_sets, &s->job));
+    SG_TRY(sg_job_read(a->file, a->sets, a->n_sets, &s->job));
     SG_TRY(
         sg_job_read_file(s->job->model_file, max_model_bytes, &s->model_bytes, &s->n_model_bytes));
     sg_sha256_hex(s->model_bytes, s->n_model_bytes, s->model_sha256);
