@@ -1,7 +1,7 @@
 /* src/net/kernels/ref.c - the plain loops that the fast kernels are tested against. */
 #include "net/kernels.h"
 
-#include <string.h>
+#include <stddef.h>
 
 static int64_t at4(int64_t i, int64_t y, int64_t x, int64_t c, int64_t h, int64_t w, int64_t n_c) {
     return ((i * h + y) * w + x) * n_c + c;

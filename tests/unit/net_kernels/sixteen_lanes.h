@@ -1,7 +1,7 @@
 /* The vector templates with the geometry of AVX-512, in plain C: tiles of 12 pixels and vectors of
  * 16 are so tested on every machine, whatever its processor has. */
 #pragma GCC push_options
-#pragma GCC optimize("O1") /* three times faster to compile */
+#pragma GCC optimize("O1")               /* three times faster to compile */
 #pragma GCC diagnostic ignored "-Wpsabi" /* all vector functions are inlined */
 #define LANES  16
 #define MAX_PX 12
