@@ -222,6 +222,18 @@ static void announce(const struct run *r) {
     }
 }
 
+static sg_status print_summary(const struct run *r) {
+    sg_status status = SG_OK;
+    unsigned char *states = sg_calloc((size_t)r->study.plan->n_items, 1);
+
+    SG_CHECK(states != NULL, SG_E_NOMEM, "no memory for the summary");
+    SG_TRY(sg_result_statuses(sg_master_result(r->master), states));
+    SG_TRY(sg_cli_print_summary(&r->study, states));
+done:
+    sg_free(states);
+    return status;
+}
+
 static void print_phases(const struct sg_runs *t) {
     const int run = t->n - 1;
     double total = 0;
@@ -321,6 +333,7 @@ static sg_status close_books(struct run *r, sg_status run_status, int *exit_code
         SG_TRY(sg_result_commit(result));
     }
     if (!r->quiet) {
+        SG_TRY(print_summary(r));
         print_phases(&r->runs);
     }
     conclude(r, &s);
