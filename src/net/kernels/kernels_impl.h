@@ -139,6 +139,8 @@ struct sg_simd {
     void (*depthwise_row)(const struct sg_row *r, const float *x, const float *w, const float *bias,
                           float *y);
     const struct sg_winograd_transforms *winograd; /* [2]: of 2x2 and of 4x4 outputs */
+    void (*transpose)(int64_t rows, int64_t cols, const float *from, int64_t from_stride, float *to,
+                      int64_t to_stride);
     void (*window_max)(const struct sg_window *w, const float *x, float *y, uint8_t *winner);
     void (*window_route)(const struct sg_window *w, const uint8_t *winner, const float *dy,
                          float *dx);

@@ -43,6 +43,7 @@ const struct sg_simd sg_simd_avx2 = {
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
     .winograd = winograd_transforms,
+    .transpose = transpose,
     .window_max = window_max,
     .window_route = window_route,
     .relu_mask = relu_mask,

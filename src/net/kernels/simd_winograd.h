@@ -138,6 +138,58 @@ INLINE void winograd_out(const int m, const struct sg_row *r, const float *from,
     }
 }
 
+/* A square of vectors is transposed by swapping its off-diagonal quarters, then those of each
+ * quarter, and so on. */
+INLINE void transpose_square(const float *from, int64_t from_stride, float *to, int64_t to_stride) {
+    vec row[LANES];
+
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) {
+        row[i] = load(from + i * from_stride);
+    }
+#pragma GCC unroll 4
+    for (int d = LANES / 2; d >= 1; d /= 2) {
+        ivec low;
+        ivec high;
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) {
+            low[i] = (i & d) == 0 ? i : LANES + i - d;
+            high[i] = (i & d) == 0 ? i + d : LANES + i;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) {
+            if ((i & d) == 0) {
+                const vec upper = row[i];
+                row[i] = __builtin_shuffle(upper, row[i + d], low);
+                row[i + d] = __builtin_shuffle(upper, row[i + d], high);
+            }
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; i++) {
+        store(to + i * to_stride, row[i]);
+    }
+}
+
+/* to[c * to_stride + r] = from[r * from_stride + c] */
+TARGET static void transpose(int64_t rows, int64_t cols, const float *from, int64_t from_stride,
+                             float *to, int64_t to_stride) {
+    for (int64_t r = 0; r < rows; r += LANES) {
+        for (int64_t c = 0; c < cols; c += LANES) {
+            if (r + LANES <= rows && c + LANES <= cols) {
+                transpose_square(from + r * from_stride + c, from_stride, to + c * to_stride + r,
+                                 to_stride);
+                continue;
+            }
+            for (int64_t j = c; j < sg_min(c + LANES, cols); j++) {
+                for (int64_t i = r; i < sg_min(r + LANES, rows); i++) {
+                    to[j * to_stride + i] = from[i * from_stride + j];
+                }
+            }
+        }
+    }
+}
+
 TARGET static void winograd_in_2(const float *const *px, int64_t width, float *to, int64_t plane) {
     winograd_in(2, px, width, to, plane);
 }

@@ -79,12 +79,16 @@ static int64_t n_products(const struct sg_corr *q, int64_t m) {
     return l.tiles_y * l.tiles_x * l.n_points;
 }
 
-enum { MIN_CHANNELS = 32, MIN_EXTENT = 5 };
+/* Below these the transforms cost what the products save (measured on Zen 3 with 16 samples, and of
+ * the same proportion elsewhere, since both scale with the vectors), or the weights, which are four
+ * times as large, are read for too few tiles. */
+enum { MIN_CHANNELS = 32, MIN_EXTENT = 6, MIN_SAVING = 2 };
 
 static int applies(const struct sg_corr *q) {
     return q->groups == 1 && is_3_of_stride_1(&q->y) && is_3_of_stride_1(&q->x) &&
            sg_corr_is_dense(q) && sg_min(q->c, q->k) >= MIN_CHANNELS &&
-           sg_min(q->y.out, q->x.out) >= MIN_EXTENT;
+           sg_min(q->y.out, q->x.out) >= MIN_EXTENT &&
+           MIN_SAVING * sg_min(n_products(q, 2), n_products(q, 4)) <= 9 * q->y.out * q->x.out;
 }
 
 /* Images of which the large tiles would hang over by much. */
@@ -150,25 +154,23 @@ static void prepare(const struct sg_corr *q, const struct sg_weights *w, const s
     }
 }
 
-/* The adjoint's slice of output channels o and up: to[q->k of the forward pass][stride], from its
- * weights at one point. */
-static void transpose_slice(const struct sg_corr *q, const float *from, int64_t o, float *to) {
-    const int64_t n_out = sg_min(slice_width(), q->k - o);
-    const int64_t stride = slice_stride(q->k, o);
-
-    for (int64_t c0 = 0; c0 < q->c; c0 += slice_width(), from += q->k * slice_width()) {
-        const int64_t from_stride = slice_stride(q->c, c0);
-        const int64_t n_in = sg_min(slice_width(), q->c - c0);
-        for (int64_t i = 0; i < n_out; i++) {
-            for (int64_t c = 0; c < n_in; c++) {
-                to[(c0 + c) * stride + i] = from[(o + i) * from_stride + c];
-            }
+/* The adjoint's weights at one point from those of the forward pass: read in the order of memory,
+ * since they come from far, and written to a buffer that stays near. */
+static void transpose_point(const struct sg_corr *q, const float *from, float *to) {
+    for (int64_t c = 0; c < q->c; c += slice_width(), from += q->k * slice_width()) {
+        const int64_t from_stride = slice_stride(q->c, c);
+        const int64_t n_in = sg_min(slice_width(), q->c - c);
+        for (int64_t o = 0; o < q->k; o += slice_width()) {
+            const int64_t stride = slice_stride(q->k, o);
+            sg_simd_current()->transpose(sg_min(slice_width(), q->k - o), n_in,
+                                         from + o * from_stride, from_stride,
+                                         to + o * q->c + c * stride, stride);
         }
     }
 }
 
-/* Workspace: a row of zeros for the pixels outside the image, a transposed slice of weights, the
- * values at the points, the products. */
+/* Workspace: a row of zeros for the pixels outside the image, one point's transposed
+ * weights, the values at the points, the products. */
 static int64_t zeros_size(const struct sg_corr *q) {
     return sg_round_up(q->c, 16);
 }
@@ -176,7 +178,7 @@ static int64_t zeros_size(const struct sg_corr *q) {
 static int64_t work_size(const struct sg_corr *q, int64_t m) {
     const struct layout l = layout_of(q, m);
 
-    return zeros_size(q) + q->c * slice_width() + l.n_points * (l.in_plane + l.out_plane);
+    return zeros_size(q) + point_size(q->c, q->k) + l.n_points * (l.in_plane + l.out_plane);
 }
 
 /* The pixels of tile t, in row order. */
@@ -213,29 +215,27 @@ static void transform_out(const struct sg_corr *q, const struct layout *l,
 }
 
 /* The products of n tiles at one point, by the direct kernel: a tile is a pixel to it. */
-static void multiply(const struct sg_corr *q, const float *weights, const float *transposed,
-                     float *buffer, int64_t n, const float *in, float *out) {
+static void multiply(const struct sg_corr *q, const float *weights, int64_t n, const float *in,
+                     float *out) {
     struct sg_row r = {
         .cols = n, .x_step = q->c, .n_y = 1, .n_x = 1, .run = q->c, .out_step = q->k};
 
     for (int64_t o = 0; o < q->k; o += slice_width()) {
         r.width = sg_min(slice_width(), q->k - o);
-        if (transposed != NULL) {
-            transpose_slice(q, transposed, o, buffer);
-        }
-        sg_simd_current()->direct_row(&r, in, transposed != NULL ? buffer : weights + o * q->c,
-                                      NULL, out + o);
+        sg_simd_current()->direct_row(&r, in, weights + o * q->c, NULL, out + o);
     }
 }
 
 /* The adjoint's weights lie transposed at the reciprocal point. */
 static void multiply_all(const struct sg_corr *q, const struct layout *l, const struct points *p,
-                         const float *prepared, const struct sg_corr_call *call, int64_t n,
-                         float *buffer, const float *in, float *out) {
+                         const float *prepared, int adjoint, int64_t n, float *buffer,
+                         const float *in, float *out) {
     for (int64_t e = 0; e < l->n_points; e++) {
         const int64_t r = p->reciprocal[e / l->side] * l->side + p->reciprocal[e % l->side];
-        multiply(q, prepared + e * point_size(q->c, q->k),
-                 call->adjoint ? prepared + r * point_size(q->k, q->c) : NULL, buffer, n,
+        if (adjoint) {
+            transpose_point(q, prepared + r * point_size(q->k, q->c), buffer);
+        }
+        multiply(q, adjoint ? buffer : prepared + e * point_size(q->c, q->k), n,
                  in + e * l->in_plane, out + e * l->out_plane);
     }
 }
@@ -245,19 +245,19 @@ static void run(const struct sg_corr *q, const struct points *p, const float *pr
     const struct layout l = layout_of(q, p->m);
     float *zeros = call->work;
     float *buffer = zeros + zeros_size(q);
-    float *in = buffer + q->c * slice_width();
+    float *in = buffer + point_size(q->c, q->k);
     float *out = in + l.n_points * l.in_plane;
     const float *px[MAX_POINTS];
 
     memset(zeros, 0, (size_t)q->c * sizeof *zeros);
-    memset(buffer, 0, (size_t)(q->c * slice_width()) * sizeof *buffer);
+    memset(buffer, 0, (size_t)point_size(q->c, q->k) * sizeof *buffer);
     for (int64_t first = 0; first < l.n_tiles; first += l.block) {
         const int64_t n = sg_min(l.block, l.n_tiles - first);
         for (int64_t t = 0; t < n; t++) {
             find_pixels(q, &l, call->in, first + t, zeros, px);
             sg_simd_current()->winograd[l.m / 4].in(px, q->c, in + t * q->c, l.in_plane);
         }
-        multiply_all(q, &l, p, prepared, call, n, buffer, in, out);
+        multiply_all(q, &l, p, prepared, call->adjoint, n, buffer, in, out);
         for (int64_t t = 0; t < n; t++) {
             transform_out(q, &l, call, first + t, out + t * q->k);
         }

@@ -45,6 +45,7 @@ static const struct sg_simd sixteen_lanes = {
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
     .winograd = winograd_transforms,
+    .transpose = transpose,
     .window_max = window_max,
     .window_route = window_route,
     .relu_mask = relu_mask,
