@@ -190,7 +190,7 @@ static sg_status create_ranks(struct run *r) {
     sg_status status = SG_OK;
     const int is_worker = !is_root(r) || sg_comm_size(r->world) == 1;
 
-    SG_TRY(sg_study_identity(&r->study, &r->identity));
+    SG_TRY(sg_agree(r->world, sg_study_identity(&r->study, &r->identity)));
     if (is_root(r)) {
         status = create_master(r);
     }
@@ -365,10 +365,12 @@ static sg_status run_study(struct run *r, int *exit_code) {
     complete = r->is_complete;
     sg_comm_bcast(r->world, 0, &complete, sizeof complete);
     if (complete) {
-        if (is_root(r)) {
-            const unsigned char yes = 1;
+        const unsigned char yes = 1;
 
-            SG_TRY(sg_result_put(sg_master_result(r->master), "provenance/complete", &yes, 1));
+        SG_TRY(sg_agree(r->world, is_root(r) ? sg_result_put(sg_master_result(r->master),
+                                                             "provenance/complete", &yes, 1)
+                                             : SG_OK));
+        if (is_root(r)) {
             sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
                    r->study.job->output);
         }
@@ -423,6 +425,9 @@ int sg_cli_run(int argc, char **argv) {
 
     if (!go_on) {
         return exit_code;
+    }
+    if (max_hours != NULL && r.arguments.n_sets == sizeof r.arguments.sets / sizeof(char *)) {
+        return sg_cli_usage("run", "too many --set beside --max-hours");
     }
     if (max_hours != NULL) {
         (void)snprintf(set, sizeof set, "run.max_hours=%.40s", max_hours);
