@@ -27,7 +27,8 @@ struct run {
     struct sg_comm *workers; /* ranks 1, 2, ...; NULL on rank 0 */
     struct sg_upstream link; /* of a worker to the master */
     struct sg_runs runs;
-    int is_complete; /* nothing was left to do */
+    int was_complete; /* the result bore the mark when it was opened, and nothing is to be tried
+                         again */
 };
 
 static int is_root(const struct run *r) {
@@ -147,8 +148,8 @@ static sg_status create_master(struct run *r) {
 
     SG_TRY(sg_runs_read(r->study.job->output, &r->runs));
     SG_TRY(sg_master_create(&options, &r->master));
-    r->is_complete = sg_master_n_pending(r->master) == 0;
-    if (!r->is_complete) {
+    r->was_complete = r->runs.is_complete && sg_master_n_pending(r->master) == 0;
+    if (!r->was_complete) {
         const unsigned char incomplete = 0;
 
         sg_runs_begin(&r->runs, size);
@@ -265,9 +266,7 @@ static void conclude(const struct run *r, const struct sg_run_summary *s) {
         sg_log(SG_LOG_WARN, "%lld item%s failed; `sgdist status %s` lists them",
                (long long)s->n_failed, s->n_failed == 1 ? "" : "s", r->study.job->output);
     }
-    if (s->n_done + s->n_failed == s->n_items) {
-        sg_log(SG_LOG_INFO, "complete: %s", r->study.job->output);
-    } else if (s->stopped) {
+    if (s->stopped && s->n_done + s->n_failed < s->n_items) {
         sg_log(SG_LOG_INFO,
                "stopped with %lld of %lld items finished; run the same command to go on",
                (long long)(s->n_done + s->n_failed), (long long)s->n_items);
@@ -314,24 +313,17 @@ static int exit_code_of(const struct sg_run_summary *s, sg_status status) {
     return s->n_done + s->n_failed < s->n_items ? SG_EXIT_STOPPED : SG_EXIT_OK;
 }
 
-/* Rank 0: last words into the file. `complete` is written last, when everything before it is on
- * disk. */
+/* Rank 0: the run's last words into the file. */
 static sg_status close_books(struct run *r, sg_status run_status, int *exit_code) {
     sg_status status = SG_OK;
     struct sg_run_summary s;
     struct sg_result *result = sg_master_result(r->master);
-    const unsigned char complete = 1;
 
     sg_master_summary(r->master, &s);
     *exit_code = exit_code_of(&s, run_status);
     sg_runs_end(&r->runs, s.n_done_now, *exit_code);
     SG_TRY(sg_runs_write(result, &r->runs));
     SG_TRY(sg_result_commit(result));
-    if (s.n_done + s.n_failed == s.n_items) {
-        sg_partial_remove(r->study.job->output, -1);
-        SG_TRY(sg_result_put(result, "provenance/complete", &complete, 1));
-        SG_TRY(sg_result_commit(result));
-    }
     if (!r->quiet) {
         SG_TRY(print_summary(r));
         print_phases(&r->runs);
@@ -367,27 +359,70 @@ done:
     return status;
 }
 
+/* ---- the whole data set ---- */
+
+static sg_status put_mark(struct run *r) {
+    sg_status status = SG_OK;
+    const unsigned char complete = 1;
+    struct sg_result *result = sg_master_result(r->master);
+
+    sg_partial_remove(r->study.job->output, -1);
+    SG_TRY(sg_result_commit(result));
+    SG_TRY(sg_result_put(result, "provenance/complete", &complete, 1));
+    SG_TRY(sg_result_commit(result));
+    sg_log(SG_LOG_INFO, "complete: %s", r->study.job->output);
+done:
+    return status;
+}
+
+/* When every item has ended: statistics over all of them, then the mark, last of all. The worker's
+ * memory is given back first, so that the statistics need no more than was foretold. Collective. */
+static sg_status complete(struct run *r) {
+    sg_status status = SG_OK;
+
+    sg_worker_destroy(r->worker);
+    r->worker = NULL;
+    SG_TRY(
+        sg_agree(r->world, sg_dataset_statistics(r->world, r->study.plan, r->study.job->output,
+                                                 is_root(r) ? sg_master_result(r->master) : NULL)));
+    SG_TRY(sg_agree(r->world, is_root(r) ? put_mark(r) : SG_OK));
+done:
+    return status;
+}
+
+/* 1 on all ranks if every item has ended. Collective. */
+static int has_ended(const struct run *r) {
+    int64_t ended = 0;
+
+    if (is_root(r)) {
+        struct sg_run_summary s;
+
+        sg_master_summary(r->master, &s);
+        ended = s.n_done + s.n_failed == s.n_items;
+    }
+    sg_comm_bcast(r->world, 0, &ended, sizeof ended);
+    return (int)ended;
+}
+
 static sg_status run_study(struct run *r, int *exit_code) {
     sg_status status = SG_OK;
-    int64_t complete;
+    int64_t was_complete;
 
     SG_TRY(sg_study_open(r->world, &r->arguments, &r->study));
     SG_TRY(sg_agree(r->world, is_root(r) ? check_memory(r) : SG_OK));
     SG_TRY(open_result(r));
     SG_TRY(create_ranks(r));
-    complete = r->is_complete;
-    sg_comm_bcast(r->world, 0, &complete, sizeof complete);
-    if (complete) {
-        if (is_root(r)) {
-            const unsigned char yes = 1;
-
-            SG_TRY(sg_result_put(sg_master_result(r->master), "provenance/complete", &yes, 1));
-            sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
-                   r->study.job->output);
+    was_complete = r->was_complete;
+    sg_comm_bcast(r->world, 0, &was_complete, sizeof was_complete);
+    if (!was_complete) {
+        SG_TRY(work(r, exit_code));
+        if (has_ended(r)) {
+            SG_TRY(complete(r));
         }
-        goto done;
+    } else if (is_root(r)) {
+        sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
+               r->study.job->output);
     }
-    SG_TRY(work(r, exit_code));
 done:
     return status;
 }
