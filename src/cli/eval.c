@@ -59,21 +59,34 @@ done:
     return status;
 }
 
+/* "[N,3,224,224]". */
+static void add_shape(struct sg_text *t, const char *batch, int n_axes, const int64_t *axes) {
+    sg_text_add(t, "[%s", batch);
+    for (int i = 0; i < n_axes; i++) {
+        sg_text_add(t, i > 0 || batch[0] != '\0' ? ",%lld" : "%lld", (long long)axes[i]);
+    }
+    sg_text_add(t, "]");
+}
+
 /* [N, sample shape] or one sample's shape. */
 static sg_status find_batch(const struct arguments *args, struct evaluation *e) {
     sg_status status = SG_OK;
     const struct sg_shape *s = sg_model_input(e->file.model);
     const int extra = e->x.n_axes - s->n_axes;
+    struct sg_text text = {0};
     int fits = extra == 0 || extra == 1;
 
     for (int i = 0; i < s->n_axes && fits; i++) {
         fits = e->x.axes[extra + i] == s->axes[i];
     }
     e->batch = extra == 1 ? e->x.axes[0] : 1;
-    SG_CHECK(fits && e->batch >= 1, SG_E_INPUT,
-             "%s: its shape does not fit the input of %s (sgdist info shows it)", args->input,
-             args->model);
+    add_shape(&text, "", e->x.n_axes, e->x.axes);
+    sg_text_add(&text, ", but %s takes ", args->model);
+    add_shape(&text, "N", s->n_axes, s->axes);
+    SG_CHECK(!text.failed, SG_E_NOMEM, "no memory for a message");
+    SG_CHECK(fits && e->batch >= 1, SG_E_INPUT, "%s: its shape is %s", args->input, text.data);
 done:
+    sg_text_free(&text);
     return status;
 }
 
