@@ -382,8 +382,8 @@ NEVER = (r"core dumped", r"[Aa]ssert", r"Segmentation", r"Sanitizer", r"runtime 
          r"\b\w+\.c:\d+", r"SG_E_\w+", r"\(null\)", r"MPI_Abort|MPI_ABORT was invoked")
 
 
-def run(command, folder):
-    return subprocess.run(command, cwd=folder, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+def run(command, folder, settings=None):
+    return subprocess.run(command, cwd=folder, env=ENV | (settings or {}), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", timeout=TIMEOUT_S)
 
 
