@@ -61,9 +61,14 @@ static sg_status read_all(const struct job_arguments *a, struct study *s, size_t
     sg_sha256_hex(s->model_bytes, s->n_model_bytes, s->model_sha256);
     SG_TRY(sg_model_create(s->model_bytes, s->n_model_bytes, s->job->model_file, s->job->tensor,
                            &s->model));
-    SG_TRY(sg_items_open(&s->job->data, sg_model_input(s->model), &s->items));
-    SG_TRY(sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model), s->items,
-                          &s->plan));
+    status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
+    if (status == SG_OK) {
+        status = sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model),
+                                s->items, &s->plan);
+    }
+    if (status != SG_OK) {
+        SG_TRY(sg_job_locate(s->job, s->job_text, *n_job, a->sets, a->n_sets, status));
+    }
 done:
     return status;
 }
