@@ -39,6 +39,7 @@ static sg_status measure(const struct study *s, double *seconds) {
     float *gradients = sg_malloc_aligned(n_targets * d, sizeof *gradients);
     int32_t *targets = sg_calloc(n_targets, sizeof *targets);
     double range[2 * SG_MAX_CHANNELS];
+    int64_t item = 0;
 
     *seconds = 0;
     if (s->plan->n_sweeps == 0) {
@@ -51,7 +52,10 @@ static sg_status measure(const struct study *s, double *seconds) {
         range[s->plan->input.axes[0] + c] = 1;
     }
     SG_TRY(sg_cli_lone_worker(s, range, &worker));
-    SG_TRY(sg_worker_samples(worker, 0, 0, 0, 1, input, gradients, targets));
+    do {
+        status = sg_worker_samples(worker, item++, 0, 0, 1, input, gradients, targets);
+    } while ((status == SG_E_INPUT || status == SG_E_NUMBERS) && item < s->plan->n_items);
+    SG_TRY(status);
     SG_TRY(sg_worker_measure(worker, seconds));
 done:
     sg_worker_destroy(worker);

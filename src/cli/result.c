@@ -394,6 +394,10 @@ void sg_runs_begin(struct sg_runs *t, int n_ranks) {
     t->ranks[t->n] = n_ranks;
     t->items_done[t->n] = 0;
     t->exit_code[t->n] = -1;
+    memset(t->host[t->n], 0, sizeof t->host[0]); /* a row that was moved away has left its own */
+    memset(t->seconds[t->n], 0, sizeof t->seconds[0]);
+    t->forwards[t->n] = 0;
+    t->gradients[t->n] = 0;
     (void)gethostname(t->host[t->n], SG_RUN_HOST - 1);
     t->n++;
 }

@@ -212,7 +212,7 @@ static sg_status create_ranks(struct run *r) {
     sg_status status = SG_OK;
     const int is_worker = !is_root(r) || sg_comm_size(r->world) == 1;
 
-    SG_TRY(sg_study_identity(&r->study, &r->identity));
+    SG_TRY(sg_agree(r->world, sg_study_identity(&r->study, &r->identity)));
     if (is_root(r)) {
         status = create_master(r);
     }
@@ -530,6 +530,9 @@ int sg_cli_run(int argc, char **argv) {
 
     if (!go_on) {
         return exit_code;
+    }
+    if (max_hours != NULL && r.arguments.n_sets == sizeof r.arguments.sets / sizeof(char *)) {
+        return sg_cli_usage("run", "too many --set beside --max-hours");
     }
     if (max_hours != NULL) {
         (void)snprintf(set, sizeof set, "run.max_hours=%.40s", max_hours);

@@ -21,7 +21,11 @@ struct sg_comm {
     int size;
 };
 
-enum { CHUNK_BYTES = 1 << 30 }; /* MPI 3 counts are int */
+enum {
+    CHUNK_BYTES = 1 << 30, /* MPI 3 counts are int */
+    /* A reduction takes a buffer of its message's size, which no plan knows of: small pieces. */
+    REDUCE_BYTES = 1 << 22
+};
 
 static sg_status wrap(MPI_Comm handle, struct sg_comm **out) {
     sg_status status = SG_OK;
@@ -162,7 +166,7 @@ void sg_comm_bcast(const struct sg_comm *c, int root, void *bytes, size_t n) {
 }
 
 void sg_comm_reduce_sum(const struct sg_comm *c, int root, int64_t *values, int64_t n) {
-    const int64_t step = CHUNK_BYTES / (int64_t)sizeof *values;
+    const int64_t step = REDUCE_BYTES / (int64_t)sizeof *values;
     const enum pace pace = pace_of_collective(c, (size_t)n * sizeof *values);
 
     for (int64_t at = 0; at < n; at += step) {
