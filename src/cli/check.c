@@ -80,7 +80,7 @@ static sg_status print_plan(const struct study *s, int n_ranks) {
     sg_status status = SG_OK;
     struct sg_reserve reserve = {0};
     double seconds = 0;
-    const int64_t nets = sg_net_bytes_for(s->model, 1) + sg_net_bytes_for(s->model, s->plan->block);
+    const struct sg_rank_bytes bytes = sg_study_memory(s);
     const double limit = 1e6 * s->job->memory_mb;
 
     if (measure(s, &seconds) != SG_OK) {
@@ -88,7 +88,7 @@ static sg_status print_plan(const struct study *s, int n_ranks) {
     }
     SG_TRY(sg_result_layout(s, NULL, &reserve, NULL));
     s->plan->result_bytes = reserve.bytes;
-    sg_plan_print(s->plan, (int64_t)s->n_model_bytes, nets, n_ranks, seconds, stdout);
+    sg_plan_print(s->plan, &bytes, n_ranks, seconds, stdout);
     print_result_state(s);
     SG_CHECK(limit <= 0 || (double)sg_study_rank_bytes(s) <= limit, SG_E_JOB,
              "%s: a rank needs more than run.memory_mb allows: lower sampling.block, or the number "

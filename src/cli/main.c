@@ -61,7 +61,7 @@ int sg_cli_usage(const char *verb, const char *fmt, ...) {
     if (!sg_cli_speaks()) {
         return SG_EXIT_USAGE;
     }
-    fprintf(stderr, "sgdist %s: %s; see sgdist %s --help\n", verb, message, verb);
+    fprintf(stderr, "sgdist %s: %s (see sgdist %s --help)\n", verb, message, verb);
     return SG_EXIT_USAGE;
 }
 
@@ -101,7 +101,7 @@ static int unknown_verb(const char *word) {
     if (nearest != NULL) {
         fprintf(stderr, "; did you mean '%s'?", nearest);
     }
-    fprintf(stderr, " See sgdist --help\n");
+    fprintf(stderr, " (see sgdist --help)\n");
     return SG_EXIT_USAGE;
 }
 

@@ -1,7 +1,6 @@
 /* src/cli/status.c - `sgdist status RESULT`: how far, how fast, what failed; also while it runs. */
+#include "cli/arguments.h"
 #include "cli/cli.h"
-
-#include "sgdist/log.h"
 #include "sgdist/memory.h"
 #include "sgdist/store.h"
 #include "sgdist/text.h"
@@ -13,11 +12,6 @@
 #include <unistd.h>
 
 enum { MAX_SHOWN = 10, MAX_RUNS = 256, HOST_BYTES = 64, TIME_BYTES = 32 };
-
-static const char usage[] =
-    "usage: sgdist status RESULT.h5\n"
-    "\n"
-    "Prints how far a result is, how fast it grows and which items failed; also while it runs.\n";
 
 struct counts {
     int64_t n;
@@ -295,20 +289,25 @@ done:
 }
 
 int sg_cli_status(int argc, char **argv) {
+    static const char *const operand_names[] = {"the result"};
+    const char *result = NULL;
+    const struct option_row options[] = {{NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
+    const struct verb_options v = {
+        .verb = "status",
+        .usage = "status RESULT.h5",
+        .about = "Prints how far a result is, how fast it grows and which items failed; also while "
+                 "it runs.",
+        .n_operands = 1,
+        .operand_names = operand_names,
+        .operands = &result,
+        .options = options};
+    int go_on;
+    const int exit_code = sg_cli_parse(&v, argc, argv, &go_on);
     sg_status status;
 
-    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        (void)fputs(usage, stdout);
-        return SG_EXIT_OK;
+    if (!go_on) {
+        return exit_code;
     }
-    if (argc != 2 || argv[1][0] == '-') {
-        sg_log(SG_LOG_ERROR, "status takes one result");
-        (void)fputs(usage, stderr);
-        return SG_EXIT_USAGE;
-    }
-    status = show(argv[1]);
-    if (status != SG_OK) {
-        sg_log(SG_LOG_ERROR, "%s", sg_trace_message());
-    }
-    return sg_status_exit_code(status);
+    status = show(result);
+    return status == SG_OK ? SG_EXIT_OK : sg_cli_fail(status);
 }

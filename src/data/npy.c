@@ -125,7 +125,7 @@ sg_status sg_npy_read(const char *path, struct sg_npy *out) {
     char *header = sg_calloc(MAX_HEADER, 1);
     size_t width = 0;
 
-    SG_CHECK(f != NULL, SG_E_INPUT, "%s: %s", path, strerror(errno));
+    SG_CHECK(f != NULL, SG_E_ARG, "%s: %s", path, strerror(errno));
     SG_CHECK(header != NULL, SG_E_NOMEM, "%s: no memory for it", path);
     SG_TRY(read_header(path, f, header));
     SG_TRY(parse_header(path, header, &a, &width));

@@ -4,6 +4,7 @@
 #include "master/master_impl.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
+#include "sgdist/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -205,10 +206,10 @@ static void count_failure(struct sg_master *m, const void *record) {
         sg_log(SG_LOG_WARN, "more items fail; `sgdist status %s` lists them", m->o.path);
     }
     if (limit >= 0 && m->n_failed > limit) {
-        keep_first(m, sg_fail(SG_E_INPUT, __FILE__, __LINE__,
-                              "%lld items failed, more than run.max_failed: %lld allows; the last "
-                              "one: %s",
-                              (long long)m->n_failed, (long long)limit, record_message(m, record)));
+        keep_first(m,
+                   sg_fail(SG_E_INPUT, __FILE__, __LINE__,
+                           "%lld item%s failed, more than run.max_failed: %lld allows",
+                           (long long)m->n_failed, sg_text_plural(m->n_failed), (long long)limit));
     }
 }
 

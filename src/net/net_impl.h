@@ -15,7 +15,9 @@
 #include "net/onnx.h"
 #include "sgdist/net.h"
 
-#define SG_BATCH (INT64_MIN + 1) /* stands for the batch axis in shape arithmetic */
+/* Stands for the batch axis in shape arithmetic. No file means it: the ends of the range are common
+ * as "to the end" in slices, so it is a number of no other use. */
+#define SG_BATCH (INT64_MIN + 0x5347626174636)
 
 enum { SG_CONSTANT_AXES = ONNX_MAX_AXES };
 

@@ -144,6 +144,17 @@ static int read_typed(const struct onnx_tensor *t, const struct type_row *row, i
     return at == n ? 0 : -1;
 }
 
+static void read_raw(const struct onnx_tensor *t, size_t width, int64_t n, float *floats,
+                     int64_t *ints) {
+    if (t->type == ONNX_FLOAT && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && n > 0) {
+        memcpy(floats, t->raw.data, t->raw.n); /* as they are, only not aligned */
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        put(t->type, little_endian(t->raw.data + (size_t)i * width, width), i, floats, ints);
+    }
+}
+
 static sg_status read(const struct onnx_tensor *t, const char *file, int64_t n, float *floats,
                       int64_t *ints) {
     sg_status status = SG_OK;
@@ -160,10 +171,7 @@ static sg_status read(const struct onnx_tensor *t, const char *file, int64_t n, 
         SG_CHECK(t->raw.n == (size_t)n * row->width, SG_E_MODEL,
                  "%s: tensor '%s' holds %zu bytes, but its shape needs %zu", file, t->name,
                  t->raw.n, (size_t)n * row->width);
-        for (int64_t i = 0; i < n; i++) {
-            put(t->type, little_endian(t->raw.data + (size_t)i * row->width, row->width), i, floats,
-                ints);
-        }
+        read_raw(t, row->width, n, floats, ints);
     } else {
         SG_CHECK(read_typed(t, row, n, floats, ints) == 0, SG_E_MODEL,
                  "%s: tensor '%s' does not hold the %lld numbers that its shape needs", file,
@@ -182,8 +190,8 @@ sg_status onnx_read_ints(const struct onnx_tensor *t, const char *file, int64_t 
 }
 
 const float *onnx_floats_in_place(const struct onnx_tensor *t, int64_t n) {
-    const int usable = t->type == ONNX_FLOAT && t->has_raw && !t->is_external &&
-                       t->raw.n == (size_t)n * sizeof(float) &&
+    const int usable = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && t->type == ONNX_FLOAT &&
+                       t->has_raw && !t->is_external && t->raw.n == (size_t)n * sizeof(float) &&
                        (uintptr_t)t->raw.data % sizeof(float) == 0;
 
     return usable ? (const float *)(const void *)t->raw.data : NULL;

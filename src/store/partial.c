@@ -59,7 +59,9 @@ sg_status sg_partial_save(const char *path, uint64_t identity, int64_t item, con
     SG_TRY(sg_disk_join(temporary, name, ".tmp"));
     SG_TRY(sg_disk_make_parents(name));
     fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    SG_CHECK(fd >= 0, SG_E_IO, "%s: %s", temporary, strerror(errno));
+    if (fd < 0) {
+        SG_TRY(sg_disk_error("making the file failed", temporary));
+    }
     SG_TRY(sg_disk_write(fd, temporary, &h, sizeof h, 0));
     SG_TRY(sg_disk_write(fd, temporary, bytes, n, sizeof h));
     SG_TRY(sg_disk_publish(fd, temporary, name));

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Bad input of every kind, as a table: what is wrong, the exit code, and what the message must say.
 
-    bad_input.py [TEXT]      all rows, or those whose name contains TEXT; SGDIST is the program, WORK a folder
+    bad_input.py [--show] [TEXT]     all rows, or those whose name contains TEXT, with the program's answers
 
+SGDIST is the program, WORK a scratch folder, PARALLEL the number of rows at a time (one per CPU, at most 3).
 Each row starts from the good folder of `good_folder` and spoils one thing. Whatever the row, the program must
 not end by a signal, must not show its source, and a refused job must leave no result behind.
 """
+import concurrent.futures
 import dataclasses
 import gzip
 import os
@@ -23,6 +25,7 @@ import tiny_onnx as onnx  # noqa: E402
 
 SGDIST = os.environ.get("SGDIST", "sgdist")
 WORK = pathlib.Path(os.environ.get("WORK", "/tmp/sgdist-bad-input"))
+PARALLEL = int(os.environ.get("PARALLEL", min(3, os.cpu_count() or 1)))
 TIMEOUT_S = 60
 
 GOOD_JOB = """\
@@ -41,6 +44,10 @@ methods: [smoothgrad]
 SHAPE = [1, 4, 4]  # what the network eats
 CLASSES = 3
 IMAGES = 3
+
+
+class Skip(Exception):
+    """Something that a row needs is missing on this machine."""
 
 
 @dataclasses.dataclass
@@ -129,9 +136,17 @@ def run_beside(folder):
 
 
 def foreign_hdf5(folder):
-    import h5py
+    h5py = need_h5py()
     with h5py.File(folder / "out.h5", "w") as file:
         file["temperature"] = [1.0, 2.0]
+
+
+def need_h5py():
+    try:
+        import h5py
+    except ImportError as missing:
+        raise Skip(missing) from missing
+    return h5py
 
 
 def node_model(*nodes, weights=(), opset=13):
@@ -367,8 +382,8 @@ NEVER = (r"core dumped", r"[Aa]ssert", r"Segmentation", r"Sanitizer", r"runtime 
          r"\b\w+\.c:\d+", r"SG_E_\w+", r"\(null\)", r"MPI_Abort|MPI_ABORT was invoked")
 
 
-def run(command, folder):
-    return subprocess.run(command, cwd=folder, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+def run(command, folder, settings=None):
+    return subprocess.run(command, cwd=folder, env=ENV | (settings or {}), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", timeout=TIMEOUT_S)
 
 
@@ -429,24 +444,34 @@ def run_row(row, folder):
     return complaints(row, done, job, before, folder), " ".join(command), done.stdout
 
 
+def judge(row, show):
+    """Runs a row in a folder of its own; 1 if the answer is wrong, and what to print."""
+    folder = WORK / re.sub(r"\W+", "-", row.name)
+    try:
+        bad, command, output = run_row(row, folder)
+    except Skip as reason:
+        return 0, f"skipped: {row.name} ({reason})"
+    answer = "\n".join(f"  | {line}" for line in output.splitlines()[:40 if show else 12])
+    if bad:
+        reasons = "\n".join(f"  - {text}" for text in bad)
+        return 1, f"FAILED: {row.name}\n  {command}   (in {folder})\n{reasons}\n{answer}"
+    shutil.rmtree(folder)
+    return 0, f"{row.name}: exit code {row.code}\n  {command}\n{answer}" if show else ""
+
+
 def main():
-    wanted = [row for row in ROWS if len(sys.argv) < 2 or sys.argv[1] in row.name]
+    arguments = sys.argv[1:]
+    show = "--show" in arguments
+    words = [word for word in arguments if word != "--show"]
+    wanted = [row for row in ROWS if all(word in row.name for word in words)]
     names = [row.name for row in ROWS]
     assert len(set(names)) == len(names), "two rows have one name"
     failed = 0
-    for row in wanted:
-        folder = WORK / re.sub(r"\W+", "-", row.name)
-        try:
-            bad, command, output = run_row(row, folder)
-        except ImportError as missing:
-            print(f"skipped: {row.name} ({missing})")
-            continue
-        if bad:
-            failed += 1
-            print(f"FAILED: {row.name}\n  {command}   (in {folder})")
-            print("\n".join([f"  - {text}" for text in bad] + [f"  | {line}" for line in output.splitlines()[:12]]))
-        else:
-            shutil.rmtree(folder)
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+        for bad, text in pool.map(lambda row: judge(row, show), wanted):
+            failed += bad
+            if text:
+                print(text, flush=True)
     print(f"{len(wanted) - failed} of {len(wanted)} kinds of input got the right answer")
     return 1 if failed or not wanted else 0
 

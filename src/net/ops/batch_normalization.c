@@ -40,46 +40,59 @@ done:
     return status;
 }
 
-static sg_status infer(struct sg_node *node) {
+/* Scale, bias, mean and variance: one number a channel each. */
+static sg_status read_parameters(struct sg_node *node, const struct sg_constant **p) {
     sg_status status = SG_OK;
     static const char *const names[4] = {"scale", "bias", "mean", "variance"};
-    struct sg_value *in = node->in[0];
+    const int64_t channels = node->in[0]->shape.axes[0];
+
+    for (int i = 0; i < 4; i++) {
+        SG_TRY(sg_float_constant(node, i + 1, names[i], &p[i]));
+        SG_NODE_CHECK(p[i]->n == channels, node, "its %s has %lld numbers for %lld channels",
+                      names[i], (long long)p[i]->n, (long long)channels);
+        node->n_parameters += node->in[i + 1]->counted ? 0 : channels;
+        node->in[i + 1]->counted = 1;
+    }
+done:
+    return status;
+}
+
+/* The vector [C] over the memory of C, ...: as the constant [C, 1, ...]. */
+static sg_status spread(const struct sg_node *node, const float *vector, int64_t *period,
+                        const float **out) {
+    sg_status status = SG_OK;
+    const struct sg_shape *shape = &node->in[0]->shape;
+    struct sg_constant c = {.n_axes = shape->n_axes, .n = shape->axes[0], .floats = vector};
+
+    c.axes[0] = c.n;
+    for (int k = 1; k < c.n_axes; k++) {
+        c.axes[k] = 1;
+    }
+    SG_TRY(sg_broadcast(node, &c, node->in[0], period, out));
+done:
+    return status;
+}
+
+static sg_status infer(struct sg_node *node) {
+    sg_status status = SG_OK;
     const struct sg_constant *p[4];
-    struct sg_constant vector;
-    const float *spread[2];
-    float *affine[2];
+    const float *scale, *shift;
+    float *vectors;
     float epsilon;
     int64_t period = 0;
 
     SG_TRY(sg_check_inputs(node, 5, 5));
     SG_TRY(check_inference(node));
-    SG_NODE_CHECK(in->kind == SG_VALUE_DYNAMIC, node, "its input must depend on the network's");
+    SG_NODE_CHECK(node->in[0]->kind == SG_VALUE_DYNAMIC, node,
+                  "its input must depend on the network's");
     SG_TRY(sg_attribute_float(node, "epsilon", 1e-5f, &epsilon));
-    for (int i = 0; i < 4; i++) {
-        SG_TRY(sg_float_constant(node, i + 1, names[i], &p[i]));
-        SG_NODE_CHECK(p[i]->n == in->shape.axes[0], node,
-                      "its %s has %lld numbers for %lld channels", names[i], (long long)p[i]->n,
-                      (long long)in->shape.axes[0]);
-    }
-    for (int i = 0; i < 2; i++) {
-        affine[i] = sg_region_floats(&node->model->scratch, p[0]->n);
-        SG_NODE_NOMEM(affine[i], node);
-    }
-    SG_TRY(make_affine(node, p, epsilon, affine[0], affine[1]));
-    for (int i = 0; i < 2; i++) { /* [C] under C, H, W: as [C,1,1] */
-        vector = (struct sg_constant){.n = p[0]->n, .floats = affine[i]};
-        vector.n_axes = in->shape.n_axes;
-        vector.axes[0] = p[0]->n;
-        for (int k = 1; k < vector.n_axes; k++) {
-            vector.axes[k] = 1;
-        }
-        SG_TRY(sg_broadcast(node, &vector, in, &period, &spread[i]));
-    }
-    for (int i = 1; i < 5; i++) {
-        node->n_parameters += node->in[i]->counted ? 0 : p[i - 1]->n;
-        node->in[i]->counted = 1;
-    }
-    SG_TRY(sg_become_affine(node, in, period, spread[0], spread[1]));
+    SG_TRY(read_parameters(node, p));
+    vectors = sg_region_floats(&node->model->scratch, 2 * p[0]->n);
+    SG_NODE_NOMEM(vectors, node);
+    SG_TRY(make_affine(node, p, epsilon, vectors, vectors + p[0]->n));
+    SG_TRY(spread(node, vectors, &period, &scale));
+    SG_TRY(spread(node, vectors + p[0]->n, &period, &shift));
+    SG_TRY(sg_become_affine(node, node->in[0], period, scale, shift));
 done:
     return status;
 }

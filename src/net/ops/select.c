@@ -22,13 +22,30 @@ static int64_t product(const int64_t *axes, int first, int n_axes) {
     return n;
 }
 
+/* The axes of the result: those of the data with `axis` replaced by those of the index. */
+static int gather_axes(const struct sg_constant *data, const struct sg_constant *index, int axis,
+                       int64_t *axes) {
+    int n_axes = 0;
+
+    for (int i = 0; i < axis; i++) {
+        axes[n_axes++] = data->axes[i];
+    }
+    for (int i = 0; i < index->n_axes; i++) {
+        axes[n_axes++] = index->axes[i];
+    }
+    for (int i = axis + 1; i < data->n_axes; i++) {
+        axes[n_axes++] = data->axes[i];
+    }
+    return n_axes;
+}
+
 static sg_status gather(struct sg_node *node) {
     sg_status status = SG_OK;
     const struct sg_constant *data, *index;
     int64_t axes[2 * SG_CONSTANT_AXES];
-    int64_t axis, outer, inner, n = 0;
+    int64_t axis, inner, n;
     int64_t *from;
-    int n_axes = 0;
+    int n_axes;
 
     SG_TRY(sg_check_inputs(node, 2, 2));
     data = &node->in[0]->constant;
@@ -36,21 +53,10 @@ static sg_status gather(struct sg_node *node) {
     SG_NODE_CHECK(index->ints != NULL, node, "its indices are no whole numbers");
     SG_TRY(sg_attribute_int(node, "axis", 0, &axis));
     SG_TRY(sg_axis(node, axis, data->n_axes, &axis));
-    for (int i = 0; i < axis; i++) {
-        axes[n_axes++] = data->axes[i];
-    }
-    for (int i = 0; i < index->n_axes; i++) {
-        axes[n_axes++] = index->axes[i];
-    }
-    for (int i = (int)axis + 1; i < data->n_axes; i++) {
-        axes[n_axes++] = data->axes[i];
-    }
-    outer = product(data->axes, 0, (int)axis);
-    inner = product(data->axes, (int)axis + 1, data->n_axes);
-    SG_NODE_CHECK(n_axes <= SG_CONSTANT_AXES &&
-                      !__builtin_mul_overflow(outer * inner, index->n, &n) && n <= INT32_MAX,
-                  node, "its result is too large");
+    n_axes = gather_axes(data, index, (int)axis, axes);
+    SG_TRY(sg_constant_size(node, n_axes, axes, &n));
     SG_TRY(take_map(node, n, &from));
+    inner = product(data->axes, (int)axis + 1, data->n_axes);
     for (int64_t i = 0; i < n; i++) {
         const int64_t at = index->ints[i / inner % index->n];
         const int64_t k = at < 0 ? at + data->axes[axis] : at;
@@ -146,7 +152,8 @@ static sg_status slice(struct sg_node *node) {
 
         SG_TRY(sg_axis(node, s.axes != NULL ? s.axes[i] : i, c->n_axes, &axis));
         stride = product(c->axes, (int)axis + 1, c->n_axes);
-        SG_NODE_CHECK(step != 0, node, "a step of 0");
+        SG_NODE_CHECK(step != 0 && s.starts[i] != SG_BATCH && s.ends[i] != SG_BATCH, node,
+                      "a step of 0, or bounds that depend on the batch size");
         slice_axis(c->axes[axis], s.starts[i], s.ends[i], step, &first, &axes[axis]);
         start += first * stride;
         strides[axis] = axes[axis] > 1 ? step * stride : 0;

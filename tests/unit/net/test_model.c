@@ -129,6 +129,80 @@ static void samples_are_independent(void **state) {
     free(file.data);
 }
 
+/* The explained tensor's outputs y[12] and the gradient of their weighted sum. */
+static void explain(struct bytes file, const char *tensor, float *y, float *dx) {
+    struct sg_model *m = NULL;
+    struct sg_net *net = NULL;
+    float x[32], dy[12];
+
+    for (int i = 0; i < 32; i++) {
+        x[i] = (float)((i * 37) % 23) / 8.0f - 1.0f;
+    }
+    for (int i = 0; i < 12; i++) {
+        dy[i] = (float)(i + 1);
+    }
+    assert_int_equal(sg_model_create(file.data, file.n, "net.onnx", tensor, &m), SG_OK);
+    assert_int_equal(sg_model_n_outputs(m), 12);
+    assert_int_equal(sg_net_create(m, 1, &net), SG_OK);
+    assert_int_equal(sg_net_forward(net, x, y, NULL), SG_OK);
+    assert_int_equal(sg_net_backward(net, dy, dx, NULL), SG_OK);
+    sg_net_destroy(net);
+    sg_model_destroy(m);
+}
+
+/* Flattening keeps the order C, H, W outside, whatever the order inside. */
+static void flattening_keeps_the_order(void **state) {
+    struct bytes g = {0}, file;
+    float y[2][12], dx[2][32];
+    struct sg_model *m = NULL;
+
+    (void)state;
+    add_floats(&g, "w", 4, (const int64_t[]){3, 2, 3, 3}, -0.5f);
+    add_value(&g, 11, "x", 4, (const int64_t[]){1, 2, 4, 4});
+    put_part(&g, 1, node_of("Conv", "conv", "x", "w", "a"));
+    put_part(&g, 1, node_of("Flatten", "flat", "a", NULL, "b"));
+    put_part(&g, 1, node_of("Softmax", "soft", "b", NULL, "c"));
+    put_part(&g, 1, node_of("Identity", "same", "c", NULL, "d"));
+    add_value(&g, 12, "d", 2, (const int64_t[]){1, 12});
+    file = model_of(11, g);
+    explain(file, "a", y[0], dx[0]);
+    explain(file, "b", y[1], dx[1]);
+    assert_memory_equal(y[0], y[1], sizeof y[0]);
+    assert_memory_equal(dx[0], dx[1], sizeof dx[0]);
+    assert_int_equal(sg_model_create(file.data, file.n, "net.onnx", "auto", &m), SG_OK);
+    assert_string_equal(sg_model_tensor(m), "b"); /* through the Identity, before the softmax */
+    sg_model_destroy(m);
+    free(file.data);
+}
+
+/* A shape that would put samples together is refused; a frozen batch of 1 is a batch. */
+static void reshaping_keeps_samples_apart(void **state) {
+    static const struct {
+        int64_t batch;
+        int64_t shape[2];
+        int allowed;
+    } rows[] = {{-1, {-1, 64}, 1}, {-1, {0, -1}, 1},  {1, {1, -1}, 1},   {1, {-1, 64}, 1},
+                {-1, {1, -1}, 0},  {-1, {-1, 32}, 0}, {1, {2, 32}, 0},   {1, {-1, 128}, 0},
+                {4, {4, 64}, 1},   {4, {1, -1}, 0},   {-1, {-1, -1}, 0}, {1, {64, 1}, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const int64_t axes[4] = {rows[i].batch, 4, 4, 4};
+        struct bytes g = {0}, file;
+        const int64_t two = 2;
+
+        put_part(&g, 5, tensor_of("s", 1, &two, INT64, rows[i].shape, sizeof rows[i].shape));
+        add_value(&g, 11, "x", 4, axes);
+        put_part(&g, 1, node_of("Reshape", "reshape", "x", "s", "y"));
+        add_value(&g, 12, "y", 2, axes);
+        file = model_of(13, g);
+        if (try_model(file, NULL) != (rows[i].allowed ? SG_OK : SG_E_MODEL)) {
+            fail_msg("row %zu: %s", i, sg_trace_message());
+        }
+        free(file.data);
+    }
+}
+
 /* Nothing is taken beyond what was told; every failing allocation is a status. */
 static void memory_fails_cleanly(void **state) {
     struct bytes file = model_of(13, small_graph());
@@ -438,6 +512,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_model_runs),
         cmocka_unit_test(samples_are_independent),
+        cmocka_unit_test(flattening_keeps_the_order),
+        cmocka_unit_test(reshaping_keeps_samples_apart),
         cmocka_unit_test(memory_fails_cleanly),
         cmocka_unit_test(memory_is_as_told),
         cmocka_unit_test(huge_batches_are_refused),
