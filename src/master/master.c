@@ -105,19 +105,6 @@ done:
     return status;
 }
 
-/* A study that was ended for its failures ends for them again, until something is done about it. */
-static sg_status check_failures(const struct sg_master *m) {
-    sg_status status = SG_OK;
-    const int64_t limit = m->o.plan->job->max_failed;
-
-    SG_CHECK(limit < 0 || m->n_failed <= limit, SG_E_INPUT,
-             "%lld items failed in earlier runs, more than run.max_failed: %lld allows; `sgdist "
-             "status %s` lists them. Try them again with --retry-failed, or raise run.max_failed",
-             (long long)m->n_failed, (long long)limit, m->o.path);
-done:
-    return status;
-}
-
 sg_status sg_master_create(const struct sg_master_options *options, struct sg_master **out) {
     sg_status status = SG_OK;
     struct sg_master *m = sg_calloc(1, sizeof *m);
@@ -135,7 +122,6 @@ sg_status sg_master_create(const struct sg_master_options *options, struct sg_ma
              "no memory for the master");
     SG_TRY(sg_result_open(options->path, &options->plan->record, &m->result));
     SG_TRY(list_pending(m, items, &n));
-    SG_TRY(check_failures(m));
     SG_TRY(make_dispatch(m, items, n));
     sg_progress_begin(&m->progress, m->begun, options->plan->n_items, n,
                       (double)options->plan->gradients_per_item);

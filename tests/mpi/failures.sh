@@ -57,7 +57,7 @@ head -c 60 mended.png >pictures/3.png
 
 forget_result broken.h5
 run_coded 0 3 broken.h5
-says "1 item failed"
+says "1 of 6 items failed"
 run_coded 0 1 broken.h5
 says "nothing to do"
 cp mended.png pictures/3.png

@@ -19,6 +19,6 @@ compare() {
     done
 }
 
-compare targets data.limit=2 sampling.samples=1000 'target={top: 3}' maps.channels=l2
-compare dataset data.limit=6 sampling.samples=600 sampling.noise.range=dataset
+compare targets data.limit=2 sampling.samples=600 'target={top: 3}' maps.channels=l2
+compare dataset data.limit=4 sampling.samples=400 sampling.noise.range=dataset
 compare one_block data.limit=3 sampling.samples=16
