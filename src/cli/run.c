@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* All that a run holds; on ranks other than 0 there is no lock, no master and no table. */
 struct run {
@@ -54,6 +55,29 @@ done:
 
 /* ---- the result file ---- */
 
+/* --fresh must not take the study's own files for an old result. */
+static sg_status check_output(const struct sg_job *job) {
+    const struct {
+        const char *path, *name;
+    } inputs[] = {{job->file, "the job file itself"},
+                  {job->model_file, "model.file"},
+                  {job->data.path, "where the items are"},
+                  {job->data.labels, "data.labels"},
+                  {job->data.class_names, "data.class_names"}};
+    sg_status status = SG_OK;
+    struct stat output;
+    struct stat input;
+
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        SG_CHECK(inputs[i].path == NULL || stat(job->output, &output) != 0 ||
+                     stat(inputs[i].path, &input) != 0 || output.st_dev != input.st_dev ||
+                     output.st_ino != input.st_ino,
+                 SG_E_JOB, "study.output: %s is %s: choose another", job->output, inputs[i].name);
+    }
+done:
+    return status;
+}
+
 static void remove_old(const char *path) {
     (void)remove(path);
     sg_partial_remove(path, -1);
@@ -76,6 +100,7 @@ static sg_status take_result(struct run *r, int *exists) {
     const double patience_s = 15; /* ranks of a killed run go down within seconds */
     const char *path = r->study.job->output;
 
+    SG_TRY(check_output(r->study.job));
     SG_TRY(sg_lock_take(path, patience_s, &r->lock));
     if (r->fresh) {
         remove_old(path);
@@ -278,7 +303,7 @@ static void say_speed(const struct sg_run_summary *s) {
     char words[4][32];
     char seconds[32];
 
-    if (s->seconds > 0) {
+    if (s->seconds > 0 && s->n_done_now > 0) {
         sg_log(SG_LOG_INFO, "%s item%s and %s gradients in %s: %s items/s, %s gradients/s",
                sg_text_count((double)s->n_done_now, words[0], sizeof words[0]),
                sg_text_plural(s->n_done_now),
@@ -289,22 +314,23 @@ static void say_speed(const struct sg_run_summary *s) {
     }
 }
 
-static void conclude(const struct run *r, const struct sg_run_summary *s) {
+static void conclude(const struct run *r, const struct sg_run_summary *s, sg_status run_status) {
     const char *output = r->study.job->output;
+    const int too_many = run_status == SG_E_INPUT;
 
     say_speed(s);
     if (s->n_failed > 0) {
-        sg_log(
-            SG_LOG_WARN,
-            "%lld of %lld items failed: `sgdist status %s` lists them, --retry-failed tries them "
-            "again",
-            (long long)s->n_failed, (long long)s->n_items, output);
+        sg_log(SG_LOG_WARN,
+               "%lld of %lld items failed: `sgdist status %s` lists them; %s--retry-failed tries "
+               "them again",
+               (long long)s->n_failed, (long long)s->n_items, output,
+               too_many ? "allow more, or mend the data: " : "");
     }
-    if (s->n_done + s->n_failed < s->n_items) {
+    if (s->n_done + s->n_failed == s->n_items) {
+        sg_log(SG_LOG_INFO, "%s: %s", s->n_failed > 0 ? "written" : "complete", output);
+    } else if (!too_many) {
         sg_log(SG_LOG_INFO, "%lld of %lld items are finished; the same command goes on",
                (long long)(s->n_done + s->n_failed), (long long)s->n_items);
-    } else {
-        sg_log(SG_LOG_INFO, "%s: %s", s->n_failed > 0 ? "written" : "complete", output);
     }
 }
 
@@ -341,9 +367,13 @@ done:
     return status;
 }
 
+/* A study of which nothing came out is no success, whatever run.max_failed allows. */
 static int exit_code_of(const struct sg_run_summary *s, sg_status status) {
     if (status != SG_OK) {
         return sg_status_exit_code(status);
+    }
+    if (s->n_failed == s->n_items) {
+        return sg_status_exit_code(SG_E_INPUT);
     }
     return s->n_done + s->n_failed < s->n_items ? SG_EXIT_STOPPED : SG_EXIT_OK;
 }
@@ -381,7 +411,7 @@ static sg_status close_books(struct run *r, sg_status run_status, int *exit_code
     if (!r->quiet) {
         print_phases(&r->runs);
     }
-    conclude(r, &s);
+    conclude(r, &s, run_status);
 done:
     return status;
 }
@@ -425,8 +455,11 @@ static sg_status run_study(struct run *r, int *exit_code) {
     if (complete) {
         if (is_root(r)) {
             const unsigned char yes = 1;
+            struct sg_run_summary s;
 
             SG_TRY(sg_result_put(sg_master_result(r->master), "provenance/complete", &yes, 1));
+            sg_master_summary(r->master, &s);
+            *exit_code = exit_code_of(&s, SG_OK);
             sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
                    r->study.job->output);
         }
