@@ -116,11 +116,15 @@ int main(int argc, char **argv) {
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
-        print_help(stdout);
+        if (sg_cli_speaks()) {
+            print_help(stdout);
+        }
         return SG_EXIT_OK;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("sgdist %s\n", SGDIST_VERSION);
+        if (sg_cli_speaks()) {
+            printf("sgdist %s\n", SGDIST_VERSION);
+        }
         return SG_EXIT_OK;
     }
     verb = find(argv[1]);

@@ -27,9 +27,15 @@ sg_status sg_result_check_identity(const struct study *s);
 sg_status sg_study_identity(const struct study *s, uint64_t *hash);
 uint64_t sg_study_items_hash(const struct study *s);
 
+/* Prints, for each sampled method, the samples, the relative error of the maps, the share of noisy
+ * elements outside the domain, and the absolute noise scale that was used. states: sg_item_status
+ * of each item. */
+sg_status sg_cli_print_summary(const struct study *study, const unsigned char *states);
+
 /* The table of runs, and what each run's time went into. */
 struct sg_runs {
     int n;
+    int is_complete; /* the mark provenance/complete, as read */
     double start[SG_MAX_RUNS];
     double end[SG_MAX_RUNS];
     int32_t ranks[SG_MAX_RUNS];

@@ -28,7 +28,8 @@ struct run {
     struct sg_comm *workers; /* ranks 1, 2, ...; NULL on rank 0 */
     struct sg_upstream link; /* of a worker to the master */
     struct sg_runs runs;
-    int is_complete; /* nothing was left to do */
+    int was_complete; /* the result bore the mark when it was opened, and nothing is to be tried
+                         again */
 };
 
 static int is_root(const struct run *r) {
@@ -193,8 +194,8 @@ static sg_status create_master(struct run *r) {
     SG_TRY(sg_runs_read(r->study.job->output, &r->runs));
     SG_TRY(sg_master_create(&options, &r->master));
     SG_TRY(check_failures(r));
-    r->is_complete = sg_master_n_pending(r->master) == 0;
-    if (!r->is_complete) {
+    r->was_complete = r->runs.is_complete && sg_master_n_pending(r->master) == 0;
+    if (!r->was_complete) {
         const unsigned char incomplete = 0;
 
         sg_runs_begin(&r->runs, size);
@@ -236,7 +237,7 @@ static sg_status create_ranks(struct run *r) {
     sg_status status = SG_OK;
     const int is_worker = !is_root(r) || sg_comm_size(r->world) == 1;
 
-    SG_TRY(sg_study_identity(&r->study, &r->identity));
+    SG_TRY(sg_agree(r->world, sg_study_identity(&r->study, &r->identity)));
     if (is_root(r)) {
         status = create_master(r);
     }
@@ -272,6 +273,18 @@ static void announce(const struct run *r) {
         sg_log(SG_LOG_INFO, "going on: %lld of %lld items are finished",
                (long long)(plan->n_items - n_pending), (long long)plan->n_items);
     }
+}
+
+static sg_status print_summary(const struct run *r) {
+    sg_status status = SG_OK;
+    unsigned char *states = sg_calloc((size_t)r->study.plan->n_items, 1);
+
+    SG_CHECK(states != NULL, SG_E_NOMEM, "no memory for the summary");
+    SG_TRY(sg_result_statuses(sg_master_result(r->master), states));
+    SG_TRY(sg_cli_print_summary(&r->study, states));
+done:
+    sg_free(states);
+    return status;
 }
 
 /* Where the workers' time went. To stderr as one text: mpirun does not keep stdout and stderr in
@@ -317,6 +330,7 @@ static void say_speed(const struct sg_run_summary *s) {
 static void conclude(const struct run *r, const struct sg_run_summary *s, sg_status run_status) {
     const char *output = r->study.job->output;
     const int too_many = run_status == SG_E_INPUT;
+    const int is_open = s->n_done + s->n_failed < s->n_items;
 
     say_speed(s);
     if (s->n_failed > 0) {
@@ -326,9 +340,7 @@ static void conclude(const struct run *r, const struct sg_run_summary *s, sg_sta
                (long long)s->n_failed, (long long)s->n_items, output,
                too_many ? "allow more, or mend the data: " : "");
     }
-    if (s->n_done + s->n_failed == s->n_items) {
-        sg_log(SG_LOG_INFO, "%s: %s", s->n_failed > 0 ? "written" : "complete", output);
-    } else if (!too_many) {
+    if (is_open && !too_many) {
         sg_log(SG_LOG_INFO, "%lld of %lld items are finished; the same command goes on",
                (long long)(s->n_done + s->n_failed), (long long)s->n_items);
     }
@@ -378,19 +390,13 @@ static int exit_code_of(const struct sg_run_summary *s, sg_status status) {
     return s->n_done + s->n_failed < s->n_items ? SG_EXIT_STOPPED : SG_EXIT_OK;
 }
 
-/* Last words into the file. `complete` is written last, when everything before it is on disk. */
-static sg_status write_books(struct run *r, const struct sg_run_summary *s) {
+/* The run's last words into the file. */
+static sg_status write_books(struct run *r) {
     sg_status status = SG_OK;
     struct sg_result *result = sg_master_result(r->master);
-    const unsigned char complete = 1;
 
     SG_TRY(sg_runs_write(result, &r->runs));
     SG_TRY(sg_result_commit(result));
-    if (s->n_done + s->n_failed == s->n_items) {
-        sg_partial_remove(r->study.job->output, -1);
-        SG_TRY(sg_result_put(result, "provenance/complete", &complete, 1));
-        SG_TRY(sg_result_commit(result));
-    }
 done:
     return status;
 }
@@ -403,12 +409,13 @@ static sg_status close_books(struct run *r, sg_status run_status, int *exit_code
     sg_master_summary(r->master, &s);
     *exit_code = exit_code_of(&s, run_status);
     sg_runs_end(&r->runs, s.n_done_now, *exit_code);
-    status = write_books(r, &s);
+    status = write_books(r);
     if (run_status != SG_OK) {
         status = SG_OK;
     }
     SG_TRY(status);
     if (!r->quiet) {
+        SG_TRY(print_summary(r));
         print_phases(&r->runs);
     }
     conclude(r, &s, run_status);
@@ -442,30 +449,81 @@ done:
     return status;
 }
 
+/* ---- the whole data set ---- */
+
+static sg_status put_mark(struct run *r, int64_t n_failed) {
+    sg_status status = SG_OK;
+    const unsigned char complete = 1;
+    struct sg_result *result = sg_master_result(r->master);
+
+    sg_partial_remove(r->study.job->output, -1);
+    SG_TRY(sg_result_commit(result));
+    SG_TRY(sg_result_put(result, "provenance/complete", &complete, 1));
+    SG_TRY(sg_result_commit(result));
+    sg_log(SG_LOG_INFO, "%s: %s", n_failed > 0 ? "written" : "complete", r->study.job->output);
+done:
+    return status;
+}
+
+/* When every item has ended: statistics over all of them, then the mark, last of all. The worker's
+ * memory is given back first, so that the statistics need no more than was foretold. Collective. */
+static sg_status complete(struct run *r) {
+    sg_status status = SG_OK;
+    struct sg_result *result = is_root(r) ? sg_master_result(r->master) : NULL;
+
+    sg_worker_destroy(r->worker);
+    r->worker = NULL;
+    SG_TRY(sg_agree(r->world,
+                    sg_dataset_statistics(r->world, r->study.plan, r->study.job->output, result)));
+    if (is_root(r)) {
+        struct sg_run_summary s;
+
+        sg_master_summary(r->master, &s);
+        status = put_mark(r, s.n_failed);
+    }
+    SG_TRY(sg_agree(r->world, status));
+done:
+    return status;
+}
+
+/* 1 on all ranks if every item has ended, done or failed, and is in the file. Collective. */
+static int has_ended(const struct run *r, int exit_code) {
+    int64_t ended = 0;
+
+    if (is_root(r)) {
+        struct sg_run_summary s;
+
+        sg_master_summary(r->master, &s);
+        ended = s.n_done + s.n_failed == s.n_items &&
+                (exit_code == SG_EXIT_OK || exit_code == sg_status_exit_code(SG_E_INPUT));
+    }
+    sg_comm_bcast(r->world, 0, &ended, sizeof ended);
+    return (int)ended;
+}
+
 static sg_status run_study(struct run *r, int *exit_code) {
     sg_status status = SG_OK;
-    int64_t complete;
+    int64_t was_complete;
 
     SG_TRY(sg_study_open(r->world, &r->arguments, &r->study));
     SG_TRY(sg_agree(r->world, is_root(r) ? check_memory(r) : SG_OK));
     SG_TRY(open_result(r));
     SG_TRY(create_ranks(r));
-    complete = r->is_complete;
-    sg_comm_bcast(r->world, 0, &complete, sizeof complete);
-    if (complete) {
-        if (is_root(r)) {
-            const unsigned char yes = 1;
-            struct sg_run_summary s;
-
-            SG_TRY(sg_result_put(sg_master_result(r->master), "provenance/complete", &yes, 1));
-            sg_master_summary(r->master, &s);
-            *exit_code = exit_code_of(&s, SG_OK);
-            sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
-                   r->study.job->output);
+    was_complete = r->was_complete;
+    sg_comm_bcast(r->world, 0, &was_complete, sizeof was_complete);
+    if (!was_complete) {
+        SG_TRY(work(r, exit_code));
+        if (has_ended(r, *exit_code)) {
+            SG_TRY(complete(r));
         }
-        goto done;
+    } else if (is_root(r)) {
+        struct sg_run_summary s;
+
+        sg_master_summary(r->master, &s);
+        *exit_code = exit_code_of(&s, SG_OK);
+        sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
+               r->study.job->output);
     }
-    SG_TRY(work(r, exit_code));
 done:
     return status;
 }
@@ -514,6 +572,9 @@ int sg_cli_run(int argc, char **argv) {
 
     if (!go_on) {
         return exit_code;
+    }
+    if (max_hours != NULL && r.arguments.n_sets == sizeof r.arguments.sets / sizeof(char *)) {
+        return sg_cli_usage("run", "too many --set beside --max-hours");
     }
     if (max_hours != NULL) {
         (void)snprintf(set, sizeof set, "run.max_hours=%.40s", max_hours);

@@ -140,7 +140,8 @@ done:
 sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments *arguments,
                         struct study *out) {
     sg_status status = SG_OK;
-    struct study s = {0};
+    const int64_t pss = sg_memory_pss();
+    struct study s = {.program_bytes = pss > 0 ? pss : 0};
     size_t n_job = 0;
 
     if (sg_comm_rank(world) == 0) {
@@ -166,7 +167,15 @@ void sg_study_close(struct study *s) {
     *s = (struct study){0};
 }
 
+struct sg_rank_bytes sg_study_memory(const struct study *s) {
+    return (struct sg_rank_bytes){.program = s->program_bytes,
+                                  .model = (int64_t)s->n_model_bytes + sg_model_bytes(s->model),
+                                  .nets = sg_net_bytes_for(s->model, 1) +
+                                          sg_net_bytes_for(s->model, s->plan->block)};
+}
+
 int64_t sg_study_rank_bytes(const struct study *s) {
-    return (int64_t)s->n_model_bytes + sg_net_bytes_for(s->model, 1) +
-           sg_net_bytes_for(s->model, s->plan->block) + sg_worker_bytes(s->plan);
+    const struct sg_rank_bytes b = sg_study_memory(s);
+
+    return b.program + b.model + b.nets + sg_worker_bytes(s->plan);
 }

@@ -9,6 +9,7 @@
 #include "sgdist/memory.h"
 
 #include <mpi.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,7 +21,11 @@ struct sg_comm {
     int size;
 };
 
-enum { CHUNK_BYTES = 1 << 30 }; /* MPI 3 counts are int */
+enum {
+    CHUNK_BYTES = 1 << 30, /* MPI 3 counts are int */
+    /* A reduction takes a buffer of its message's size, which no plan knows of: small pieces. */
+    REDUCE_BYTES = 1 << 22
+};
 
 static sg_status wrap(MPI_Comm handle, struct sg_comm **out) {
     sg_status status = SG_OK;
@@ -93,9 +98,19 @@ void sg_comm_idle(int *idle) {
     (*idle)++;
 }
 
+/* How long to wait between two tests of a message. A large one moves by some 32 kB a test, at both
+ * ends in turn: pauses of a millisecond would hold it to a few MB/s. */
+enum pace {
+    PATIENT, /* longer and longer, up to a millisecond */
+    BRISK,   /* some 50 us: the other end may still be busy elsewhere */
+    FULL     /* no sleep, only others first: all ends are known to wait for nothing else */
+};
+
+enum { LARGE_BYTES = 1 << 16 };
+
 /* A short burst of tests first: most small messages between running ranks arrive within
  * microseconds. */
-static void wait_for(MPI_Request *request) {
+static void wait_for(MPI_Request *request, enum pace pace) {
     enum { BURST = 64 };
     int flag = 0;
     int idle = 0;
@@ -104,16 +119,35 @@ static void wait_for(MPI_Request *request) {
         MPI_Test(request, &flag, MPI_STATUS_IGNORE);
     }
     while (!flag) {
-        sg_comm_idle(&idle);
+        if (pace == FULL) {
+            (void)sched_yield();
+        } else {
+            sg_comm_idle(&idle);
+            idle = pace == BRISK ? 0 : idle;
+        }
         MPI_Test(request, &flag, MPI_STATUS_IGNORE);
     }
+}
+
+static enum pace pace_of_message(size_t n_bytes) {
+    return n_bytes > LARGE_BYTES ? BRISK : PATIENT;
 }
 
 void sg_comm_barrier(const struct sg_comm *c) {
     MPI_Request request;
 
     MPI_Ibarrier(c->handle, &request);
-    wait_for(&request);
+    wait_for(&request, PATIENT);
+}
+
+/* Before a large collective all meet, patiently: from there on nobody waits for a rank that
+ * computes. */
+static enum pace pace_of_collective(const struct sg_comm *c, size_t n_bytes) {
+    if (n_bytes <= LARGE_BYTES) {
+        return PATIENT;
+    }
+    sg_comm_barrier(c);
+    return FULL;
 }
 
 static int chunk(size_t left) {
@@ -121,16 +155,19 @@ static int chunk(size_t left) {
 }
 
 void sg_comm_bcast(const struct sg_comm *c, int root, void *bytes, size_t n) {
+    const enum pace pace = pace_of_collective(c, n);
+
     for (size_t at = 0; at < n; at += CHUNK_BYTES) {
         MPI_Request request;
 
         MPI_Ibcast((char *)bytes + at, chunk(n - at), MPI_BYTE, root, c->handle, &request);
-        wait_for(&request);
+        wait_for(&request, pace);
     }
 }
 
 void sg_comm_reduce_sum(const struct sg_comm *c, int root, int64_t *values, int64_t n) {
-    const int64_t step = CHUNK_BYTES / (int64_t)sizeof *values;
+    const int64_t step = REDUCE_BYTES / (int64_t)sizeof *values;
+    const enum pace pace = pace_of_collective(c, (size_t)n * sizeof *values);
 
     for (int64_t at = 0; at < n; at += step) {
         const int count = (int)(n - at < step ? n - at : step);
@@ -142,7 +179,7 @@ void sg_comm_reduce_sum(const struct sg_comm *c, int root, int64_t *values, int6
         } else {
             MPI_Ireduce(values + at, NULL, count, MPI_INT64_T, MPI_SUM, root, c->handle, &request);
         }
-        wait_for(&request);
+        wait_for(&request, pace);
     }
 }
 
@@ -150,7 +187,7 @@ static void allreduce_max(const struct sg_comm *c, void *values, int64_t n, MPI_
     MPI_Request request;
 
     MPI_Iallreduce(MPI_IN_PLACE, values, (int)n, type, MPI_MAX, c->handle, &request);
-    wait_for(&request);
+    wait_for(&request, PATIENT);
 }
 
 void sg_comm_allreduce_max(const struct sg_comm *c, int64_t *values, int64_t n) {
@@ -166,7 +203,7 @@ void sg_comm_gather(const struct sg_comm *c, int root, const void *mine, size_t 
 
     SG_ASSERT(n < CHUNK_BYTES);
     MPI_Igather(mine, (int)n, MPI_BYTE, all, (int)n, MPI_BYTE, root, c->handle, &request);
-    wait_for(&request);
+    wait_for(&request, PATIENT);
 }
 
 /* Long messages go in pieces of one tag: MPI keeps their order. The receiver knows the length
@@ -178,13 +215,14 @@ void sg_comm_send(const struct sg_comm *c, int to, int tag, const void *bytes, s
         MPI_Request request;
 
         MPI_Isend((const char *)bytes + at, chunk(n - at), MPI_BYTE, to, tag, c->handle, &request);
-        wait_for(&request);
+        wait_for(&request, pace_of_message(n));
         at += CHUNK_BYTES;
     } while (at < n);
 }
 
 struct sg_sending {
     size_t n_pieces;
+    enum pace pace;
     MPI_Request requests[];
 };
 
@@ -196,6 +234,7 @@ sg_status sg_comm_send_begin(const struct sg_comm *c, int to, int tag, const voi
 
     SG_CHECK(s != NULL, SG_E_NOMEM, "no memory for a message");
     s->n_pieces = n_pieces;
+    s->pace = pace_of_message(n);
     for (size_t i = 0; i < n_pieces; i++) {
         const size_t at = i * CHUNK_BYTES;
 
@@ -209,7 +248,7 @@ done:
 
 void sg_comm_sent(struct sg_sending *sending) {
     for (size_t i = 0; sending != NULL && i < sending->n_pieces; i++) {
-        wait_for(&sending->requests[i]);
+        wait_for(&sending->requests[i], sending->pace);
     }
     sg_free(sending);
 }
@@ -234,7 +273,7 @@ void sg_comm_recv(const struct sg_comm *c, int from, int tag, void *bytes, size_
         MPI_Request request;
 
         MPI_Irecv((char *)bytes + at, chunk(n - at), MPI_BYTE, from, tag, c->handle, &request);
-        wait_for(&request);
+        wait_for(&request, pace_of_message(n));
         at += CHUNK_BYTES;
     } while (at < n);
 }

@@ -180,6 +180,25 @@ void sg_partial_remove(const char *path, int64_t item) {
     }
 }
 
+void sg_partial_list(const char *path, unsigned char *begun, int64_t n_items) {
+    char name[SG_PATH_BYTES];
+    DIR *dir = folder_name(path, name) == SG_OK ? opendir(name) : NULL;
+    struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        int64_t item;
+        int end = 0;
+
+        if (sscanf(entry->d_name, "item-%" SCNd64 "%n", &item, &end) == 1 &&
+            entry->d_name[end] == '\0' && item >= 0 && item < n_items) {
+            begun[item] = 1;
+        }
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+}
+
 int sg_partial_exists(const char *path, int64_t item) {
     char name[SG_PATH_BYTES];
 

@@ -16,20 +16,27 @@ static sums_i128 read_s2(const struct sg_sums *s, int64_t i) {
     return limb[0] + limb[s->n] * ((sums_i128)1 << 32) + limb[2 * s->n] * ((sums_i128)1 << 64);
 }
 
+/* The conversion of 128 bits is a call; most sums fit into 64. */
+static double to_double(sums_i128 v) {
+    return v == (int64_t)v ? (double)(int64_t)v : (double)v;
+}
+
 /* sum (q - S1/N)^2 in squared grid steps. With d = q - m, m any integer near the mean, it is T -
  * delta^2 / N, T = sum d^2 and delta = sum d. |S1/N| <= 2^40, so the mean in double is right to
- * 2^-12 and |delta| <= N. Where T is small the difference is taken in integers; where it is not,
- * delta^2 / N <= N <= 2^31 is far below T and nothing cancels. (A 128-bit division would cost more
- * than all the rest.) */
+ * 2^-12 and |delta| <= N <= 2^31. Where T is small the difference is taken in integers; where it is
+ * not, delta^2 / N is far below T and nothing cancels. (128-bit divisions, and products of more
+ * than 64 bits on a side, would cost more than all the rest.) */
 static double central_square(sums_i128 s1, sums_i128 s2, int64_t n_samples) {
-    const int64_t m = (int64_t)floor((double)s1 / (double)n_samples + 0.5);
-    const sums_i128 delta = s1 - (sums_i128)n_samples * m;
-    const sums_i128 t = s2 - 2 * m * s1 + (sums_i128)n_samples * m * m;
+    const int64_t m = (int64_t)(to_double(s1) / (double)n_samples);
+    const int64_t delta = (int64_t)(s1 - (sums_i128)n_samples * m);
+    const sums_i128 t = s2 - m * (s1 + delta);
 
-    if (t < (sums_i128)1 << 90) {
-        return (double)(n_samples * t - delta * delta) / (double)n_samples;
+    if (t == (int64_t)t) {
+        const sums_i128 scaled = (sums_i128)n_samples * (int64_t)t - (sums_i128)delta * delta;
+
+        return to_double(scaled) / (double)n_samples;
     }
-    return (double)t - (double)(delta * delta) / (double)n_samples;
+    return (double)t - (double)delta * (double)delta / (double)n_samples;
 }
 
 static sg_status check(const struct sg_sums *s, int n_powers, int64_t n_samples) {
@@ -54,7 +61,7 @@ sg_status sg_sums_mean(const struct sg_sums *s, double *mean) {
     SG_TRY(check(s, 1, 1));
     n = (double)sg_sums_n_added(s);
     for (int64_t i = 0; i < s->n; i++) {
-        mean[i] = (double)read_s1(s, i) / n * step;
+        mean[i] = to_double(read_s1(s, i)) / n * step;
     }
 done:
     return status;
@@ -68,7 +75,7 @@ sg_status sg_sums_mean_square(const struct sg_sums *s, double *square) {
     SG_TRY(check(s, 2, 1));
     n = (double)sg_sums_n_added(s);
     for (int64_t i = 0; i < s->n; i++) {
-        square[i] = (double)read_s2(s, i) / n * step;
+        square[i] = to_double(read_s2(s, i)) / n * step;
     }
 done:
     return status;

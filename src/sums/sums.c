@@ -173,6 +173,20 @@ void sg_sums_merge(struct sg_sums *into, const struct sg_sums *from) {
     }
 }
 
+SG_CLONES
+static void add_row(int64_t n, const int64_t *restrict v, int64_t *restrict sum) {
+    for (int64_t i = 0; i < n; i++) {
+        sum[i] += v[i];
+    }
+}
+
+SG_CLONES
+static void subtract_row(int64_t n, const int64_t *restrict v, int64_t *restrict sum) {
+    for (int64_t i = 0; i < n; i++) {
+        sum[i] -= v[i];
+    }
+}
+
 /* out += sign * group of s, samples only. A few groups fit on top of canonical limbs, see
  * MAX_PENDING. */
 static void shift_group(const struct sg_sums *s, int group, int sign, struct sg_sums *out) {
@@ -183,8 +197,10 @@ static void shift_group(const struct sg_sums *s, int group, int sign, struct sg_
     SG_ASSERT(out->n_groups == 1 && out->n == s->n && out->n_powers == s->n_powers);
     SG_ASSERT(out->exponent == s->exponent);
     out->limbs[0] += sign * s->limbs[group];
-    for (int64_t i = 0; i < n_values; i++) {
-        sum[i] += sign * v[i];
+    if (sign > 0) {
+        add_row(n_values, v, sum);
+    } else {
+        subtract_row(n_values, v, sum);
     }
 }
 
@@ -202,10 +218,8 @@ void sg_sums_collapse(const struct sg_sums *s, int without, struct sg_sums *out)
 
 void sg_sums_remove_group(const struct sg_sums *s, int group, struct sg_sums *one) {
     shift_group(s, group, -1, one);
-    sums_carry(one, 0);
 }
 
 void sg_sums_restore_group(const struct sg_sums *s, int group, struct sg_sums *one) {
     shift_group(s, group, 1, one);
-    sums_carry(one, 0);
 }
