@@ -177,6 +177,12 @@ def link(name, to):
     return lambda folder: (folder / name).symlink_to(to)
 
 
+def run_two(folder):
+    """prepare: two studies that differ in their seed."""
+    run_first(folder)
+    run([SGDIST, "job.yaml", "--set", "study.seed=2", "--set", "study.output=other.h5"], folder)
+
+
 def run_first_and_cut(folder):
     run_first(folder)
     cut("out.h5", 0.5)(folder)
@@ -274,8 +280,8 @@ JOB = [
     Row("infinite noise", 2, (r"noise\.sigma",), "inf", noise("{sigma: inf}")),
     Row("unknown word for a choice", 2, (r"noise\.range", r"itme", r"\bitem\b"), "itme",
         noise("{level: 0.1, range: itme}")),
-    Row("noise on a channel that is not there", 2, (r"noise\.channels",),
-        edit=noise("{level: 0.1, channels: [3]}")),
+    Row("noise on a channel that is not there", 2, (r"noise\.channels",), "channels: [3]",
+        noise("{level: 0.1, channels: [3]}")),
     Row("block of nothing", 2, (r"sampling\.block",), "block: 0", sampling("samples: 16\n  block: 0")),
     Row("two sources of data", 2, (r"\bidx\b", r"\bfolder\b"),
         edit=edited("  labels:", "  folder: pictures\n  labels:")),
@@ -285,22 +291,22 @@ JOB = [
         edited("idx: images-idx3-ubyte", "folder: pictures")),
     Row("bounds the wrong way round", 2, (r"bounds",), "[1, 0]", edited("[0, 1]", "[1, 0]")),
     Row("three bounds", 2, (r"bounds",), "[0, 1, 2]", edited("[0, 1]", "[0, 1, 2]")),
-    Row("two means for one channel", 2, (r"mean",),
-        edit=edited("domain:", "preprocess: {mean: [0.5, 0.5], std: 1}\n  domain:")),
+    Row("two means for one channel", 2, (r"mean",), "mean:",
+        edited("domain:", "preprocess: {mean: [0.5, 0.5], std: 1}\n  domain:")),
     Row("zero standard deviation", 2, (r"std",), "std: 0",
         edited("domain:", "preprocess: {mean: 0, std: 0}\n  domain:")),
     Row("negative limit", 2, (r"data\.limit",), "limit: -5", edited("domain:", "limit: -5\n  domain:")),
-    Row("index past the end", 2, (r"indices", r"\b7\b"), edit=edited("domain:", "indices: [0, 7]\n  domain:")),
+    Row("index past the end", 2, (r"indices", r"\b7\b"), "indices:", edited("domain:", "indices: [0, 7]\n  domain:")),
     Row("unknown target", 2, (r"target", r"lable", r"\blabel\b"), "lable", edited("predicted", "lable")),
-    Row("class that the model has not", 2, (r"\b7\b", rf"\b{CLASSES}\b"), edit=edited("predicted", "{class: 7}"),
+    Row("class that the model has not", 2, (r"\b7\b", rf"\b{CLASSES}\b"), "class: 7", edited("predicted", "{class: 7}"),
         ranks=3),
-    Row("more top classes than classes", 2, (r"top", rf"\b{CLASSES}\b"), edit=edited("predicted", "{top: 4}")),
+    Row("more top classes than classes", 2, (r"top", rf"\b{CLASSES}\b"), "top: 4", edited("predicted", "{top: 4}")),
     Row("labels wanted and none given", 2, (r"labels?",),
         edit=edited("  labels: labels-idx1-ubyte\n", "") + edited("predicted", "label")),
-    Row("AdaptGrad without bounds", 2, (r"adaptgrad", r"domain"),
-        edit=methods("[adaptgrad]") + edited("  domain: {space: pixel, bounds: [0, 1]}\n", "")),
+    Row("AdaptGrad without bounds", 2, (r"adaptgrad", r"domain"), "[adaptgrad]",
+        methods("[adaptgrad]") + edited("  domain: {space: pixel, bounds: [0, 1]}\n", "")),
     Row("confidence above one", 2, (r"confidence", r"1\.5"), "1.5", methods("[{method: adaptgrad, confidence: 1.5}]")),
-    Row("VarGrad of one sample", 2, (r"vargrad", r"\b2\b"), edit=methods("[vargrad]") + sampling("samples: 1")),
+    Row("VarGrad of one sample", 2, (r"vargrad", r"\b2\b"), "samples: 1", methods("[vargrad]") + sampling("samples: 1")),
     Row("unknown channel reduction", 2, (r"maps\.channels", r"abs_sum"), "abssum",
         edited("methods:", "maps: {channels: abssum}\nmethods:")),
     Row("negative hours", 2, (r"run\.max_hours",), "max_hours", edited("methods:", "run: {max_hours: -1}\nmethods:")),
@@ -358,7 +364,7 @@ MODEL = [
 ]
 
 DATA = [
-    Row("images are no IDX", 2, (r"images-idx3-ubyte", r"IDX"), prepare=put("images-idx3-ubyte", b"GIF89a" * 20)),
+    Row("images are no IDX", 2, (r"images-idx3-ubyte", r"IDX"), "idx:", prepare=put("images-idx3-ubyte", b"GIF89a" * 20)),
     Row("IDX cut off", 2, (r"images-idx3-ubyte",), prepare=cut("images-idx3-ubyte", 0.5)),
     Row("gz cut off", 2, (r"images-idx3-ubyte\.gz",), edit=edited("images-idx3-ubyte", "images-idx3-ubyte.gz"),
         prepare=put("images-idx3-ubyte.gz", gzip.compress(idx([3, 4, 4], os.urandom(48)))[:40])),
@@ -440,6 +446,8 @@ RESULT = [
         args=("show", "out.h5", "-o", "gone/out.png")),
     Row("status of nothing", 4, (r"gone\.h5",), args=("status", "gone.h5")),
     Row("status of a text", 4, (r"job\.yaml",), args=("status", "job.yaml")),
+    Row("diff of two studies", 1, (r"A has study\.seed: 1", r"B has study\.seed: 2", r"they differ"), prepare=run_two,
+        args=("diff", "out.h5", "other.h5")),
     Row("diff with nothing", 4, (r"gone\.h5",), prepare=run_first, args=("diff", "out.h5", "gone.h5")),
     Row("show of a text", 4, (r"job\.yaml",), args=("show", "job.yaml")),
     Row("describe of a model", 4, (r"model\.onnx",), args=("describe", "model.onnx")),
