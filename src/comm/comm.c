@@ -9,7 +9,6 @@
 #include "sgdist/memory.h"
 
 #include <mpi.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -94,12 +93,11 @@ void sg_comm_idle(int *idle) {
     (*idle)++;
 }
 
-/* How long to wait between two tests of a message. A large one moves by some 32 kB a test, at both
- * ends in turn: pauses of a millisecond would hold it to a few MB/s. */
+/* How long to wait between two tests of a message. A large one may move by some 32 kB a test, at
+ * both ends in turn: pauses of a millisecond would hold it to a few MB/s. */
 enum pace {
     PATIENT, /* longer and longer, up to a millisecond */
-    BRISK,   /* some 50 us: the other end may still be busy elsewhere */
-    FULL     /* no sleep, only others first: all ends are known to wait for nothing else */
+    BRISK    /* some 50 us */
 };
 
 enum { LARGE_BYTES = 1 << 16 };
@@ -115,12 +113,8 @@ static void wait_for(MPI_Request *request, enum pace pace) {
         MPI_Test(request, &flag, MPI_STATUS_IGNORE);
     }
     while (!flag) {
-        if (pace == FULL) {
-            (void)sched_yield();
-        } else {
-            sg_comm_idle(&idle);
-            idle = pace == BRISK ? 0 : idle;
-        }
+        sg_comm_idle(&idle);
+        idle = pace == BRISK ? 0 : idle;
         MPI_Test(request, &flag, MPI_STATUS_IGNORE);
     }
 }
@@ -136,47 +130,129 @@ void sg_comm_barrier(const struct sg_comm *c) {
     wait_for(&request, PATIENT);
 }
 
-/* Before a large collective all meet, patiently: from there on nobody waits for a rank that
- * computes. */
-static enum pace pace_of_collective(const struct sg_comm *c, size_t n_bytes) {
-    if (n_bytes <= LARGE_BYTES) {
-        return PATIENT;
-    }
-    sg_comm_barrier(c);
-    return FULL;
-}
-
 static int chunk(size_t left) {
     return (int)(left < CHUNK_BYTES ? left : CHUNK_BYTES);
 }
 
-void sg_comm_bcast(const struct sg_comm *c, int root, void *bytes, size_t n) {
-    const enum pace pace = pace_of_collective(c, n);
+/* ---- large collectives ----
+ *
+ * Open MPI's non-blocking ones cut a large message into pieces of 16 to 32 kB and need a test of
+ * all ranks for each, thousands of them for the sums of a large image. So large ones go down or up
+ * a binomial tree in messages of our own. All meet before, patiently: from there on nobody waits
+ * for a rank that computes. */
 
-    for (size_t at = 0; at < n; at += CHUNK_BYTES) {
-        MPI_Request request;
+enum { TREE_TAG = 0x5347, PIECE_VALUES = 1 << 15 };
 
-        MPI_Ibcast((char *)bytes + at, chunk(n - at), MPI_BYTE, root, c->handle, &request);
-        wait_for(&request, pace);
+struct tree {
+    int place; /* of this rank, counted from the root */
+    int root;
+};
+
+static struct tree join_tree(const struct sg_comm *c, int root) {
+    sg_comm_barrier(c);
+    return (struct tree){.place = (c->rank - root + c->size) % c->size, .root = root};
+}
+
+static int rank_at(const struct sg_comm *c, const struct tree *t, int place) {
+    return (place + t->root) % c->size;
+}
+
+/* From the place without this one's lowest bit; on to those with one more bit below that. */
+static void bcast_down_tree(const struct sg_comm *c, int root, void *bytes, size_t n) {
+    const struct tree t = join_tree(c, root);
+    int bit = 1;
+
+    while (bit < c->size && (t.place & bit) == 0) {
+        bit *= 2;
+    }
+    if (t.place != 0) {
+        sg_comm_recv(c, rank_at(c, &t, t.place - bit), TREE_TAG, bytes, n);
+    }
+    for (bit /= 2; bit > 0; bit /= 2) {
+        if (t.place + bit < c->size) {
+            sg_comm_send(c, rank_at(c, &t, t.place + bit), TREE_TAG, bytes, n);
+        }
     }
 }
 
-void sg_comm_reduce_sum(const struct sg_comm *c, int root, int64_t *values, int64_t n) {
-    const int64_t step = CHUNK_BYTES / (int64_t)sizeof *values;
-    const enum pace pace = pace_of_collective(c, (size_t)n * sizeof *values);
+static int64_t piece_length(int64_t n, int64_t at) {
+    return n - at < PIECE_VALUES ? n - at : PIECE_VALUES;
+}
 
-    for (int64_t at = 0; at < n; at += step) {
-        const int count = (int)(n - at < step ? n - at : step);
-        MPI_Request request;
+/* values[n] += those of another rank; one piece is added while the next one arrives. */
+static void receive_and_add(const struct sg_comm *c, int from, int64_t *values, int64_t n) {
+    static int64_t pieces[2][PIECE_VALUES]; /* MPI is called by one thread only */
+    MPI_Request requests[2];
+    int now = 0;
 
-        if (c->rank == root) {
-            MPI_Ireduce(MPI_IN_PLACE, values + at, count, MPI_INT64_T, MPI_SUM, root, c->handle,
-                        &request);
-        } else {
-            MPI_Ireduce(values + at, NULL, count, MPI_INT64_T, MPI_SUM, root, c->handle, &request);
+    MPI_Irecv(pieces[0], (int)piece_length(n, 0), MPI_INT64_T, from, TREE_TAG, c->handle,
+              &requests[0]);
+    for (int64_t at = 0; at < n; at += PIECE_VALUES, now = !now) {
+        const int64_t next = at + PIECE_VALUES;
+
+        if (next < n) {
+            MPI_Irecv(pieces[!now], (int)piece_length(n, next), MPI_INT64_T, from, TREE_TAG,
+                      c->handle, &requests[!now]);
         }
-        wait_for(&request, pace);
+        wait_for(&requests[now], BRISK);
+        for (int64_t i = 0; i < piece_length(n, at); i++) {
+            values[at + i] += pieces[now][i];
+        }
     }
+}
+
+/* Two pieces are on their way at a time. */
+static void send_pieces(const struct sg_comm *c, int to, const int64_t *values, int64_t n) {
+    MPI_Request requests[2] = {MPI_REQUEST_NULL, MPI_REQUEST_NULL};
+    int now = 0;
+
+    for (int64_t at = 0; at < n; at += PIECE_VALUES, now = !now) {
+        wait_for(&requests[now], BRISK);
+        MPI_Isend(values + at, (int)piece_length(n, at), MPI_INT64_T, to, TREE_TAG, c->handle,
+                  &requests[now]);
+    }
+    wait_for(&requests[0], BRISK);
+    wait_for(&requests[1], BRISK);
+}
+
+static void reduce_up_tree(const struct sg_comm *c, int root, int64_t *values, int64_t n) {
+    const struct tree t = join_tree(c, root);
+
+    for (int bit = 1; bit < c->size; bit *= 2) {
+        if ((t.place & bit) != 0) {
+            send_pieces(c, rank_at(c, &t, t.place - bit), values, n);
+            return;
+        }
+        if (t.place + bit < c->size) {
+            receive_and_add(c, rank_at(c, &t, t.place + bit), values, n);
+        }
+    }
+}
+
+/* ---- collectives ---- */
+
+void sg_comm_bcast(const struct sg_comm *c, int root, void *bytes, size_t n) {
+    MPI_Request request;
+
+    if (n > LARGE_BYTES) {
+        bcast_down_tree(c, root, bytes, n);
+        return;
+    }
+    MPI_Ibcast(bytes, (int)n, MPI_BYTE, root, c->handle, &request);
+    wait_for(&request, PATIENT);
+}
+
+void sg_comm_reduce_sum(const struct sg_comm *c, int root, int64_t *values, int64_t n) {
+    const int is_root = c->rank == root;
+    MPI_Request request;
+
+    if (n * (int64_t)sizeof *values > LARGE_BYTES) {
+        reduce_up_tree(c, root, values, n);
+        return;
+    }
+    MPI_Ireduce(is_root ? MPI_IN_PLACE : values, is_root ? values : NULL, (int)n, MPI_INT64_T,
+                MPI_SUM, root, c->handle, &request);
+    wait_for(&request, PATIENT);
 }
 
 static void allreduce_max(const struct sg_comm *c, void *values, int64_t n, MPI_Datatype type) {
