@@ -84,9 +84,11 @@ static void say_sampling(const struct facts *f, const char *label) {
     }
     printf(" (%s samples an item; ", samples);
     if (confidence != NULL) {
-        printf("noise scaled at each element so that it stays within the domain's bounds (%s) with "
-               "a confidence of %s",
-               method_fact(f, label, "bounds", "channel"), confidence);
+        printf("noise scaled at each element so that it stays within the bounds of %s with a "
+               "probability of %s",
+               strcmp(method_fact(f, label, "bounds", "channel"), "channel") == 0 ? "its channel"
+                                                                                  : "all channels",
+               confidence);
     } else {
         say_noise(f, label);
     }

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* All that a run holds; on ranks other than 0 there is no lock, no master and no table. */
 struct run {
@@ -55,6 +56,29 @@ done:
 
 /* ---- the result file ---- */
 
+/* --fresh must not take the study's own files for an old result. */
+static sg_status check_output(const struct sg_job *job) {
+    const struct {
+        const char *path, *name;
+    } inputs[] = {{job->file, "the job file itself"},
+                  {job->model_file, "model.file"},
+                  {job->data.path, "where the items are"},
+                  {job->data.labels, "data.labels"},
+                  {job->data.class_names, "data.class_names"}};
+    sg_status status = SG_OK;
+    struct stat output;
+    struct stat input;
+
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        SG_CHECK(inputs[i].path == NULL || stat(job->output, &output) != 0 ||
+                     stat(inputs[i].path, &input) != 0 || output.st_dev != input.st_dev ||
+                     output.st_ino != input.st_ino,
+                 SG_E_JOB, "study.output: %s is %s: choose another", job->output, inputs[i].name);
+    }
+done:
+    return status;
+}
+
 static void remove_old(const char *path) {
     (void)remove(path);
     sg_partial_remove(path, -1);
@@ -77,6 +101,7 @@ static sg_status take_result(struct run *r, int *exists) {
     const double patience_s = 15; /* ranks of a killed run go down within seconds */
     const char *path = r->study.job->output;
 
+    SG_TRY(check_output(r->study.job));
     SG_TRY(sg_lock_take(path, patience_s, &r->lock));
     if (r->fresh) {
         remove_old(path);
@@ -291,7 +316,7 @@ static void say_speed(const struct sg_run_summary *s) {
     char words[4][32];
     char seconds[32];
 
-    if (s->seconds > 0) {
+    if (s->seconds > 0 && s->n_done_now > 0) {
         sg_log(SG_LOG_INFO, "%s item%s and %s gradients in %s: %s items/s, %s gradients/s",
                sg_text_count((double)s->n_done_now, words[0], sizeof words[0]),
                sg_text_plural(s->n_done_now),
@@ -302,18 +327,20 @@ static void say_speed(const struct sg_run_summary *s) {
     }
 }
 
-static void conclude(const struct run *r, const struct sg_run_summary *s) {
+static void conclude(const struct run *r, const struct sg_run_summary *s, sg_status run_status) {
     const char *output = r->study.job->output;
+    const int too_many = run_status == SG_E_INPUT;
+    const int is_open = s->n_done + s->n_failed < s->n_items;
 
     say_speed(s);
     if (s->n_failed > 0) {
-        sg_log(
-            SG_LOG_WARN,
-            "%lld of %lld items failed: `sgdist status %s` lists them, --retry-failed tries them "
-            "again",
-            (long long)s->n_failed, (long long)s->n_items, output);
+        sg_log(SG_LOG_WARN,
+               "%lld of %lld items failed: `sgdist status %s` lists them; %s--retry-failed tries "
+               "them again",
+               (long long)s->n_failed, (long long)s->n_items, output,
+               too_many ? "allow more, or mend the data: " : "");
     }
-    if (s->n_done + s->n_failed < s->n_items) {
+    if (is_open && !too_many) {
         sg_log(SG_LOG_INFO, "%lld of %lld items are finished; the same command goes on",
                (long long)(s->n_done + s->n_failed), (long long)s->n_items);
     }
@@ -352,9 +379,13 @@ done:
     return status;
 }
 
+/* A study of which nothing came out is no success, whatever run.max_failed allows. */
 static int exit_code_of(const struct sg_run_summary *s, sg_status status) {
     if (status != SG_OK) {
         return sg_status_exit_code(status);
+    }
+    if (s->n_failed == s->n_items) {
+        return sg_status_exit_code(SG_E_INPUT);
     }
     return s->n_done + s->n_failed < s->n_items ? SG_EXIT_STOPPED : SG_EXIT_OK;
 }
@@ -387,7 +418,7 @@ static sg_status close_books(struct run *r, sg_status run_status, int *exit_code
         SG_TRY(print_summary(r));
         print_phases(&r->runs);
     }
-    conclude(r, &s);
+    conclude(r, &s, run_status);
 done:
     return status;
 }
@@ -455,10 +486,17 @@ done:
     return status;
 }
 
-/* 1 on all ranks if the run went well and every item has ended. Collective. */
+/* 1 on all ranks if every item has ended, done or failed, and is in the file. Collective. */
 static int has_ended(const struct run *r, int exit_code) {
-    int64_t ended = exit_code == SG_EXIT_OK; /* rank 0 knows: a stop is no 0 either */
+    int64_t ended = 0;
 
+    if (is_root(r)) {
+        struct sg_run_summary s;
+
+        sg_master_summary(r->master, &s);
+        ended = s.n_done + s.n_failed == s.n_items &&
+                (exit_code == SG_EXIT_OK || exit_code == sg_status_exit_code(SG_E_INPUT));
+    }
     sg_comm_bcast(r->world, 0, &ended, sizeof ended);
     return (int)ended;
 }
@@ -479,6 +517,10 @@ static sg_status run_study(struct run *r, int *exit_code) {
             SG_TRY(complete(r));
         }
     } else if (is_root(r)) {
+        struct sg_run_summary s;
+
+        sg_master_summary(r->master, &s);
+        *exit_code = exit_code_of(&s, SG_OK);
         sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
                r->study.job->output);
     }

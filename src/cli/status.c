@@ -107,6 +107,22 @@ static void take_runs(struct view *v, const struct columns *c, int64_t n, int64_
     }
 }
 
+/* The table has a run's items when it has ended. Those of the run that goes on are what the earlier
+ * ones do not account for; unknown (0) where one of them was killed. */
+static void count_running(struct view *v) {
+    struct run *last = v->n_runs > 0 ? &v->runs[v->n_runs - 1] : NULL;
+    int64_t items = v->counts.done;
+    int all_told = 1;
+
+    for (int i = 0; i + 1 < v->n_runs; i++) {
+        items -= v->runs[i].items_done;
+        all_told = all_told && v->runs[i].end > 0;
+    }
+    if (last != NULL && last->end <= 0 && v->held && v->holder.alive && all_told && items > 0) {
+        last->items_done = items;
+    }
+}
+
 static sg_status read_runs(struct view *v) {
     sg_status status = SG_OK;
     const struct sg_dataset *start = sg_reader_find(v->reader, "provenance/runs/start");
@@ -124,6 +140,7 @@ static sg_status read_runs(struct view *v) {
     SG_TRY(read_column(v, "exit_code", SG_TYPE_I32, n, &c.exit_code));
     SG_TRY(read_column(v, "host", SG_TYPE_TEXT, n, &c.host));
     take_runs(v, &c, n, sg_reader_find(v->reader, "provenance/runs/host")->text_bytes);
+    count_running(v);
 done:
     sg_free(c.start);
     sg_free(c.end);
@@ -166,6 +183,7 @@ static void print_speed(const struct view *v) {
     const int running = !v->complete && v->held && v->holder.alive;
     double seconds;
     double rate;
+    char words[32];
     char left[32];
 
     if (r == NULL || r->items_done <= 0 || (r->end <= 0 && !running)) {
@@ -176,7 +194,8 @@ static void print_speed(const struct view *v) {
         return;
     }
     rate = (double)r->items_done / seconds;
-    printf("speed     %.3g items/s on %d ranks", rate, (int)r->ranks);
+    printf("speed     %s items/s on %d rank%s", sg_text_count(rate, words, sizeof words),
+           (int)r->ranks, sg_text_plural(r->ranks));
     if (running && v->counts.pending > 0) {
         printf(", %s left at this speed",
                sg_text_seconds((double)v->counts.pending / rate, left, sizeof left));
@@ -201,7 +220,9 @@ static void print_runs(const struct view *v) {
             printf("%-14s %5d  %s\n", sg_text_seconds(r->end - r->start, took, sizeof took),
                    (int)r->exit_code, r->host);
         } else {
-            printf("%-14s %5s  %s\n", "not ended", "", r->host);
+            printf("%-14s %5s  %s\n",
+                   i + 1 == v->n_runs && v->held && v->holder.alive ? "runs" : "did not tell", "",
+                   r->host);
         }
     }
 }

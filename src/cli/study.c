@@ -140,8 +140,8 @@ done:
 sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments *arguments,
                         struct study *out) {
     sg_status status = SG_OK;
-    const int64_t pss = sg_memory_pss();
-    struct study s = {.program_bytes = pss > 0 ? pss : 0};
+    const int64_t program = sg_memory_of_process(sg_comm_size(world));
+    struct study s = {.program_bytes = program > 0 ? program : 0};
     size_t n_job = 0;
 
     if (sg_comm_rank(world) == 0) {

@@ -190,6 +190,7 @@ sg_status sg_hdf_open(const char *path, hid_t *out) {
     const hid_t access = sg_hdf_access();
     hid_t file = H5I_INVALID_HID;
     char reason[256];
+    char version[32] = "?";
     struct stat info;
 
     SG_CHECK(access >= 0, SG_E_NOMEM, "%s: no memory to open it", path);
@@ -204,6 +205,10 @@ sg_status sg_hdf_open(const char *path, hid_t *out) {
              "%s: is an HDF5 file, but not a result of sgdist (its root attribute 'format' is not "
              "'sgdist result')",
              path);
+    SG_CHECK(sg_hdf_get_word(file, "format_version", version, sizeof version) &&
+                 strcmp(version, SG_FORMAT_VERSION) == 0,
+             SG_E_FORMAT, "%s: is a result in format version %s; this program reads version %s",
+             path, version, SG_FORMAT_VERSION);
     *out = file;
     file = H5I_INVALID_HID;
 done:

@@ -159,7 +159,7 @@ static sg_status make_structure(hid_t file, const struct sg_layout *layout,
 
     (void)snprintf(fields, sizeof fields, "%d", layout->record->n_fields);
     SG_CHECK(sg_hdf_put_word(file, "format", "sgdist result") == 0 &&
-                 sg_hdf_put_word(file, "format_version", "1") == 0 &&
+                 sg_hdf_put_word(file, "format_version", SG_FORMAT_VERSION) == 0 &&
                  sg_hdf_put_prose(file, "title", layout->title != NULL ? layout->title : "") == 0 &&
                  sg_hdf_put_word(file, "fields", fields) == 0,
              SG_E_IO, "the head of the result cannot be laid out (HDF5: %s)",
