@@ -11,7 +11,15 @@
  * Q = 2/3. These have half the error of the usual 0, 1, -1, 2, -2. Both sets are closed under
  * x -> 1/x, and a flipped kernel is the polynomial x^2 g(1/x): with values scaled by 1/|x|, the
  * weights of the adjoint are those of the forward pass at the reciprocal points, transposed. So one
- * copy of the weights, four times as large as the kernel for m = 4, serves both directions. */
+ * copy of the weights, four times as large as the kernel for m = 4, serves both directions.
+ *
+ * Error, relative L2 against float64, measured: of one layer's outputs with 32, 64, 256, 512
+ * channels 1.6, 1.6, 1.7, 1.8e-7 direct, 1.7, 2.2, 4.2, 4.1e-7 for m = 2, 4.7, 6.2, 12, 12e-7 for m
+ * = 4. Of input gradients of the trained SqueezeNet 4.9e-7 direct, 3.5e-7 with m = 2, 7.4e-7 with m
+ * = 4 (medians of 8 noisy images). So m follows the shape alone: the fewer products.
+ *
+ * Where all inputs of an output are 0 but others of its tile are not, it may differ from 0 by
+ * rounding; a NaN or infinity reaches all outputs of its tile. */
 #include "net/kernels/kernels_impl.h"
 
 #include <string.h>
