@@ -100,6 +100,9 @@ static sg_status infer(struct sg_node *node) {
         const struct sg_value *v = node->in[i];
 
         n_dynamic += v != NULL && v->kind == SG_VALUE_DYNAMIC;
+        if (v != NULL && v->whole && !(node->flags & SG_OP_TAKES_WHOLE)) {
+            SG_TRY(sg_make_ordinary(node, i));
+        }
         if (v != NULL && v->hwc_channels > 0 && (i > 0 || !(node->flags & SG_OP_TAKES_HWC))) {
             SG_TRY(sg_make_plain(node, i));
         }
@@ -153,6 +156,25 @@ sg_status sg_insert_node(struct sg_node *after, const struct sg_op *op, struct s
     node->n_in = 1;
     SG_TRY(add_node(after->model, node));
     *out = node;
+done:
+    return status;
+}
+
+sg_status sg_insert_by_op(struct sg_node *after, const struct sg_op *op, struct sg_value *a,
+                          struct sg_value *b, struct sg_value **out) {
+    sg_status status = SG_OK;
+    struct sg_value *result;
+    struct sg_node *node;
+
+    SG_TRY(sg_new_value(after->model, after->out->name, &result));
+    SG_TRY(new_node(after->model, NULL, op, result, &node));
+    node->n_in = b != NULL ? 2 : 1;
+    node->in = sg_region_take(&after->model->keep, 2, sizeof(struct sg_value *));
+    SG_NODE_NOMEM(node->in, after);
+    node->in[0] = a;
+    node->in[1] = b;
+    SG_TRY(infer(node));
+    *out = result;
 done:
     return status;
 }

@@ -3,27 +3,6 @@
 
 #include <string.h>
 
-sg_status sg_set_picked(struct sg_node *node, const struct sg_constant *c, int n_axes,
-                        const int64_t *axes, const int64_t *from) {
-    sg_status status = SG_OK;
-    int64_t *ints;
-    float *floats;
-
-    if (c->ints != NULL) {
-        SG_TRY(sg_set_ints(node, n_axes, axes, &ints));
-        for (int64_t i = 0; i < node->out->constant.n; i++) {
-            ints[i] = c->ints[from[i]];
-        }
-    } else {
-        SG_TRY(sg_set_floats(node, n_axes, axes, &floats));
-        for (int64_t i = 0; i < node->out->constant.n; i++) {
-            floats[i] = c->floats[from[i]];
-        }
-    }
-done:
-    return status;
-}
-
 sg_status sg_set_reshaped(struct sg_node *node, const struct sg_constant *c, int n_axes,
                           const int64_t *axes) {
     sg_status status = SG_OK;
@@ -42,6 +21,24 @@ done:
     return status;
 }
 
+void sg_input_layout(const struct sg_node *node, int i, struct sg_layout *out) {
+    const struct sg_value *v = node->in[i];
+
+    *out = (struct sg_layout){0};
+    if (v->kind == SG_VALUE_CONSTANT) {
+        int64_t stride = 1;
+
+        out->n_axes = v->constant.n_axes;
+        for (int k = out->n_axes - 1; k >= 0; k--) {
+            out->axes[k] = v->constant.axes[k];
+            out->strides[k] = stride;
+            stride *= out->axes[k];
+        }
+    } else {
+        sg_layout_of(v, out);
+    }
+}
+
 int sg_input_axes(const struct sg_node *node, int i, int64_t axes[SG_CONSTANT_AXES]) {
     const struct sg_value *v = node->in[i];
 
@@ -49,7 +46,7 @@ int sg_input_axes(const struct sg_node *node, int i, int64_t axes[SG_CONSTANT_AX
         memcpy(axes, v->constant.axes, sizeof v->constant.axes);
         return v->constant.n_axes;
     }
-    axes[0] = SG_BATCH;
-    memcpy(axes + 1, v->shape.axes, (size_t)v->shape.n_axes * sizeof axes[0]);
-    return v->shape.n_axes + 1;
+    axes[0] = 1;
+    memcpy(axes + !v->whole, v->shape.axes, (size_t)v->shape.n_axes * sizeof axes[0]);
+    return v->shape.n_axes + !v->whole;
 }
