@@ -113,10 +113,11 @@ static sg_status infer(struct sg_node *node) {
                       "it is supported on constants only, but '%s' depends on the network's input",
                       node->in[0] != NULL ? node->in[0]->name : node->out->name);
         SG_TRY(node->op->infer(node));
-    } else {
-        SG_NODE_CHECK(node->op->fold != NULL, node,
-                      "all its inputs are constants, which is not supported for this operator");
+    } else if (node->op->fold != NULL) {
         SG_TRY(node->op->fold(node));
+    } else {
+        SG_NODE_CHECK(node->n_in > 0 && node->in[0] != NULL, node, "it has no input");
+        SG_TRY(sg_fold_by_running(node));
     }
     SG_ASSERT(node->out->kind != SG_VALUE_UNKNOWN);
     if (node->out->producer == node) {
@@ -126,6 +127,10 @@ static sg_status infer(struct sg_node *node) {
     }
 done:
     return status;
+}
+
+sg_status sg_infer_again(struct sg_node *node) {
+    return infer(node);
 }
 
 sg_status sg_infer_node(struct sg_model *m, const struct onnx_node *source, struct sg_value *out,

@@ -287,6 +287,10 @@ sg_status sg_graph_build(struct sg_model *m, const char *tensor);
 /* infer.c: shapes, constants and views of one node; keeps it if it has to run. */
 sg_status sg_infer_node(struct sg_model *m, const struct onnx_node *source, struct sg_value *out,
                         int n_in, struct sg_value **in);
+/* The same for a node whose inputs were changed. */
+sg_status sg_infer_again(struct sg_node *node);
+/* ops/fold.c: a constant by running the operator on it once, as a value. */
+sg_status sg_fold_by_running(struct sg_node *node);
 /* fuse.c: affine maps into the weights before them, Relu into the node before it. */
 sg_status sg_fuse(struct sg_model *m);
 

@@ -6,6 +6,9 @@
 #include "net/kernels.h"
 #include "net/net_impl.h"
 
+/* values_product.c: a matrix product of values, or of a value and a constant, by NumPy's rules. */
+sg_status sg_become_values_product(struct sg_node *node);
+
 /* window.c: the sliding window of a convolution or a pooling layer over [H, W]. */
 struct sg_window {
     int64_t kernel[2];
@@ -46,8 +49,9 @@ void sg_spread_at(const struct sg_node *node, const struct sg_spread *s, int64_t
 sg_status sg_become_affine(struct sg_node *node, struct sg_value *in, int64_t period,
                            const float *scale, const float *shift);
 
-/* mean.c: the mean over axes that are neighbours in memory, keeping them with length 1 or not. */
-sg_status sg_become_mean(struct sg_node *node, int64_t n_axes, const int64_t *axes, int keep);
+/* mean.c: the mean over the chosen ONNX axes (bits, without 0), if they are neighbours in memory;
+ * *taken tells. */
+sg_status sg_become_mean(struct sg_node *node, unsigned chosen, int keep, int *taken);
 
 /* rows.c: the memory of a value as [outer][length][inner] around the axes first..last (ONNX order,
  * batch = 0), with `batch` samples; refused where these axes are not neighbours in memory. */

@@ -265,6 +265,12 @@ static int whole_mod(int64_t a, int64_t b, int64_t *y) {
     return 1;
 }
 
+/* The sign is that of the dividend. */
+static int whole_remainder(int64_t a, int64_t b, int64_t *y) {
+    *y = b != 0 && b != -1 ? a % b : 0;
+    return b != 0;
+}
+
 static int whole_pow(int64_t a, int64_t b, int64_t *y) {
     *y = 1;
     for (int64_t i = 0; i < b; i++) {
@@ -371,7 +377,35 @@ PAIR("Add", add, 0, ADD, 0, 0, whole_add, a + b, 1.0f, 1.0f);
 PAIR("Sub", sub, 0, SUB, 0, 0, whole_sub, a - b, 1.0f, -1.0f);
 PAIR("Mul", mul, 0, MUL, 1, 0, whole_mul, a *b, b, a);
 PAIR("Div", div, 0, DIV, 1, 0, whole_div, a / b, 1.0f / b, -(a / b) / b);
-PAIR("Mod", mod, 10, NONE, 1, 0, whole_mod, fmodf(a, b), 1.0f, -truncf(a / b));
+FUNCTIONS(mod, fmodf(a, b), 1.0f, -truncf(a / b), 0.0f)
+static const struct pair pair_mod = {NONE, 1, 0, f_mod, whole_mod};
+static const struct pair pair_remainder = {NONE, 1, 0, f_mod, whole_remainder};
+
+/* The attribute fmod asks for the remainder with the sign of the dividend, as floats have it. */
+static sg_status fold_any_mod(struct sg_node *node) {
+    sg_status status = SG_OK;
+    int64_t like_floats;
+
+    SG_TRY(sg_attribute_int(node, "fmod", 0, &like_floats));
+    SG_TRY(fold(node, like_floats != 0 ? &pair_remainder : &pair_mod));
+done:
+    return status;
+}
+
+static sg_status infer_mod(struct sg_node *node) {
+    return infer(node, &pair_mod);
+}
+
+const struct sg_op sg_op_mod = {
+    .name = "Mod",
+    .opset_min = 10,
+    .flags = SG_OP_TAKES_WHOLE,
+    .fold = fold_any_mod,
+    .infer = infer_mod,
+    .forward = forward_mod,
+    .backward = backward_mod,
+};
+
 PAIR("Pow", pow, 0, NONE, 1, 0, whole_pow, (float)pow((double)a, (double)b),
      b == 0.0f ? 0.0f : (float)((double)b * pow((double)a, (double)b - 1.0)),
      a > 0.0f ? (float)(pow((double)a, (double)b) * log((double)a)) : 0.0f);
