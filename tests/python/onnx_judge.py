@@ -244,7 +244,8 @@ class Model:
         return torch.cat([x.reshape(-1) if x.dim() == 0 else x for x in xs], axis)
 
     def op_Gather(self, x, i, axis=0):
-        return x[int(i)] if i.dim() == 0 and axis == 0 else x.index_select(axis, i)
+        picked = x.index_select(axis, i.reshape(-1) % x.shape[axis])
+        return picked.reshape(x.shape[:axis] + i.shape + x.shape[axis % x.dim() + 1:])
 
     def op_Unsqueeze(self, x, axes=None, **kw):
         for a in sorted(int(a) for a in (kw["axes"] if "axes" in kw else axes)):
