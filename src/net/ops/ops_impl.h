@@ -9,13 +9,14 @@
 /* values_product.c: a matrix product of values, or of a value and a constant, by NumPy's rules. */
 sg_status sg_become_values_product(struct sg_node *node);
 
-/* window.c: the sliding window of a convolution or a pooling layer over [H, W]. */
+/* window.c: the sliding window of a convolution or a pooling layer over one to three axes. */
 struct sg_window {
-    int64_t kernel[2];
-    int64_t stride[2];
-    int64_t dilation[2];
-    int64_t pad[4]; /* top, left, bottom, right */
-    int64_t out[2];
+    int n; /* axes */
+    int64_t kernel[3];
+    int64_t stride[3];
+    int64_t dilation[3];
+    int64_t pad[6]; /* before each axis, then after each: top, left, bottom, right */
+    int64_t out[3];
 };
 /* Reads strides, pads, dilations and auto_pad; `kernel` is set by the caller, or taken from the
  * attribute kernel_shape where it is 0. ceil_mode rounds the output up, but no window starts
@@ -43,6 +44,11 @@ sg_status sg_become_spread(struct sg_node *node);
 void sg_spread_next(const struct sg_spread *s, int64_t *at, int64_t *offset);
 /* The same at load: elements of the three operands for element i of the result. */
 void sg_spread_at(const struct sg_node *node, const struct sg_spread *s, int64_t i, int64_t *at);
+
+/* volume.c: convolution and pooling over one or three axes, and dilated pooling over two, by plain
+ * loops. `kind` as below; the weight is [k][c/groups][window]. */
+enum sg_volume_kind { SG_VOLUME_CONV, SG_VOLUME_MAX, SG_VOLUME_AVERAGE };
+sg_status sg_become_volume(struct sg_node *node, enum sg_volume_kind kind);
 
 /* affine.c: y = scale x + shift with vectors that repeat; takes the place of arithmetic with a
  * constant and of batch norm. The floats are in the scratch region or the file. */
