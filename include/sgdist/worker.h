@@ -49,6 +49,14 @@ void sg_upstream_close(struct sg_upstream *upstream);
 sg_status sg_scan_dataset(const struct sg_comm *world, const struct sg_plan *plan,
                           struct sg_items *items, double *min, double *max);
 
+/* Statistics of the maps over all finished items (of several targets the first), computed by all
+ * ranks from the stored maps at `path` and written into dataset/<label>/{mean,mean_abs,std}: [map
+ * shape] each. `result`: the open result on rank 0, NULL elsewhere. Collective over world; every
+ * rank has its own status. Errors: SG_E_IO, SG_E_NOMEM, SG_E_PEER. */
+struct sg_result;
+sg_status sg_dataset_statistics(const struct sg_comm *world, const struct sg_plan *plan,
+                                const char *path, struct sg_result *result);
+
 /* What one sample saw and gave, for audit: noisy input x[D] and gradient g[n_targets][D] of sample
  * k of item i, bit for bit as a run computes them. samples [first, first + n) into inputs[n][D],
  * gradients[n][n_targets][D]; targets[n_targets]. Errors: SG_E_ARG, SG_E_INPUT, SG_E_NOMEM. */

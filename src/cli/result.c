@@ -6,12 +6,13 @@
 #include "sgdist/text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_CONSTANTS = 48 };
+enum { FIXED_CONSTANTS = 48, CONSTANTS_PER_INSTANCE = 3 };
 
 /* ---- the identity ---- */
 
@@ -87,15 +88,16 @@ done:
 /* ---- constants ---- */
 
 struct constants {
-    struct sg_constant list[MAX_CONSTANTS];
+    struct sg_constant *list;
     int n;
+    int capacity;
 };
 
 static struct sg_constant *add(struct constants *c, const char *path, enum sg_type type,
                                int64_t text_bytes, const void *data, const char *about) {
     struct sg_constant *k = &c->list[c->n];
 
-    SG_ASSERT(c->n < MAX_CONSTANTS);
+    SG_ASSERT(c->n < c->capacity);
     c->n++;
     *k = (struct sg_constant){.type = type, .text_bytes = text_bytes, .data = data};
     (void)snprintf(k->path, sizeof k->path, "%s", path);
@@ -235,6 +237,28 @@ static void add_items(struct constants *c, const struct study *s,
     }
 }
 
+/* Statistics over the data set: the axes of the method's map without its target. */
+static void add_statistics(struct constants *c, const struct study *s, const char *label) {
+    static const char *const names[CONSTANTS_PER_INSTANCE][2] = {
+        {"mean", "mean over the finished items of the first target's map"},
+        {"mean_abs", "mean over the finished items of the map's absolute value"},
+        {"std", "standard deviation of the map over the finished items, divisor N - 1"}};
+    char path[SG_MAX_PATH + 1];
+    const struct sg_field *map;
+
+    (void)snprintf(path, sizeof path, "maps/%s/map", label);
+    map = sg_record_find(&s->plan->record, path);
+    for (int i = 0; i < CONSTANTS_PER_INSTANCE; i++) {
+        struct sg_constant *k;
+
+        (void)snprintf(path, sizeof path, "dataset/%s/%s", label, names[i][0]);
+        k = add(c, path, SG_TYPE_F32, 0, NULL, names[i][1]);
+        for (int a = 1; a < map->n_axes; a++) {
+            add_axis(k, map->axes[a].name, map->axes[a].length);
+        }
+    }
+}
+
 static void describe_versions(struct sg_text *out) {
     sg_text_add(out, "sgdist %s, %s, %s, HDF5 %s", SGDIST_VERSION, sg_comm_library(),
                 sg_kernel_family(), sg_store_library());
@@ -243,13 +267,17 @@ static void describe_versions(struct sg_text *out) {
 sg_status sg_result_layout(const struct study *s, const double *range, struct sg_reserve *reserve,
                            const char *path) {
     sg_status status = SG_OK;
-    struct constants c = {.n = 0};
+    const int capacity = FIXED_CONSTANTS + CONSTANTS_PER_INSTANCE * s->job->n_instances;
+    struct constants c = {.capacity = capacity};
     struct item_columns columns = {0};
     struct sg_text identity = {0};
     struct sg_text versions = {0};
     char phases[SG_N_PHASES * PHASE_BYTES] = {0};
     const unsigned char incomplete = 0;
+    char *job_file = NULL; /* the whole path, so that pictures are found from any folder */
 
+    c.list = sg_calloc((size_t)capacity, sizeof *c.list);
+    SG_CHECK(c.list != NULL, SG_E_NOMEM, "no memory for the provenance");
     SG_TRY(identity_text(s, &identity));
     SG_TRY(make_columns(s, &columns));
     describe_versions(&versions);
@@ -258,7 +286,8 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
         &c, "provenance/identity", identity.data,
         "every setting that decides the numbers, defaults filled in; equal texts, equal studies");
     add_text(&c, "provenance/job_text", s->job->given, "the job file as it was given");
-    add_text(&c, "provenance/job_file", s->job->file, "its path");
+    job_file = realpath(s->job->file, NULL);
+    add_text(&c, "provenance/job_file", job_file != NULL ? job_file : s->job->file, "its path");
     add_text(&c, "provenance/model_file", s->job->model_file, "path of the model");
     add_text(&c, "provenance/model_sha256", s->model_sha256, "SHA-256 of the model's file");
     add_text(&c, "provenance/tensor", sg_model_tensor(s->model), "the explained tensor");
@@ -279,6 +308,9 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     add_run_tables(&c);
     add_performance(&c, phases);
     add_items(&c, s, &columns);
+    for (int i = 0; i < s->job->n_instances; i++) {
+        add_statistics(&c, s, s->job->instances[i].label);
+    }
     {
         const struct sg_layout layout = {.record = &s->plan->record,
                                          .n_items = s->plan->n_items,
@@ -293,6 +325,8 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
         }
     }
 done:
+    free(job_file);
+    sg_free(c.list);
     free_columns(&columns);
     sg_text_free(&identity);
     sg_text_free(&versions);
@@ -308,6 +342,7 @@ static sg_status read_column(struct sg_reader *r, const char *path, void *out) {
 sg_status sg_runs_read(const char *path, struct sg_runs *out) {
     sg_status status = SG_OK;
     struct sg_reader *r = NULL;
+    unsigned char mark = 0;
 
     *out = (struct sg_runs){0};
     SG_TRY(sg_reader_open(path, &r));
@@ -320,6 +355,8 @@ sg_status sg_runs_read(const char *path, struct sg_runs *out) {
     SG_TRY(read_column(r, "performance/seconds", out->seconds));
     SG_TRY(read_column(r, "performance/forwards", out->forwards));
     SG_TRY(read_column(r, "performance/gradients", out->gradients));
+    SG_TRY(read_column(r, "provenance/complete", &mark));
+    out->is_complete = mark == 1;
     while (out->n < SG_MAX_RUNS && out->start[out->n] > 0) {
         out->n++;
     }
@@ -361,6 +398,10 @@ void sg_runs_begin(struct sg_runs *t, int n_ranks) {
     t->ranks[t->n] = n_ranks;
     t->items_done[t->n] = 0;
     t->exit_code[t->n] = -1;
+    memset(t->host[t->n], 0, sizeof t->host[0]); /* a row that was moved away has left its own */
+    memset(t->seconds[t->n], 0, sizeof t->seconds[0]);
+    t->forwards[t->n] = 0;
+    t->gradients[t->n] = 0;
     (void)gethostname(t->host[t->n], SG_RUN_HOST - 1);
     t->n++;
 }

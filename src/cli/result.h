@@ -35,6 +35,7 @@ sg_status sg_cli_print_summary(const struct study *study, const unsigned char *s
 /* The table of runs, and what each run's time went into. */
 struct sg_runs {
     int n;
+    int is_complete; /* the mark provenance/complete, as read */
     double start[SG_MAX_RUNS];
     double end[SG_MAX_RUNS];
     int32_t ranks[SG_MAX_RUNS];

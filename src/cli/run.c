@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* All that a run holds; on ranks other than 0 there is no lock, no master and no table. */
 struct run {
@@ -27,7 +28,8 @@ struct run {
     struct sg_comm *workers; /* ranks 1, 2, ...; NULL on rank 0 */
     struct sg_upstream link; /* of a worker to the master */
     struct sg_runs runs;
-    int is_complete; /* nothing was left to do */
+    int was_complete; /* the result bore the mark when it was opened, and nothing is to be tried
+                         again */
 };
 
 static int is_root(const struct run *r) {
@@ -54,6 +56,29 @@ done:
 
 /* ---- the result file ---- */
 
+/* --fresh must not take the study's own files for an old result. */
+static sg_status check_output(const struct sg_job *job) {
+    const struct {
+        const char *path, *name;
+    } inputs[] = {{job->file, "the job file itself"},
+                  {job->model_file, "model.file"},
+                  {job->data.path, "where the items are"},
+                  {job->data.labels, "data.labels"},
+                  {job->data.class_names, "data.class_names"}};
+    sg_status status = SG_OK;
+    struct stat output;
+    struct stat input;
+
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        SG_CHECK(inputs[i].path == NULL || stat(job->output, &output) != 0 ||
+                     stat(inputs[i].path, &input) != 0 || output.st_dev != input.st_dev ||
+                     output.st_ino != input.st_ino,
+                 SG_E_JOB, "study.output: %s is %s: choose another", job->output, inputs[i].name);
+    }
+done:
+    return status;
+}
+
 static void remove_old(const char *path) {
     (void)remove(path);
     sg_partial_remove(path, -1);
@@ -76,13 +101,17 @@ static sg_status take_result(struct run *r, int *exists) {
     const double patience_s = 15; /* ranks of a killed run go down within seconds */
     const char *path = r->study.job->output;
 
+    SG_TRY(check_output(r->study.job));
     SG_TRY(sg_lock_take(path, patience_s, &r->lock));
     if (r->fresh) {
         remove_old(path);
     }
     *exists = sg_result_exists(path);
     if (*exists) {
-        SG_TRY(sg_result_check_identity(&r->study));
+        status = sg_result_check_identity(&r->study);
+        SG_CHECK(status != SG_E_FORMAT, SG_E_FORMAT,
+                 "%s. Choose another study.output, or replace it with --fresh", sg_trace_message());
+        SG_TRY(status);
         if (r->study.plan->scans_dataset) {
             SG_TRY(read_range(r));
         }
@@ -134,6 +163,23 @@ done:
 
 /* ---- master and workers ---- */
 
+/* Failures of earlier runs count, or the same command would end with another exit code. */
+static sg_status check_failures(const struct run *r) {
+    sg_status status = SG_OK;
+    const long long limit = r->study.job->max_failed;
+    struct sg_run_summary s;
+
+    sg_master_summary(r->master, &s);
+    SG_CHECK(
+        limit < 0 || s.n_failed <= limit, SG_E_INPUT,
+        "%s: %lld item%s failed in earlier runs, more than run.max_failed: %lld allows. `sgdist "
+        "status %s` lists them: allow more, or mend the data and give --retry-failed",
+        r->study.job->output, (long long)s.n_failed, sg_text_plural(s.n_failed), limit,
+        r->study.job->output);
+done:
+    return status;
+}
+
 static sg_status create_master(struct run *r) {
     sg_status status = SG_OK;
     const int size = sg_comm_size(r->world);
@@ -147,8 +193,9 @@ static sg_status create_master(struct run *r) {
 
     SG_TRY(sg_runs_read(r->study.job->output, &r->runs));
     SG_TRY(sg_master_create(&options, &r->master));
-    r->is_complete = sg_master_n_pending(r->master) == 0;
-    if (!r->is_complete) {
+    SG_TRY(check_failures(r));
+    r->was_complete = r->runs.is_complete && sg_master_n_pending(r->master) == 0;
+    if (!r->was_complete) {
         const unsigned char incomplete = 0;
 
         sg_runs_begin(&r->runs, size);
@@ -190,7 +237,7 @@ static sg_status create_ranks(struct run *r) {
     sg_status status = SG_OK;
     const int is_worker = !is_root(r) || sg_comm_size(r->world) == 1;
 
-    SG_TRY(sg_study_identity(&r->study, &r->identity));
+    SG_TRY(sg_agree(r->world, sg_study_identity(&r->study, &r->identity)));
     if (is_root(r)) {
         status = create_master(r);
     }
@@ -206,19 +253,25 @@ done:
 static void announce(const struct run *r) {
     const struct sg_plan *plan = r->study.plan;
     const int n_workers = sg_comm_size(r->world) > 1 ? sg_comm_size(r->world) - 1 : 1;
+    const int n_methods = r->study.job->n_instances;
     const int64_t n_pending = sg_master_n_pending(r->master);
+    char items[32];
+    char gradients[32];
     char memory[32];
 
     sg_log(SG_LOG_INFO,
-           "%s: %lld items, %d methods in %d sweeps, %lld gradients an item; %d worker%s, %s a "
+           "%s: %s item%s, %d method%s in %d sweep%s, %s gradient%s an item; %d worker%s, %s a "
            "rank, %s",
-           r->study.job->name, (long long)plan->n_items, r->study.job->n_instances, plan->n_sweeps,
-           (long long)plan->gradients_per_item, n_workers, n_workers == 1 ? "" : "s",
+           r->study.job->name, sg_text_count((double)plan->n_items, items, sizeof items),
+           sg_text_plural(plan->n_items), n_methods, sg_text_plural(n_methods), plan->n_sweeps,
+           sg_text_plural(plan->n_sweeps),
+           sg_text_count((double)plan->gradients_per_item, gradients, sizeof gradients),
+           sg_text_plural(plan->gradients_per_item), n_workers, sg_text_plural(n_workers),
            sg_text_bytes((double)sg_study_rank_bytes(&r->study), memory, sizeof memory),
            sg_kernel_family());
     if (n_pending < plan->n_items) {
-        sg_log(SG_LOG_INFO, "%lld items are finished, %lld are left: going on",
-               (long long)(plan->n_items - n_pending), (long long)n_pending);
+        sg_log(SG_LOG_INFO, "going on: %lld of %lld items are finished",
+               (long long)(plan->n_items - n_pending), (long long)plan->n_items);
     }
 }
 
@@ -234,42 +287,61 @@ done:
     return status;
 }
 
+/* Where the workers' time went. To stderr as one text: mpirun does not keep stdout and stderr in
+ * order. */
 static void print_phases(const struct sg_runs *t) {
     const int run = t->n - 1;
+    struct sg_text table = {0};
     double total = 0;
 
     for (int p = 0; p < SG_N_PHASES; p++) {
         total += t->seconds[run][p][1];
     }
-    printf("\n  %-10s %10s %10s %10s %8s\n", "phase", "min s", "mean s", "max s", "share");
+    sg_text_add(&table, "\n  %-15s %10s %10s %10s   %7s\n", "a worker's time", "min s", "mean s",
+                "max s", "share");
     for (int p = 0; p < SG_N_PHASES; p++) {
         const double *s = t->seconds[run][p];
 
-        printf("  %-10s %10.2f %10.2f %10.2f %7.1f%%\n", sg_phase_name((enum sg_phase)p), s[0],
-               s[1], s[2], total > 0 ? 100 * s[1] / total : 0);
+        sg_text_add(&table, "  %-15s %10.2f %10.2f %10.2f   %5.1f %%\n",
+                    sg_phase_name((enum sg_phase)p), s[0], s[1], s[2],
+                    total > 0 ? 100 * s[1] / total : 0);
     }
-    printf("\n");
-    fflush(stdout);
+    if (!table.failed) {
+        fprintf(stderr, "%s\n", table.data);
+    }
+    sg_text_free(&table);
 }
 
-static void conclude(const struct run *r, const struct sg_run_summary *s) {
+static void say_speed(const struct sg_run_summary *s) {
+    char words[4][32];
     char seconds[32];
 
-    (void)sg_text_seconds(s->seconds, seconds, sizeof seconds);
-    if (s->seconds > 0) {
-        sg_log(SG_LOG_INFO, "%lld items and %lld gradients in %s: %.3g items/s, %.4g gradients/s",
-               (long long)s->n_done_now, (long long)s->n_gradients, seconds,
-               (double)s->n_done_now / s->seconds, (double)s->n_gradients / s->seconds);
+    if (s->seconds > 0 && s->n_done_now > 0) {
+        sg_log(SG_LOG_INFO, "%s item%s and %s gradients in %s: %s items/s, %s gradients/s",
+               sg_text_count((double)s->n_done_now, words[0], sizeof words[0]),
+               sg_text_plural(s->n_done_now),
+               sg_text_count((double)s->n_gradients, words[1], sizeof words[1]),
+               sg_text_seconds(s->seconds, seconds, sizeof seconds),
+               sg_text_count((double)s->n_done_now / s->seconds, words[2], sizeof words[2]),
+               sg_text_count((double)s->n_gradients / s->seconds, words[3], sizeof words[3]));
     }
+}
+
+static void conclude(const struct run *r, const struct sg_run_summary *s, sg_status run_status) {
+    const char *output = r->study.job->output;
+    const int too_many = run_status == SG_E_INPUT;
+    const int is_open = s->n_done + s->n_failed < s->n_items;
+
+    say_speed(s);
     if (s->n_failed > 0) {
-        sg_log(SG_LOG_WARN, "%lld item%s failed; `sgdist status %s` lists them",
-               (long long)s->n_failed, s->n_failed == 1 ? "" : "s", r->study.job->output);
+        sg_log(SG_LOG_WARN,
+               "%lld of %lld items failed: `sgdist status %s` lists them; %s--retry-failed tries "
+               "them again",
+               (long long)s->n_failed, (long long)s->n_items, output,
+               too_many ? "allow more, or mend the data: " : "");
     }
-    if (s->n_done + s->n_failed == s->n_items) {
-        sg_log(SG_LOG_INFO, "complete: %s", r->study.job->output);
-    } else if (s->stopped) {
-        sg_log(SG_LOG_INFO,
-               "stopped with %lld of %lld items finished; run the same command to go on",
+    if (is_open && !too_many) {
+        sg_log(SG_LOG_INFO, "%lld of %lld items are finished; the same command goes on",
                (long long)(s->n_done + s->n_failed), (long long)s->n_items);
     }
 }
@@ -307,36 +379,46 @@ done:
     return status;
 }
 
+/* A study of which nothing came out is no success, whatever run.max_failed allows. */
 static int exit_code_of(const struct sg_run_summary *s, sg_status status) {
     if (status != SG_OK) {
         return sg_status_exit_code(status);
     }
+    if (s->n_failed == s->n_items) {
+        return sg_status_exit_code(SG_E_INPUT);
+    }
     return s->n_done + s->n_failed < s->n_items ? SG_EXIT_STOPPED : SG_EXIT_OK;
 }
 
-/* Rank 0: last words into the file. `complete` is written last, when everything before it is on
- * disk. */
+/* The run's last words into the file. */
+static sg_status write_books(struct run *r) {
+    sg_status status = SG_OK;
+    struct sg_result *result = sg_master_result(r->master);
+
+    SG_TRY(sg_runs_write(result, &r->runs));
+    SG_TRY(sg_result_commit(result));
+done:
+    return status;
+}
+
+/* Rank 0. A disk that has failed the run, and has been told of, may fail the books, too. */
 static sg_status close_books(struct run *r, sg_status run_status, int *exit_code) {
     sg_status status = SG_OK;
     struct sg_run_summary s;
-    struct sg_result *result = sg_master_result(r->master);
-    const unsigned char complete = 1;
 
     sg_master_summary(r->master, &s);
     *exit_code = exit_code_of(&s, run_status);
     sg_runs_end(&r->runs, s.n_done_now, *exit_code);
-    SG_TRY(sg_runs_write(result, &r->runs));
-    SG_TRY(sg_result_commit(result));
-    if (s.n_done + s.n_failed == s.n_items) {
-        sg_partial_remove(r->study.job->output, -1);
-        SG_TRY(sg_result_put(result, "provenance/complete", &complete, 1));
-        SG_TRY(sg_result_commit(result));
+    status = write_books(r);
+    if (run_status != SG_OK) {
+        status = SG_OK;
     }
+    SG_TRY(status);
     if (!r->quiet) {
         SG_TRY(print_summary(r));
         print_phases(&r->runs);
     }
-    conclude(r, &s);
+    conclude(r, &s, run_status);
 done:
     return status;
 }
@@ -367,27 +449,81 @@ done:
     return status;
 }
 
+/* ---- the whole data set ---- */
+
+static sg_status put_mark(struct run *r, int64_t n_failed) {
+    sg_status status = SG_OK;
+    const unsigned char complete = 1;
+    struct sg_result *result = sg_master_result(r->master);
+
+    sg_partial_remove(r->study.job->output, -1);
+    SG_TRY(sg_result_commit(result));
+    SG_TRY(sg_result_put(result, "provenance/complete", &complete, 1));
+    SG_TRY(sg_result_commit(result));
+    sg_log(SG_LOG_INFO, "%s: %s", n_failed > 0 ? "written" : "complete", r->study.job->output);
+done:
+    return status;
+}
+
+/* When every item has ended: statistics over all of them, then the mark, last of all. The worker's
+ * memory is given back first, so that the statistics need no more than was foretold. Collective. */
+static sg_status complete(struct run *r) {
+    sg_status status = SG_OK;
+    struct sg_result *result = is_root(r) ? sg_master_result(r->master) : NULL;
+
+    sg_worker_destroy(r->worker);
+    r->worker = NULL;
+    SG_TRY(sg_agree(r->world,
+                    sg_dataset_statistics(r->world, r->study.plan, r->study.job->output, result)));
+    if (is_root(r)) {
+        struct sg_run_summary s;
+
+        sg_master_summary(r->master, &s);
+        status = put_mark(r, s.n_failed);
+    }
+    SG_TRY(sg_agree(r->world, status));
+done:
+    return status;
+}
+
+/* 1 on all ranks if every item has ended, done or failed, and is in the file. Collective. */
+static int has_ended(const struct run *r, int exit_code) {
+    int64_t ended = 0;
+
+    if (is_root(r)) {
+        struct sg_run_summary s;
+
+        sg_master_summary(r->master, &s);
+        ended = s.n_done + s.n_failed == s.n_items &&
+                (exit_code == SG_EXIT_OK || exit_code == sg_status_exit_code(SG_E_INPUT));
+    }
+    sg_comm_bcast(r->world, 0, &ended, sizeof ended);
+    return (int)ended;
+}
+
 static sg_status run_study(struct run *r, int *exit_code) {
     sg_status status = SG_OK;
-    int64_t complete;
+    int64_t was_complete;
 
     SG_TRY(sg_study_open(r->world, &r->arguments, &r->study));
     SG_TRY(sg_agree(r->world, is_root(r) ? check_memory(r) : SG_OK));
     SG_TRY(open_result(r));
     SG_TRY(create_ranks(r));
-    complete = r->is_complete;
-    sg_comm_bcast(r->world, 0, &complete, sizeof complete);
-    if (complete) {
-        if (is_root(r)) {
-            const unsigned char yes = 1;
-
-            SG_TRY(sg_result_put(sg_master_result(r->master), "provenance/complete", &yes, 1));
-            sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
-                   r->study.job->output);
+    was_complete = r->was_complete;
+    sg_comm_bcast(r->world, 0, &was_complete, sizeof was_complete);
+    if (!was_complete) {
+        SG_TRY(work(r, exit_code));
+        if (has_ended(r, *exit_code)) {
+            SG_TRY(complete(r));
         }
-        goto done;
+    } else if (is_root(r)) {
+        struct sg_run_summary s;
+
+        sg_master_summary(r->master, &s);
+        *exit_code = exit_code_of(&s, SG_OK);
+        sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
+               r->study.job->output);
     }
-    SG_TRY(work(r, exit_code));
 done:
     return status;
 }
@@ -436,6 +572,9 @@ int sg_cli_run(int argc, char **argv) {
 
     if (!go_on) {
         return exit_code;
+    }
+    if (max_hours != NULL && r.arguments.n_sets == sizeof r.arguments.sets / sizeof(char *)) {
+        return sg_cli_usage("run", "too many --set beside --max-hours");
     }
     if (max_hours != NULL) {
         (void)snprintf(set, sizeof set, "run.max_hours=%.40s", max_hours);

@@ -57,8 +57,10 @@ static void deliver(struct sg_worker *w, sg_status status) {
         outcome.kind = SG_OUTCOME_RECORD;
         if (is_item_failure) {
             sg_item_fail(w);
+        } else {
+            sg_item_finish_cost(w);
         }
-        sg_item_finish_cost(w);
+        sg_item_put_seconds(w);
     } else {
         outcome.kind = SG_OUTCOME_ERROR;
         (void)snprintf(outcome.message, sizeof outcome.message, "%s", sg_trace_message());
@@ -74,7 +76,7 @@ static void reset_item(struct sg_worker *w, int64_t index) {
     w->item.i_sweep = 0;
     w->item.n_stages_done = 0;
     w->item.n_gradients = 0;
-    w->item.failed = 0;
+    w->item.before_s = 0;
     w->item.begun_s = sg_now();
     w->item.saved_s = w->item.begun_s;
 }

@@ -60,6 +60,8 @@ sg_status sg_window_read(const struct sg_node *node, const struct sg_value *in, 
                          struct sg_window *w) {
     sg_status status = SG_OK;
     const int64_t *length = in->shape.axes + 1;
+    const int64_t of_weights[3] = {w->kernel[0], w->kernel[1], w->kernel[2]};
+    char a[64], b[64];
     int64_t kernel[3] = {0};
 
     w->n = in->shape.n_axes - 1;
@@ -68,7 +70,9 @@ sg_status sg_window_read(const struct sg_node *node, const struct sg_value *in, 
     SG_TRY(read_list(node, "kernel_shape", w->n, 1, kernel));
     for (int i = 0; i < w->n; i++) {
         SG_NODE_CHECK(w->kernel[i] == 0 || kernel[i] == 0 || w->kernel[i] == kernel[i], node,
-                      "kernel_shape does not agree with the weights");
+                      "kernel_shape is %s, but its weights are for %s",
+                      sg_axes_text(w->n, kernel, a, sizeof a),
+                      sg_axes_text(w->n, of_weights, b, sizeof b));
         w->kernel[i] = w->kernel[i] == 0 ? kernel[i] : w->kernel[i];
         w->stride[i] = w->dilation[i] = 1;
         SG_NODE_CHECK(w->kernel[i] >= 1 && length[i] <= max_length, node,
