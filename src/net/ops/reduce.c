@@ -207,8 +207,8 @@ static sg_status fold(struct sg_node *node, double (*add)(double, double), doubl
 }
 
 /* `first` is the sum of nothing; then for each element x: sum = add; at the end y = finish. The
- * derivative by x is slope; `is_first` holds until an
- * element has passed a gradient on: of equal maxima the first wins. */
+ * derivative by x is slope; `is_first` holds until an element has passed a gradient on: of equal
+ * maxima the first wins. */
 #define REDUCTION(op_name, file_name, how, first, added, finished, slope)                          \
     static double add_##file_name(double sum, double x) {                                          \
         return added;                                                                              \
