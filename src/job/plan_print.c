@@ -260,6 +260,7 @@ static void print_time(const struct sg_plan *plan, int n_ranks, double seconds_p
     char all[32];
     char limit[64] = "";
     char hours[32];
+    const int is_long = seconds_per_block >= 1.0;
 
     if (seconds_per_block <= 0.0) {
         return;
@@ -268,9 +269,9 @@ static void print_time(const struct sg_plan *plan, int n_ranks, double seconds_p
         (void)snprintf(limit, sizeof limit, "; this run ends after %s",
                        sg_text_seconds(plan->job->max_hours * 3600.0, hours, sizeof hours));
     }
-    fprintf(out, "  %-15s about %s at %.3g ms a block%s\n", "time",
+    fprintf(out, "  %-15s about %s at %.3g %s a block%s\n", "time",
             sg_text_seconds(blocks * seconds_per_block / n_workers, all, sizeof all),
-            1e3 * seconds_per_block, limit);
+            is_long ? seconds_per_block : 1e3 * seconds_per_block, is_long ? "s" : "ms", limit);
 }
 
 void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes, int n_ranks,

@@ -81,6 +81,16 @@ static void reset_item(struct sg_worker *w, int64_t index) {
     w->item.saved_s = w->item.begun_s;
 }
 
+/* The file of the next item is read by the system while this one is worked on. */
+static void prefetch_next(struct sg_worker *w) {
+    const struct sg_upstream *u = &w->o.upstream;
+    int64_t item;
+
+    if (u->ahead != NULL && u->ahead(u->context, &item)) {
+        sg_items_prefetch(w->o.items, item);
+    }
+}
+
 void sg_item_run(struct sg_worker *w, const struct team *team, int64_t index) {
     sg_status status = SG_OK;
     struct opening o = {0};
@@ -92,6 +102,7 @@ void sg_item_run(struct sg_worker *w, const struct team *team, int64_t index) {
         o = (struct opening){
             .status = status, .i_sweep = w->item.i_sweep, .resumed = resumed, .rounds = w->rounds};
     }
+    prefetch_next(w);
     share_opening(w, team, &o);
     w->rounds = o.rounds;
     w->rounds_left = o.rounds;
