@@ -170,15 +170,29 @@ done:
     return status;
 }
 
+/* Leader, with the lists of all: are the blocks below `end` in the sums? */
+static int is_whole(const struct sg_worker *w, int64_t end) {
+    int64_t b = 0;
+
+    while (b < end && is_done(w, b)) {
+        b++;
+    }
+    return b == end;
+}
+
 /* The end of stage s: sums to the leader, who judges them and finishes the maps; all learn what
- * comes next. */
+ * comes next. A member that was stopped in mid-block may come here before the team has met again:
+ * then its block is missing, the stage is not over, and what there is becomes a checkpoint. */
 static sg_status end_stage(struct sg_worker *w, const struct team *team,
                            const struct sg_sweep *sweep, int s, int *start_again) {
     sg_status status = SG_OK;
     int64_t again = 0;
 
     collect(w, team);
-    if (is_leader(team)) {
+    if (is_leader(team) && !is_whole(w, sweep->stage_ends[s])) {
+        status = sg_item_save(w);
+        status = status == SG_OK ? SG_E_INTERRUPTED : status;
+    } else if (is_leader(team)) {
         status = judge(w, start_again);
         if (status == SG_OK && !*start_again) {
             status = sg_item_finish_stage(w, sweep, s);
