@@ -64,6 +64,12 @@ sg_status sg_job_parse(const char *text, size_t n, const char *file, const char 
                        int n_sets, struct sg_job **out);
 void sg_job_destroy(struct sg_job *job);
 
+/* For a failure that only model and items have shown, and whose message begins with a key's path:
+ * puts the place of the key in the job's text in front. Returns `status`, the message is the
+ * thread's. */
+sg_status sg_job_locate(const struct sg_job *job, const char *text, size_t n,
+                        const char *const *sets, int n_sets, sg_status status);
+
 /* The whole of a file as bytes that the caller frees with sg_free (a NUL is put behind the last).
  * Files above `limit` bytes are refused (SG_E_JOB). */
 sg_status sg_job_read_file(const char *path, size_t limit, char **bytes, size_t *n);

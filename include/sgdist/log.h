@@ -19,7 +19,8 @@ void sg_log(enum sg_log_level level, const char *fmt, ...) __attribute__((format
  * Elsewhere nothing. */
 void sg_log_progress(const char *line);
 
-/* 1 if stderr is a terminal. */
-int sg_log_is_terminal(void);
+/* Columns of the terminal on which stderr shows, 0 if it is none. Under mpirun stderr is a pipe, so
+ * it is mpirun's own that counts. */
+int sg_log_columns(void);
 
 #endif

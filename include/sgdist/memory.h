@@ -27,8 +27,9 @@ int64_t sg_memory_balance(void);
 /* Makes the n-th allocation from now fail (1 is the next); 0 switches it off. For tests. */
 void sg_memory_fail_at(int64_t n);
 
-/* Proportional set size of this process in bytes (shared pages counted in part), or -1 where /proc
+/* Bytes that this process takes where n_sharing of its kind run on a machine: its own pages, and
+ * its share of those of the program and its libraries, which they have in common. -1 where /proc
  * does not tell. */
-int64_t sg_memory_pss(void);
+int64_t sg_memory_of_process(int n_sharing);
 
 #endif

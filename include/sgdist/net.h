@@ -34,6 +34,8 @@ int64_t
 sg_model_n_outputs(const struct sg_model *m); /* K: elements of the explained tensor a sample */
 const char *sg_model_tensor(const struct sg_model *m); /* name of the explained tensor */
 int64_t sg_model_n_parameters(const struct sg_model *m);
+int64_t
+sg_model_bytes(const struct sg_model *m); /* that it holds, beside those it was built from */
 int64_t sg_model_n_multiply_adds(const struct sg_model *m); /* of one sample's forward pass */
 
 /* Prints the model for people: inputs, outputs, layers with shapes, parameters, multiply-adds,

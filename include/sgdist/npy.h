@@ -15,9 +15,9 @@ struct sg_npy {
     float *data; /* float64 files are rounded to float */
 };
 
-/* Reads a file of format version 1 to 3. The caller frees it with sg_npy_free. Errors: SG_E_INPUT
- * with the path and the reason (no such file, no .npy file, cut off, another type or order),
- * SG_E_NOMEM. */
+/* Reads a file of format version 1 to 3. The caller frees it with sg_npy_free. Errors: SG_E_ARG (no
+ * such file), SG_E_INPUT with the path and the reason (no .npy file, cut off, another type or
+ * order), SG_E_NOMEM. */
 sg_status sg_npy_read(const char *path, struct sg_npy *out);
 void sg_npy_free(struct sg_npy *a);
 

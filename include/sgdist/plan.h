@@ -70,10 +70,16 @@ void sg_plan_destroy(struct sg_plan *plan);
  * least one more), the last one n_blocks. Writes at most cap of them, returns their number. */
 int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap);
 
-/* Prints sweeps, who shares them, gradients, memory and disk; `net_bytes` is what the nets of a
- * rank take, seconds_per_block a measured block (<= 0: unknown). For `sgdist check` and the head of
- * a run. */
-void sg_plan_print(const struct sg_plan *plan, int64_t model_bytes, int64_t net_bytes, int n_ranks,
+/* What a rank takes beside the plan's sums_bytes. */
+struct sg_rank_bytes {
+    int64_t program; /* the process with its libraries, before it has read anything */
+    int64_t model;   /* the file and the weights prepared from it */
+    int64_t nets;    /* for one sample and for a block */
+};
+
+/* Prints sweeps, who shares them, gradients, memory and disk; seconds_per_block is that of a
+ * measured block (<= 0: unknown). For `sgdist check`. */
+void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes, int n_ranks,
                    double seconds_per_block, FILE *out);
 
 #endif

@@ -12,7 +12,10 @@ struct sg_sheet_options {
                            * some; 0: as many as make a handy picture */
     const int64_t *items; /* NULL, or n_items item numbers */
     int64_t cell;         /* pixels of a cell's side; 0: chosen from the map's size */
-    double percentile;    /* of |map| shown as full colour, above 0 to 100; 0: 99 */
+    const char *title;    /* the first line; NULL: the result's file name */
+    int n_labels; /* the methods to show, in this order; 0: all in the order of the alphabet */
+    const char *const *labels;
+    double percentile; /* of |map| shown as full colour, above 0 to 100; 0: 99 */
 
     /* Fills pixel[C][H][W], 0..1, with what the network saw of an item; a failure leaves the
      * picture empty. NULL: there is no column of inputs. */

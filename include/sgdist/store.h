@@ -114,6 +114,10 @@ sg_status sg_partial_load(const char *path, uint64_t identity, int64_t item, voi
 /* Removes an item's checkpoint; with item -1 all of them and the folder. Never fails. */
 void sg_partial_remove(const char *path, int64_t item);
 
+/* Sets begun[i] to 1 for each of the n_items items that has a checkpoint file. One look at the
+ * folder: a million items cost no more than the few that are unfinished. */
+void sg_partial_list(const char *path, unsigned char *begun, int64_t n_items);
+
 /* 1 if the item has a checkpoint file (it may still turn out to be torn). */
 int sg_partial_exists(const char *path, int64_t item);
 

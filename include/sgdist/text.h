@@ -39,6 +39,13 @@ size_t sg_text_character(const char *s);
 const char *sg_text_bytes(double bytes, char *buf, size_t cap);
 const char *sg_text_seconds(double seconds, char *buf, size_t cap);
 
+/* A count or a rate of 0 or more in plain digits, groups of three from 10,000 on: "0.031", "4.52",
+ * "45.2", "5400", "12,345,678". Written into buf[cap], returned. */
+const char *sg_text_count(double v, char *buf, size_t cap);
+
+/* "s" unless n is 1, for messages. */
+const char *sg_text_plural(int64_t n);
+
 /* 64-bit FNV-1a of bytes, with the finaliser of MurmurHash3 so that short names differ in all bits:
  * an item's identity is this hash of its canonical name. Never changes: it is part of every result.
  */

@@ -43,6 +43,8 @@ struct sg_upstream {
     void *context;
     /* Waits for the next order. */
     void (*next)(void *context, struct sg_order *order);
+    /* 1 and the item of the order behind the current one, if it is here already. May be NULL. */
+    int (*ahead)(void *context, int64_t *item);
     /* Leaders only: hands over an outcome, with its record for SG_OUTCOME_RECORD. */
     void (*deliver)(void *context, const struct sg_outcome *outcome, const void *record,
                     int64_t record_bytes);

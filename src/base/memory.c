@@ -76,16 +76,27 @@ void sg_memory_fail_at(int64_t n) {
     atomic_store(&countdown, n);
 }
 
-int64_t sg_memory_pss(void) {
-    FILE *f = fopen("/proc/self/smaps_rollup", "r");
+int64_t sg_memory_of_process(int n_sharing) {
+    FILE *f = fopen("/proc/self/status", "r");
     char line[256];
-    long long kib = -1;
+    long long own = 0;
+    long long of_files = 0;
+    long long kib;
+    int n_found = 0;
 
     if (f == NULL) {
         return -1;
     }
-    while (fgets(line, sizeof line, f) != NULL && sscanf(line, "Pss: %lld kB", &kib) != 1) {
+    while (fgets(line, sizeof line, f) != NULL) {
+        if (sscanf(line, "RssAnon: %lld kB", &kib) == 1 ||
+            sscanf(line, "RssShmem: %lld kB", &kib) == 1) {
+            own += kib;
+            n_found++;
+        } else if (sscanf(line, "RssFile: %lld kB", &kib) == 1) {
+            of_files = kib;
+            n_found++;
+        }
     }
     (void)fclose(f);
-    return kib < 0 ? -1 : kib * 1024;
+    return n_found < 3 ? -1 : (own + of_files / n_sharing) * 1024;
 }

@@ -191,3 +191,34 @@ const char *sg_text_seconds(double seconds, char *buf, size_t cap) {
     }
     return buf;
 }
+
+const char *sg_text_count(double v, char *buf, size_t cap) {
+    char digits[40];
+    size_t n;
+    size_t at = 0;
+
+    if (v < 99.95) {
+        const int is_whole = v == floor(v);
+
+        (void)snprintf(buf, cap,
+                       is_whole    ? "%.0f"
+                       : v < 0.1   ? "%.2g"
+                       : v < 9.995 ? "%.2f"
+                                   : "%.1f",
+                       v);
+        return buf;
+    }
+    n = (size_t)snprintf(digits, sizeof digits, "%.0f", v < 1e18 ? v : 1e18);
+    for (size_t i = 0; i < n && at + 2 < cap; i++) {
+        if (n > 4 && i > 0 && (n - i) % 3 == 0) {
+            buf[at++] = ',';
+        }
+        buf[at++] = digits[i];
+    }
+    buf[at] = '\0';
+    return buf;
+}
+
+const char *sg_text_plural(int64_t n) {
+    return n == 1 ? "" : "s";
+}

@@ -39,6 +39,7 @@ static sg_status measure(const struct study *s, double *seconds) {
     float *gradients = sg_malloc_aligned(n_targets * d, sizeof *gradients);
     int32_t *targets = sg_calloc(n_targets, sizeof *targets);
     double range[2 * SG_MAX_CHANNELS];
+    int64_t item = 0;
 
     *seconds = 0;
     if (s->plan->n_sweeps == 0) {
@@ -51,7 +52,10 @@ static sg_status measure(const struct study *s, double *seconds) {
         range[s->plan->input.axes[0] + c] = 1;
     }
     SG_TRY(sg_cli_lone_worker(s, range, &worker));
-    SG_TRY(sg_worker_samples(worker, 0, 0, 0, 1, input, gradients, targets));
+    do {
+        status = sg_worker_samples(worker, item++, 0, 0, 1, input, gradients, targets);
+    } while ((status == SG_E_INPUT || status == SG_E_NUMBERS) && item < s->plan->n_items);
+    SG_TRY(status);
     SG_TRY(sg_worker_measure(worker, seconds));
 done:
     sg_worker_destroy(worker);
@@ -76,7 +80,7 @@ static sg_status print_plan(const struct study *s, int n_ranks) {
     sg_status status = SG_OK;
     struct sg_reserve reserve = {0};
     double seconds = 0;
-    const int64_t nets = sg_net_bytes_for(s->model, 1) + sg_net_bytes_for(s->model, s->plan->block);
+    const struct sg_rank_bytes bytes = sg_study_memory(s);
     const double limit = 1e6 * s->job->memory_mb;
 
     if (measure(s, &seconds) != SG_OK) {
@@ -84,7 +88,7 @@ static sg_status print_plan(const struct study *s, int n_ranks) {
     }
     SG_TRY(sg_result_layout(s, NULL, &reserve, NULL));
     s->plan->result_bytes = reserve.bytes;
-    sg_plan_print(s->plan, (int64_t)s->n_model_bytes, nets, n_ranks, seconds, stdout);
+    sg_plan_print(s->plan, &bytes, n_ranks, seconds, stdout);
     print_result_state(s);
     SG_CHECK(limit <= 0 || (double)sg_study_rank_bytes(s) <= limit, SG_E_JOB,
              "%s: a rank needs more than run.memory_mb allows: lower sampling.block, or the number "

@@ -50,6 +50,7 @@ struct study {
     struct sg_model *model;
     struct sg_items *items;
     struct sg_plan *plan;
+    int64_t program_bytes; /* of this process, before it read anything */
 };
 
 /* Options that verbs on jobs share. */
@@ -67,6 +68,7 @@ void sg_study_close(struct study *s);
 
 /* Bytes of a rank that do not depend on the result: model, nets, worker. */
 int64_t sg_study_rank_bytes(const struct study *s);
+struct sg_rank_bytes sg_study_memory(const struct study *s); /* its parts */
 
 /* A worker outside a run, which gets no orders (check, sample). range: [2][C] of the data set, or
  * NULL. */

@@ -1,6 +1,7 @@
 /* src/cli/describe.c - `sgdist describe`: a study in words, from nothing but its result. */
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/labels.h"
 #include "sgdist/memory.h"
 #include "sgdist/store.h"
 #include "sgdist/text.h"
@@ -14,6 +15,7 @@
 struct facts {
     char *text;
     struct sg_reader *reader;
+    struct sg_labels labels;
 };
 
 /* The value of a key, or `otherwise`; into one of a few static buffers that are used in turn. */
@@ -82,9 +84,11 @@ static void say_sampling(const struct facts *f, const char *label) {
     }
     printf(" (%s samples an item; ", samples);
     if (confidence != NULL) {
-        printf("noise scaled at each element so that it stays within the domain's bounds (%s) with "
-               "a confidence of %s",
-               method_fact(f, label, "bounds", "channel"), confidence);
+        printf("noise scaled at each element so that it stays within the bounds of %s with a "
+               "probability of %s",
+               strcmp(method_fact(f, label, "bounds", "channel"), "channel") == 0 ? "its channel"
+                                                                                  : "all channels",
+               confidence);
     } else {
         say_noise(f, label);
     }
@@ -178,38 +182,31 @@ static void say_method(const struct facts *f, const char *label) {
     }
 }
 
-/* Calls `each` with every label of the list "a, b, c". */
-static void for_labels(const struct facts *f,
-                       void (*each)(const struct facts *, const char *, int)) {
-    char labels[4096];
-    char *rest = NULL;
-    int i = 0;
-
-    (void)snprintf(labels, sizeof labels, "%s", fact(f, "methods", ""));
-    for (char *w = strtok_r(labels, ", ", &rest); w != NULL; w = strtok_r(NULL, ", ", &rest)) {
-        each(f, w, i++);
+static void say_methods(const struct facts *f) {
+    for (int i = 0; i < f->labels.n; i++) {
+        printf(i > 0 ? ";\n  " : "\n  ");
+        say_method(f, f->labels.names[i]);
     }
 }
 
-static void say_in_list(const struct facts *f, const char *label, int i) {
-    printf(i > 0 ? ";\n  " : "\n  ");
-    say_method(f, label);
+static const struct sg_method *method_of(const struct facts *f, int i) {
+    return sg_method_find(method_fact(f, f->labels.names[i], "method", f->labels.names[i]));
 }
 
-static void print_bibtex(const struct facts *f, const char *label, int i) {
-    static const struct sg_method *printed[64];
-    static int n;
-    const struct sg_method *m = sg_method_find(method_fact(f, label, "method", label));
+/* Each source once, where the first method of it stands. */
+static void print_bibtex(const struct facts *f) {
+    for (int i = 0; i < f->labels.n; i++) {
+        const struct sg_method *m = method_of(f, i);
+        int is_new = m != NULL;
 
-    (void)i;
-    for (int k = 0; k < n; k++) {
-        if (printed[k] == m || (m != NULL && strcmp(printed[k]->bibtex, m->bibtex) == 0)) {
-            return;
+        for (int k = 0; k < i && is_new; k++) {
+            const struct sg_method *before = method_of(f, k);
+
+            is_new = before == NULL || strcmp(before->bibtex, m->bibtex) != 0;
         }
-    }
-    if (m != NULL && n < 64) {
-        printed[n++] = m;
-        printf("\n%s", m->bibtex);
+        if (is_new) {
+            printf("\n%s", m->bibtex);
+        }
     }
 }
 
@@ -241,10 +238,10 @@ static void say_all(const struct facts *f, const char *versions) {
         "depend on the number of processes. Methods:",
         fact(f, "model.explain.score", "logit"), fact(f, "target", "predicted"),
         fact(f, "model.file", "?"), fact(f, "model.sha256", "?"), fact(f, "study.seed", "?"));
-    for_labels(f, say_in_list);
+    say_methods(f);
     printf(".\nStandard errors are those of a mean where a map is a mean, otherwise from a "
            "jackknife over 16 groups of samples.\n");
-    for_labels(f, print_bibtex);
+    print_bibtex(f);
 }
 
 static sg_status describe(const char *result) {
@@ -254,10 +251,12 @@ static sg_status describe(const char *result) {
 
     SG_TRY(sg_reader_open(result, &f.reader));
     SG_TRY(sg_reader_text(f.reader, "provenance/identity", &f.text));
+    SG_TRY(sg_labels_read(f.text, &f.labels));
     SG_TRY(sg_reader_text(f.reader, "provenance/versions", &versions));
     say_all(&f, versions);
 done:
     sg_free(versions);
+    sg_labels_free(&f.labels);
     sg_free(f.text);
     sg_reader_close(f.reader);
     return status;

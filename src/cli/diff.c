@@ -1,80 +1,57 @@
 /* src/cli/diff.c - `sgdist diff A B`: exit 0 if two results are equal, 1 if not. */
+#include "cli/arguments.h"
 #include "cli/cli.h"
-
 #include "sgdist/compare.h"
-#include "sgdist/log.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { DIFFERENT = 1 };
 
-static const char usage[] =
-    "usage: sgdist diff [--rtol X] [--atol X] A.h5 B.h5\n"
-    "\n"
-    "Compares two results: items matched by name, all data of items/, maps/, convergence/ and\n"
-    "dataset/ bit for bit; not times, hosts and other circumstances of the runs.\n"
-    "\n"
-    "  --rtol X, --atol X   floats a and b are equal if |a - b| <= atol + rtol |b|\n"
-    "\n"
-    "Exit code: 0 equal, 1 different, 2 usage, 4 a file cannot be read.\n";
-
 struct arguments {
     const char *files[2];
-    int n_files;
     struct sg_tolerance tolerance;
-    int help;
 };
 
-static sg_status read_tolerance(const char *name, const char *text, double *out) {
-    sg_status status = SG_OK;
-
-    SG_CHECK(text != NULL, SG_E_ARG, "%s: a number is missing", name);
-    SG_CHECK(sg_text_to_double(text, out) == SG_OK && *out >= 0, SG_E_ARG,
-             "%s: '%s' is no number of 0 or more", name, text);
-done:
-    return status;
+/* Reads the number of an option that was given; an exit code. */
+static int read_tolerance(const char *name, const char *text, double *out) {
+    if (text != NULL && (sg_text_to_double(text, out) != SG_OK || *out < 0)) {
+        return sg_cli_usage("diff", "--%s needs a number of 0 or more, not '%s'", name, text);
+    }
+    return SG_EXIT_OK;
 }
 
-/* Takes "--name X" or "--name=X" at argv[*i]: 1 if it was there. */
-static int is_option(int argc, char **argv, int *i, const char *name, const char **value) {
-    const size_t n = strlen(name);
+/* Returns an exit code; *go_on as in sg_cli_parse. */
+static int parse(int argc, char **argv, struct arguments *out, int *go_on) {
+    static const char *const operand_names[] = {"the first result", "the second result"};
+    const char *rtol = NULL;
+    const char *atol = NULL;
+    const struct option_row options[] = {
+        {"rtol", "X", "numbers a and b are equal if |a - b| <= atol + rtol |b|", NULL, &rtol, NULL,
+         NULL},
+        {"atol", "X", "(without these two: bit for bit)", NULL, &atol, NULL, NULL},
+        {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
+    const struct verb_options v = {
+        .verb = "diff",
+        .usage = "diff A.h5 B.h5 [--rtol X] [--atol X]",
+        .about = "Compares two results, items matched by name: items, maps, convergence and the "
+                 "data set's\nstatistics, bit for bit; not times, hosts and other circumstances of "
+                 "the runs.\nExit code: 0 equal, 1 different, 2 wrong usage, 4 a file cannot be "
+                 "read.",
+        .n_operands = 2,
+        .operand_names = operand_names,
+        .operands = out->files,
+        .options = options};
+    int exit_code = sg_cli_parse(&v, argc, argv, go_on);
 
-    if (strncmp(argv[*i], name, n) != 0) {
-        return 0;
+    if (*go_on) {
+        exit_code = read_tolerance("rtol", rtol, &out->tolerance.rtol);
     }
-    if (argv[*i][n] == '=') {
-        *value = argv[*i] + n + 1;
-        return 1;
+    if (*go_on && exit_code == SG_EXIT_OK) {
+        exit_code = read_tolerance("atol", atol, &out->tolerance.atol);
     }
-    if (argv[*i][n] != '\0') {
-        return 0;
-    }
-    *value = *i + 1 < argc ? argv[++*i] : NULL;
-    return 1;
-}
-
-static sg_status parse(int argc, char **argv, struct arguments *out) {
-    sg_status status = SG_OK;
-    const char *value = NULL;
-
-    *out = (struct arguments){.tolerance = {-1, -1}};
-    for (int i = 1; i < argc; i++) {
-        if (is_option(argc, argv, &i, "--rtol", &value)) {
-            SG_TRY(read_tolerance("--rtol", value, &out->tolerance.rtol));
-        } else if (is_option(argc, argv, &i, "--atol", &value)) {
-            SG_TRY(read_tolerance("--atol", value, &out->tolerance.atol));
-        } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            out->help = 1;
-        } else {
-            SG_CHECK(argv[i][0] != '-', SG_E_ARG, "%s: there is no such option of diff", argv[i]);
-            SG_CHECK(out->n_files < 2, SG_E_ARG, "%s: diff takes two results, not more", argv[i]);
-            out->files[out->n_files++] = argv[i];
-        }
-    }
-    SG_CHECK(out->help || out->n_files == 2, SG_E_ARG, "diff takes two results");
-done:
-    return status;
+    *go_on = *go_on && exit_code == SG_EXIT_OK;
+    return exit_code;
 }
 
 static void print_difference(const struct sg_difference *d, int width) {
@@ -142,24 +119,19 @@ static void print_comparison(const struct sg_comparison *c, const struct argumen
 }
 
 int sg_cli_diff(int argc, char **argv) {
-    struct arguments args;
+    struct arguments args = {.tolerance = {-1, -1}};
     struct sg_comparison c = {0};
-    sg_status status = parse(argc, argv, &args);
+    int go_on;
+    const int exit_code = parse(argc, argv, &args, &go_on);
+    sg_status status;
     int equal;
 
-    if (status != SG_OK) {
-        sg_log(SG_LOG_ERROR, "%s", sg_trace_message());
-        (void)fputs(usage, stderr);
-        return SG_EXIT_USAGE;
-    }
-    if (args.help) {
-        (void)fputs(usage, stdout);
-        return SG_EXIT_OK;
+    if (!go_on) {
+        return exit_code;
     }
     status = sg_compare(args.files[0], args.files[1], &args.tolerance, &c);
     if (status != SG_OK) {
-        sg_log(SG_LOG_ERROR, "%s", sg_trace_message());
-        return sg_status_exit_code(status);
+        return sg_cli_fail(status);
     }
     print_comparison(&c, &args);
     equal = sg_comparison_is_equal(&c);

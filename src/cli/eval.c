@@ -1,13 +1,13 @@
 /* src/cli/eval.c - sgdist eval MODEL.onnx --input x.npy [--target K] [--output y.npy] [--gradient
  * dx.npy]: the network runtime on one array. The samples of the array are one batch. */
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/model_file.h"
-#include "sgdist/log.h"
 #include "sgdist/memory.h"
 #include "sgdist/npy.h"
 #include "sgdist/text.h"
 
-#include <getopt.h>
+#include <stdio.h>
 #include <string.h>
 
 struct arguments {
@@ -30,33 +30,44 @@ struct evaluation {
     float *dx; /* as x */
 };
 
-static sg_status parse(int argc, char **argv, struct arguments *out) {
-    static const struct option options[] = {
-        {"input", required_argument, NULL, 'i'},    {"output", required_argument, NULL, 'o'},
-        {"gradient", required_argument, NULL, 'g'}, {"target", required_argument, NULL, 'k'},
-        {"tensor", required_argument, NULL, 't'},   {0}};
-    static const char text[] = "usage: sgdist eval MODEL.onnx --input x.npy [--target K] "
-                               "[--tensor NAME] [--output y.npy] [--gradient dx.npy]";
-    sg_status status = SG_OK;
-    int option;
+/* Returns an exit code; *go_on as in sg_cli_parse. */
+static int parse(int argc, char **argv, struct arguments *out, int *go_on) {
+    static const char *const operand_names[] = {"the model"};
+    const char *target = NULL;
+    const struct option_row options[] = {
+        {"input", "X.npy", "the array: samples of the model's input, or one of them", NULL,
+         &out->input, NULL, NULL},
+        {"output", "Y.npy", "file for the outputs (also -o)", NULL, &out->output, NULL, NULL},
+        {"gradient", "DX.npy", "file for the gradients of the target output", NULL, &out->gradient,
+         NULL, NULL},
+        {"target", "K", "output to differentiate (default: each sample's largest)", NULL, &target,
+         NULL, NULL},
+        {"tensor", "NAME", "tensor to read (default: the output, before a final softmax)", NULL,
+         &out->tensor, NULL, NULL},
+        {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
+    const struct verb_options v = {
+        .verb = "eval",
+        .usage = "eval MODEL.onnx --input X.npy [options]",
+        .about = "Runs a model on a NumPy array: outputs and input gradients.",
+        .n_operands = 1,
+        .operand_names = operand_names,
+        .operands = &out->model,
+        .options = options};
+    const int exit_code = sg_cli_parse(&v, argc, argv, go_on);
 
-    *out = (struct arguments){.target = -1};
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        SG_CHECK(option != '?', SG_E_ARG, "%s", text);
-        out->input = option == 'i' ? optarg : out->input;
-        out->output = option == 'o' ? optarg : out->output;
-        out->gradient = option == 'g' ? optarg : out->gradient;
-        out->tensor = option == 't' ? optarg : out->tensor;
-        if (option == 'k') {
-            SG_TRY(sg_text_to_int(optarg, &out->target));
-            SG_CHECK(out->target >= 0, SG_E_ARG, "--target counts the outputs from 0");
-        }
+    if (!*go_on) {
+        return exit_code;
     }
-    SG_CHECK(argc - optind == 1 && out->input != NULL, SG_E_ARG, "%s", text);
-    out->model = argv[optind];
-done:
-    return status;
+    *go_on = 0;
+    if (out->input == NULL) {
+        return sg_cli_usage("eval", "--input X.npy is missing");
+    }
+    if (target != NULL && (sg_text_to_int(target, &out->target) != SG_OK || out->target < 0)) {
+        return sg_cli_usage("eval", "--target needs the number of an output from 0, not '%s'",
+                            target);
+    }
+    *go_on = 1;
+    return SG_EXIT_OK;
 }
 
 /* "[N,3,224,224]". */
@@ -154,17 +165,18 @@ static void release(struct evaluation *e) {
 
 int sg_cli_eval(int argc, char **argv) {
     sg_status status = SG_OK;
-    struct arguments args;
+    struct arguments args = {.target = -1};
     struct evaluation e = {0};
+    int go_on;
+    const int exit_code = parse(argc, argv, &args, &go_on);
 
-    SG_TRY(parse(argc, argv, &args));
+    if (!go_on) {
+        return exit_code;
+    }
     (void)sg_blas_is_single_threaded();
     SG_TRY(prepare(&args, &e));
     SG_TRY(run(&args, &e));
 done:
     release(&e);
-    if (status != SG_OK) {
-        sg_log(SG_LOG_ERROR, "%s", sg_trace_message());
-    }
-    return sg_status_exit_code(status);
+    return status == SG_OK ? SG_EXIT_OK : sg_cli_fail(status);
 }

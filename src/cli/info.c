@@ -1,38 +1,38 @@
 /* src/cli/info.c - sgdist info MODEL.onnx: what the model is, layer by layer. */
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/model_file.h"
-#include "sgdist/log.h"
 
-#include <getopt.h>
-
-static int usage(void) {
-    sg_log(SG_LOG_ERROR, "usage: sgdist info MODEL.onnx [--tensor NAME]");
-    return SG_EXIT_USAGE;
-}
+#include <stdio.h>
 
 int sg_cli_info(int argc, char **argv) {
-    static const struct option options[] = {{"tensor", required_argument, NULL, 't'}, {0}};
+    static const char *const operand_names[] = {"the model"};
+    const char *model = NULL;
     const char *tensor = NULL;
+    const struct option_row options[] = {
+        {"tensor", "NAME", "the tensor to explain (default: the output, before a final softmax)",
+         NULL, &tensor, NULL, NULL},
+        {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
+    const struct verb_options v = {
+        .verb = "info",
+        .usage = "info MODEL.onnx [--tensor NAME]",
+        .about = "Prints a model's inputs, outputs, layers, parameters and cost.",
+        .n_operands = 1,
+        .operand_names = operand_names,
+        .operands = &model,
+        .options = options};
     struct model_file f = {0};
-    sg_status status = SG_OK;
-    int option;
+    int go_on;
+    const int exit_code = sg_cli_parse(&v, argc, argv, &go_on);
+    sg_status status;
 
-    optind = 1;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        if (option != 't') {
-            return usage();
-        }
-        tensor = optarg;
+    if (!go_on) {
+        return exit_code;
     }
-    if (argc - optind != 1) {
-        return usage();
+    status = model_file_open(model, tensor, &f);
+    if (status == SG_OK) {
+        sg_model_print(f.model, stdout);
     }
-    SG_TRY(model_file_open(argv[optind], tensor, &f));
-    sg_model_print(f.model, stdout);
-done:
     model_file_close(&f);
-    if (status != SG_OK) {
-        sg_log(SG_LOG_ERROR, "%s", sg_trace_message());
-    }
-    return sg_status_exit_code(status);
+    return status == SG_OK ? SG_EXIT_OK : sg_cli_fail(status);
 }

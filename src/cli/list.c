@@ -31,7 +31,7 @@ int sg_cli_list(int argc, char **argv) {
         list_ops();
         return SG_EXIT_OK;
     }
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         printf(
             "sgdist list methods|ops\n\nThe attribution methods, or the ONNX operators, that are "
             "built in.\n");

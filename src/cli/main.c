@@ -61,7 +61,7 @@ int sg_cli_usage(const char *verb, const char *fmt, ...) {
     if (!sg_cli_speaks()) {
         return SG_EXIT_USAGE;
     }
-    fprintf(stderr, "sgdist %s: %s; see sgdist %s --help\n", verb, message, verb);
+    fprintf(stderr, "sgdist %s: %s (see sgdist %s --help)\n", verb, message, verb);
     return SG_EXIT_USAGE;
 }
 
@@ -101,7 +101,7 @@ static int unknown_verb(const char *word) {
     if (nearest != NULL) {
         fprintf(stderr, "; did you mean '%s'?", nearest);
     }
-    fprintf(stderr, " See sgdist --help\n");
+    fprintf(stderr, " (see sgdist --help)\n");
     return SG_EXIT_USAGE;
 }
 
@@ -116,11 +116,15 @@ int main(int argc, char **argv) {
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
-        print_help(stdout);
+        if (sg_cli_speaks()) {
+            print_help(stdout);
+        }
         return SG_EXIT_OK;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("sgdist %s\n", SGDIST_VERSION);
+        if (sg_cli_speaks()) {
+            printf("sgdist %s\n", SGDIST_VERSION);
+        }
         return SG_EXIT_OK;
     }
     verb = find(argv[1]);

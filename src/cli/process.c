@@ -16,6 +16,7 @@ void sg_catch_signals(void) {
     const int signals[] = {SIGUSR1, SIGTERM, SIGINT};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
+    (void)signal(SIGXFSZ, SIG_IGN); /* too large a file is an error of the write, not the end */
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         (void)sigaction(signals[i], &action, NULL);

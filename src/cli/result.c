@@ -6,6 +6,7 @@
 #include "sgdist/text.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -273,6 +274,7 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     struct sg_text versions = {0};
     char phases[SG_N_PHASES * PHASE_BYTES] = {0};
     const unsigned char incomplete = 0;
+    char *job_file = NULL; /* the whole path, so that pictures are found from any folder */
 
     c.list = sg_calloc((size_t)capacity, sizeof *c.list);
     SG_CHECK(c.list != NULL, SG_E_NOMEM, "no memory for the provenance");
@@ -284,7 +286,8 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
         &c, "provenance/identity", identity.data,
         "every setting that decides the numbers, defaults filled in; equal texts, equal studies");
     add_text(&c, "provenance/job_text", s->job->given, "the job file as it was given");
-    add_text(&c, "provenance/job_file", s->job->file, "its path");
+    job_file = realpath(s->job->file, NULL);
+    add_text(&c, "provenance/job_file", job_file != NULL ? job_file : s->job->file, "its path");
     add_text(&c, "provenance/model_file", s->job->model_file, "path of the model");
     add_text(&c, "provenance/model_sha256", s->model_sha256, "SHA-256 of the model's file");
     add_text(&c, "provenance/tensor", sg_model_tensor(s->model), "the explained tensor");
@@ -322,6 +325,7 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
         }
     }
 done:
+    free(job_file);
     sg_free(c.list);
     free_columns(&columns);
     sg_text_free(&identity);
@@ -394,6 +398,10 @@ void sg_runs_begin(struct sg_runs *t, int n_ranks) {
     t->ranks[t->n] = n_ranks;
     t->items_done[t->n] = 0;
     t->exit_code[t->n] = -1;
+    memset(t->host[t->n], 0, sizeof t->host[0]); /* a row that was moved away has left its own */
+    memset(t->seconds[t->n], 0, sizeof t->seconds[0]);
+    t->forwards[t->n] = 0;
+    t->gradients[t->n] = 0;
     (void)gethostname(t->host[t->n], SG_RUN_HOST - 1);
     t->n++;
 }

@@ -1,139 +1,28 @@
 /* src/cli/run.c - `sgdist JOB.yaml`: the life of a study from its files to its result. */
+#include "cli/run.h"
+
 #include "cli/arguments.h"
-#include "cli/cli.h"
-#include "cli/result.h"
 #include "sgdist/log.h"
-#include "sgdist/master.h"
-#include "sgdist/memory.h"
-#include "sgdist/worker.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* All that a run holds; on ranks other than 0 there is no lock, no master and no table. */
-struct run {
-    struct job_arguments arguments;
-    int fresh;
-    int retry_failed;
-    int verbose;
-    int quiet;
-    struct sg_comm *world;
-    struct study study;
-    uint64_t identity;
-    double range[2 * SG_MAX_CHANNELS]; /* of the data set: least, largest */
-    struct sg_lock *lock;
-    struct sg_master *master;
-    struct sg_worker *worker;
-    struct sg_comm *workers; /* ranks 1, 2, ...; NULL on rank 0 */
-    struct sg_upstream link; /* of a worker to the master */
-    struct sg_runs runs;
-    int was_complete; /* the result bore the mark when it was opened, and nothing is to be tried
-                         again */
-};
-
-static int is_root(const struct run *r) {
-    return sg_comm_rank(r->world) == 0;
-}
-
-/* ---- before anything is written ---- */
-
-static sg_status check_memory(const struct run *r) {
+/* Failures of earlier runs count, or the same command would end with another exit code. */
+static sg_status check_failures(const struct run *r) {
     sg_status status = SG_OK;
-    const double limit = 1e6 * r->study.job->memory_mb;
-    const double need = (double)sg_study_rank_bytes(&r->study);
-    char need_text[32];
-    char limit_text[32];
+    const long long limit = r->study.job->max_failed;
+    struct sg_run_summary s;
 
-    SG_CHECK(limit <= 0 || need <= limit, SG_E_JOB,
-             "%s: a rank needs %s, more than run.memory_mb allows (%s): lower sampling.block, or "
-             "the number of targets",
-             r->study.job->file, sg_text_bytes(need, need_text, sizeof need_text),
-             sg_text_bytes(limit, limit_text, sizeof limit_text));
+    sg_master_summary(r->master, &s);
+    SG_CHECK(
+        limit < 0 || s.n_failed <= limit, SG_E_INPUT,
+        "%s: %lld item%s failed in earlier runs, more than run.max_failed: %lld allows. `sgdist "
+        "status %s` lists them: allow more, or mend the data and give --retry-failed",
+        r->study.job->output, (long long)s.n_failed, sg_text_plural(s.n_failed), limit,
+        r->study.job->output);
 done:
     return status;
 }
-
-/* ---- the result file ---- */
-
-static void remove_old(const char *path) {
-    (void)remove(path);
-    sg_partial_remove(path, -1);
-}
-
-static sg_status read_range(struct run *r) {
-    sg_status status = SG_OK;
-    struct sg_reader *reader = NULL;
-
-    SG_TRY(sg_reader_open(r->study.job->output, &reader));
-    SG_TRY(sg_reader_read(reader, "provenance/dataset_range", -1, r->range));
-done:
-    sg_reader_close(reader);
-    return status;
-}
-
-/* Rank 0: lock, and the file of an earlier run if there is one. */
-static sg_status take_result(struct run *r, int *exists) {
-    sg_status status = SG_OK;
-    const double patience_s = 15; /* ranks of a killed run go down within seconds */
-    const char *path = r->study.job->output;
-
-    SG_TRY(sg_lock_take(path, patience_s, &r->lock));
-    if (r->fresh) {
-        remove_old(path);
-    }
-    *exists = sg_result_exists(path);
-    if (*exists) {
-        SG_TRY(sg_result_check_identity(&r->study));
-        if (r->study.plan->scans_dataset) {
-            SG_TRY(read_range(r));
-        }
-    }
-done:
-    return status;
-}
-
-static sg_status scan(struct run *r) {
-    const int64_t n_channels = r->study.plan->input.axes[0];
-
-    if (is_root(r)) {
-        sg_log(SG_LOG_INFO, "reading all items once: noise is relative to the data set's range");
-    }
-    return sg_scan_dataset(r->world, r->study.plan, r->study.items, r->range,
-                           r->range + n_channels);
-}
-
-static sg_status lay_out(struct run *r) {
-    /* Checkpoints without their result belong to nothing. */
-    sg_partial_remove(r->study.job->output, -1);
-    return sg_result_layout(&r->study, r->study.plan->scans_dataset ? r->range : NULL, NULL,
-                            r->study.job->output);
-}
-
-static sg_status open_result(struct run *r) {
-    sg_status status = SG_OK;
-    int64_t exists = 0;
-
-    if (is_root(r)) {
-        int found = 0;
-
-        status = take_result(r, &found);
-        exists = found;
-    }
-    SG_TRY(sg_agree(r->world, status));
-    sg_comm_bcast(r->world, 0, &exists, sizeof exists);
-    if (!exists && r->study.plan->scans_dataset) {
-        SG_TRY(sg_agree(r->world, scan(r)));
-    }
-    if (!exists && is_root(r)) {
-        status = lay_out(r);
-    }
-    SG_TRY(sg_agree(r->world, status));
-    sg_comm_bcast(r->world, 0, r->range, sizeof r->range);
-done:
-    return status;
-}
-
-/* ---- master and workers ---- */
 
 static sg_status create_master(struct run *r) {
     sg_status status = SG_OK;
@@ -148,6 +37,7 @@ static sg_status create_master(struct run *r) {
 
     SG_TRY(sg_runs_read(r->study.job->output, &r->runs));
     SG_TRY(sg_master_create(&options, &r->master));
+    SG_TRY(check_failures(r));
     r->was_complete = r->runs.is_complete && sg_master_n_pending(r->master) == 0;
     if (!r->was_complete) {
         const unsigned char incomplete = 0;
@@ -189,146 +79,15 @@ done:
 
 static sg_status create_ranks(struct run *r) {
     sg_status status = SG_OK;
-    const int is_worker = !is_root(r) || sg_comm_size(r->world) == 1;
+    const int is_worker = !sg_run_is_root(r) || sg_comm_size(r->world) == 1;
 
-    SG_TRY(sg_study_identity(&r->study, &r->identity));
-    if (is_root(r)) {
+    SG_TRY(sg_agree(r->world, sg_study_identity(&r->study, &r->identity)));
+    if (sg_run_is_root(r)) {
         status = create_master(r);
     }
     SG_TRY(sg_agree(r->world, status));
-    SG_TRY(sg_agree(r->world, sg_comm_split(r->world, is_root(r) ? -1 : 0, &r->workers)));
+    SG_TRY(sg_agree(r->world, sg_comm_split(r->world, sg_run_is_root(r) ? -1 : 0, &r->workers)));
     SG_TRY(sg_agree(r->world, is_worker ? create_worker(r) : SG_OK));
-done:
-    return status;
-}
-
-/* ---- what is said at the beginning and at the end ---- */
-
-static void announce(const struct run *r) {
-    const struct sg_plan *plan = r->study.plan;
-    const int n_workers = sg_comm_size(r->world) > 1 ? sg_comm_size(r->world) - 1 : 1;
-    const int64_t n_pending = sg_master_n_pending(r->master);
-    char memory[32];
-
-    sg_log(SG_LOG_INFO,
-           "%s: %lld items, %d methods in %d sweeps, %lld gradients an item; %d worker%s, %s a "
-           "rank, %s",
-           r->study.job->name, (long long)plan->n_items, r->study.job->n_instances, plan->n_sweeps,
-           (long long)plan->gradients_per_item, n_workers, n_workers == 1 ? "" : "s",
-           sg_text_bytes((double)sg_study_rank_bytes(&r->study), memory, sizeof memory),
-           sg_kernel_family());
-    if (n_pending < plan->n_items) {
-        sg_log(SG_LOG_INFO, "%lld items are finished, %lld are left: going on",
-               (long long)(plan->n_items - n_pending), (long long)n_pending);
-    }
-}
-
-static sg_status print_summary(const struct run *r) {
-    sg_status status = SG_OK;
-    unsigned char *states = sg_calloc((size_t)r->study.plan->n_items, 1);
-
-    SG_CHECK(states != NULL, SG_E_NOMEM, "no memory for the summary");
-    SG_TRY(sg_result_statuses(sg_master_result(r->master), states));
-    SG_TRY(sg_cli_print_summary(&r->study, states));
-done:
-    sg_free(states);
-    return status;
-}
-
-static void print_phases(const struct sg_runs *t) {
-    const int run = t->n - 1;
-    double total = 0;
-
-    for (int p = 0; p < SG_N_PHASES; p++) {
-        total += t->seconds[run][p][1];
-    }
-    printf("\n  %-10s %10s %10s %10s %8s\n", "phase", "min s", "mean s", "max s", "share");
-    for (int p = 0; p < SG_N_PHASES; p++) {
-        const double *s = t->seconds[run][p];
-
-        printf("  %-10s %10.2f %10.2f %10.2f %7.1f%%\n", sg_phase_name((enum sg_phase)p), s[0],
-               s[1], s[2], total > 0 ? 100 * s[1] / total : 0);
-    }
-    printf("\n");
-    fflush(stdout);
-}
-
-static void conclude(const struct run *r, const struct sg_run_summary *s) {
-    char seconds[32];
-
-    (void)sg_text_seconds(s->seconds, seconds, sizeof seconds);
-    if (s->seconds > 0) {
-        sg_log(SG_LOG_INFO, "%lld items and %lld gradients in %s: %.3g items/s, %.4g gradients/s",
-               (long long)s->n_done_now, (long long)s->n_gradients, seconds,
-               (double)s->n_done_now / s->seconds, (double)s->n_gradients / s->seconds);
-    }
-    if (s->n_failed > 0) {
-        sg_log(SG_LOG_WARN, "%lld item%s failed; `sgdist status %s` lists them",
-               (long long)s->n_failed, s->n_failed == 1 ? "" : "s", r->study.job->output);
-    }
-    if (s->stopped && s->n_done + s->n_failed < s->n_items) {
-        sg_log(SG_LOG_INFO,
-               "stopped with %lld of %lld items finished; run the same command to go on",
-               (long long)(s->n_done + s->n_failed), (long long)s->n_items);
-    }
-}
-
-/* ---- the end ---- */
-
-/* Minimum, mean and maximum of each phase over the workers, into the table of runs (rank 0).
- * Collective. */
-static sg_status gather_phases(struct run *r) {
-    sg_status status = SG_OK;
-    const int size = sg_comm_size(r->world);
-    const int first = size > 1 ? 1 : 0;
-    const struct sg_phases none = {.n_forwards = 0};
-    const struct sg_phases *mine = r->worker != NULL ? sg_worker_phases(r->worker) : &none;
-    struct sg_phases *all = is_root(r) ? sg_calloc((size_t)size, sizeof *all) : NULL;
-
-    SG_TRY(sg_agree(r->world, is_root(r) && all == NULL ? SG_E_NOMEM : SG_OK));
-    sg_comm_gather(r->world, 0, mine, sizeof *mine, all);
-    for (int w = first; is_root(r) && w < size; w++) {
-        const int run = r->runs.n - 1;
-
-        r->runs.forwards[run] += all[w].n_forwards;
-        r->runs.gradients[run] += all[w].n_backwards;
-        for (int p = 0; p < SG_N_PHASES; p++) {
-            double *s = r->runs.seconds[run][p];
-            const double v = all[w].seconds[p];
-
-            s[0] = w == first || v < s[0] ? v : s[0];
-            s[1] += v / (size - first);
-            s[2] = w == first || v > s[2] ? v : s[2];
-        }
-    }
-done:
-    sg_free(all);
-    return status;
-}
-
-static int exit_code_of(const struct sg_run_summary *s, sg_status status) {
-    if (status != SG_OK) {
-        return sg_status_exit_code(status);
-    }
-    return s->n_done + s->n_failed < s->n_items ? SG_EXIT_STOPPED : SG_EXIT_OK;
-}
-
-/* Rank 0: the run's last words into the file. */
-static sg_status close_books(struct run *r, sg_status run_status, int *exit_code) {
-    sg_status status = SG_OK;
-    struct sg_run_summary s;
-    struct sg_result *result = sg_master_result(r->master);
-
-    sg_master_summary(r->master, &s);
-    *exit_code = exit_code_of(&s, run_status);
-    sg_runs_end(&r->runs, s.n_done_now, *exit_code);
-    SG_TRY(sg_runs_write(result, &r->runs));
-    SG_TRY(sg_result_commit(result));
-    if (!r->quiet) {
-        SG_TRY(print_summary(r));
-        print_phases(&r->runs);
-    }
-    conclude(r, &s);
 done:
     return status;
 }
@@ -337,71 +96,26 @@ static sg_status work(struct run *r, int *exit_code) {
     sg_status status = SG_OK;
     sg_status run_status = SG_OK;
 
-    if (is_root(r)) {
-        announce(r);
+    if (sg_run_is_root(r)) {
+        sg_run_announce(r);
     }
     if (r->worker != NULL) {
         sg_worker_run(r->worker);
     }
-    if (is_root(r)) {
+    if (sg_run_is_root(r)) {
         run_status = sg_comm_size(r->world) > 1 ? sg_master_run(r->master, r->world)
                                                 : sg_master_finish(r->master);
         if (run_status != SG_OK) {
             sg_log(SG_LOG_ERROR, "%s", sg_trace_message());
         }
     }
-    SG_TRY(gather_phases(r));
-    if (is_root(r)) {
-        status = close_books(r, run_status, exit_code);
+    SG_TRY(sg_run_gather_phases(r));
+    if (sg_run_is_root(r)) {
+        status = sg_run_close_books(r, run_status, exit_code);
     }
     SG_TRY(sg_agree(r->world, status));
 done:
     return status;
-}
-
-/* ---- the whole data set ---- */
-
-static sg_status put_mark(struct run *r) {
-    sg_status status = SG_OK;
-    const unsigned char complete = 1;
-    struct sg_result *result = sg_master_result(r->master);
-
-    sg_partial_remove(r->study.job->output, -1);
-    SG_TRY(sg_result_commit(result));
-    SG_TRY(sg_result_put(result, "provenance/complete", &complete, 1));
-    SG_TRY(sg_result_commit(result));
-    sg_log(SG_LOG_INFO, "complete: %s", r->study.job->output);
-done:
-    return status;
-}
-
-/* When every item has ended: statistics over all of them, then the mark, last of all. The worker's
- * memory is given back first, so that the statistics need no more than was foretold. Collective. */
-static sg_status complete(struct run *r) {
-    sg_status status = SG_OK;
-
-    sg_worker_destroy(r->worker);
-    r->worker = NULL;
-    SG_TRY(
-        sg_agree(r->world, sg_dataset_statistics(r->world, r->study.plan, r->study.job->output,
-                                                 is_root(r) ? sg_master_result(r->master) : NULL)));
-    SG_TRY(sg_agree(r->world, is_root(r) ? put_mark(r) : SG_OK));
-done:
-    return status;
-}
-
-/* 1 on all ranks if every item has ended. Collective. */
-static int has_ended(const struct run *r) {
-    int64_t ended = 0;
-
-    if (is_root(r)) {
-        struct sg_run_summary s;
-
-        sg_master_summary(r->master, &s);
-        ended = s.n_done + s.n_failed == s.n_items;
-    }
-    sg_comm_bcast(r->world, 0, &ended, sizeof ended);
-    return (int)ended;
 }
 
 static sg_status run_study(struct run *r, int *exit_code) {
@@ -409,17 +123,21 @@ static sg_status run_study(struct run *r, int *exit_code) {
     int64_t was_complete;
 
     SG_TRY(sg_study_open(r->world, &r->arguments, &r->study));
-    SG_TRY(sg_agree(r->world, is_root(r) ? check_memory(r) : SG_OK));
-    SG_TRY(open_result(r));
+    SG_TRY(sg_agree(r->world, sg_run_is_root(r) ? sg_run_check_memory(r) : SG_OK));
+    SG_TRY(sg_run_open_result(r));
     SG_TRY(create_ranks(r));
     was_complete = r->was_complete;
     sg_comm_bcast(r->world, 0, &was_complete, sizeof was_complete);
     if (!was_complete) {
         SG_TRY(work(r, exit_code));
-        if (has_ended(r)) {
-            SG_TRY(complete(r));
+        if (sg_run_has_ended(r, *exit_code)) {
+            SG_TRY(sg_run_complete(r));
         }
-    } else if (is_root(r)) {
+    } else if (sg_run_is_root(r)) {
+        struct sg_run_summary s;
+
+        sg_master_summary(r->master, &s);
+        *exit_code = sg_run_exit_code(&s, SG_OK);
         sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
                r->study.job->output);
     }
@@ -471,6 +189,9 @@ int sg_cli_run(int argc, char **argv) {
 
     if (!go_on) {
         return exit_code;
+    }
+    if (max_hours != NULL && r.arguments.n_sets == sizeof r.arguments.sets / sizeof(char *)) {
+        return sg_cli_usage("run", "too many --set beside --max-hours");
     }
     if (max_hours != NULL) {
         (void)snprintf(set, sizeof set, "run.max_hours=%.40s", max_hours);

@@ -165,11 +165,10 @@ static sg_status data_range(const struct sg_comm *world, const struct study *s, 
                : SG_OK;
 }
 
-static sg_status take_samples(const struct sg_comm *world, const struct request *q,
-                              const struct study *s, struct answer *a) {
+static sg_status take_samples(const struct request *q, const struct study *s, const double *range,
+                              struct answer *a) {
     sg_status status = SG_OK;
     struct sg_worker *worker = NULL;
-    double range[2 * SG_MAX_CHANNELS];
     const size_t d = (size_t)sg_shape_size(&s->plan->input);
     const size_t n_targets = (size_t)s->plan->n_targets;
 
@@ -181,7 +180,6 @@ static sg_status take_samples(const struct sg_comm *world, const struct request 
     a->targets = sg_calloc(n_targets, sizeof *a->targets);
     SG_CHECK(a->inputs != NULL && a->gradients != NULL && a->targets != NULL, SG_E_NOMEM,
              "no memory for %lld samples; ask for fewer", (long long)a->n);
-    SG_TRY(data_range(world, s, range));
     SG_TRY(sg_cli_lone_worker(s, s->plan->scans_dataset ? range : NULL, &worker));
     SG_TRY(sg_worker_samples(worker, a->item, a->sweep, a->first, a->n, a->inputs, a->gradients,
                              a->targets));
@@ -193,19 +191,17 @@ done:
     return status;
 }
 
+/* All ranks read what must be read of every item, the first one answers. */
 static sg_status sample(const struct sg_comm *world, const struct request *q) {
     sg_status status = SG_OK;
     struct study study = {0};
     struct answer a = {0};
+    double range[2 * SG_MAX_CHANNELS];
 
-    status = sg_study_open(world, &q->arguments, &study);
-    if (status != SG_OK) {
-        return status; /* said already */
-    }
-    status = take_samples(world, q, &study, &a);
-    if (status != SG_OK) {
-        (void)sg_cli_fail(status);
-    }
+    SG_TRY(sg_study_open(world, &q->arguments, &study));
+    SG_TRY(sg_agree(world, data_range(world, &study, range)));
+    SG_TRY(sg_agree(world, sg_comm_rank(world) == 0 ? take_samples(q, &study, range, &a) : SG_OK));
+done:
     sg_free(a.inputs);
     sg_free(a.gradients);
     sg_free(a.targets);
@@ -248,6 +244,7 @@ int sg_cli_sample(int argc, char **argv) {
     if (sg_comm_start(&argc, &argv, &world) != SG_OK) {
         return SG_EXIT_INTERNAL;
     }
+    sg_log_setup(SG_LOG_INFO, sg_comm_rank(world));
     status = sample(world, &q);
     sg_comm_stop(world);
     return sg_status_exit_code(status);

@@ -1,6 +1,7 @@
 /* src/cli/show.c - `sgdist show`: a contact sheet of a result. */
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/labels.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
 #include "sgdist/report.h"
@@ -125,19 +126,30 @@ static sg_status draw(const char *result, struct sg_sheet_options *options, cons
     sg_status status = SG_OK;
     struct sg_reader *reader = NULL;
     struct pictures pictures = {.job = NULL};
+    struct sg_labels labels = {.n = 0};
+    char *identity = NULL;
 
     SG_TRY(sg_reader_open(result, &reader));
+    SG_TRY(sg_reader_text(reader, "provenance/identity", &identity));
+    SG_TRY(sg_labels_read(identity, &labels));
+    options->n_labels = labels.n;
+    options->labels = labels.names;
     if (open_pictures(reader, &pictures) == SG_OK) {
         options->read_input = read_input;
         options->context = &pictures;
         options->input = pictures.input;
         options->is_bgr = pictures.job->data.preprocess.color == SG_COLOR_BGR;
     } else {
-        sg_log(SG_LOG_WARN, "the pictures are left out: %s", sg_trace_message());
+        sg_log(SG_LOG_WARN,
+               "the pictures are left out: %s (relative paths start where the study was started)",
+               sg_trace_message());
     }
+    options->title = pictures.job != NULL ? pictures.job->name : NULL;
     SG_TRY(sg_report_sheet(result, options, out));
     printf("%s\n", out);
 done:
+    sg_labels_free(&labels);
+    sg_free(identity);
     close_pictures(&pictures);
     sg_reader_close(reader);
     return status;

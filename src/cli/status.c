@@ -1,7 +1,6 @@
 /* src/cli/status.c - `sgdist status RESULT`: how far, how fast, what failed; also while it runs. */
+#include "cli/arguments.h"
 #include "cli/cli.h"
-
-#include "sgdist/log.h"
 #include "sgdist/memory.h"
 #include "sgdist/store.h"
 #include "sgdist/text.h"
@@ -13,11 +12,6 @@
 #include <unistd.h>
 
 enum { MAX_SHOWN = 10, MAX_RUNS = 256, HOST_BYTES = 64, TIME_BYTES = 32 };
-
-static const char usage[] =
-    "usage: sgdist status RESULT.h5\n"
-    "\n"
-    "Prints how far a result is, how fast it grows and which items failed; also while it runs.\n";
 
 struct counts {
     int64_t n;
@@ -113,6 +107,22 @@ static void take_runs(struct view *v, const struct columns *c, int64_t n, int64_
     }
 }
 
+/* The table has a run's items when it has ended. Those of the run that goes on are what the earlier
+ * ones do not account for; unknown (0) where one of them was killed. */
+static void count_running(struct view *v) {
+    struct run *last = v->n_runs > 0 ? &v->runs[v->n_runs - 1] : NULL;
+    int64_t items = v->counts.done;
+    int all_told = 1;
+
+    for (int i = 0; i + 1 < v->n_runs; i++) {
+        items -= v->runs[i].items_done;
+        all_told = all_told && v->runs[i].end > 0;
+    }
+    if (last != NULL && last->end <= 0 && v->held && v->holder.alive && all_told && items > 0) {
+        last->items_done = items;
+    }
+}
+
 static sg_status read_runs(struct view *v) {
     sg_status status = SG_OK;
     const struct sg_dataset *start = sg_reader_find(v->reader, "provenance/runs/start");
@@ -130,6 +140,7 @@ static sg_status read_runs(struct view *v) {
     SG_TRY(read_column(v, "exit_code", SG_TYPE_I32, n, &c.exit_code));
     SG_TRY(read_column(v, "host", SG_TYPE_TEXT, n, &c.host));
     take_runs(v, &c, n, sg_reader_find(v->reader, "provenance/runs/host")->text_bytes);
+    count_running(v);
 done:
     sg_free(c.start);
     sg_free(c.end);
@@ -172,6 +183,7 @@ static void print_speed(const struct view *v) {
     const int running = !v->complete && v->held && v->holder.alive;
     double seconds;
     double rate;
+    char words[32];
     char left[32];
 
     if (r == NULL || r->items_done <= 0 || (r->end <= 0 && !running)) {
@@ -182,7 +194,8 @@ static void print_speed(const struct view *v) {
         return;
     }
     rate = (double)r->items_done / seconds;
-    printf("speed     %.3g items/s on %d ranks", rate, (int)r->ranks);
+    printf("speed     %s items/s on %d rank%s", sg_text_count(rate, words, sizeof words),
+           (int)r->ranks, sg_text_plural(r->ranks));
     if (running && v->counts.pending > 0) {
         printf(", %s left at this speed",
                sg_text_seconds((double)v->counts.pending / rate, left, sizeof left));
@@ -207,7 +220,9 @@ static void print_runs(const struct view *v) {
             printf("%-14s %5d  %s\n", sg_text_seconds(r->end - r->start, took, sizeof took),
                    (int)r->exit_code, r->host);
         } else {
-            printf("%-14s %5s  %s\n", "not ended", "", r->host);
+            printf("%-14s %5s  %s\n",
+                   i + 1 == v->n_runs && v->held && v->holder.alive ? "runs" : "did not tell", "",
+                   r->host);
         }
     }
 }
@@ -295,20 +310,25 @@ done:
 }
 
 int sg_cli_status(int argc, char **argv) {
+    static const char *const operand_names[] = {"the result"};
+    const char *result = NULL;
+    const struct option_row options[] = {{NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
+    const struct verb_options v = {
+        .verb = "status",
+        .usage = "status RESULT.h5",
+        .about = "Prints how far a result is, how fast it grows and which items failed; also while "
+                 "it runs.",
+        .n_operands = 1,
+        .operand_names = operand_names,
+        .operands = &result,
+        .options = options};
+    int go_on;
+    const int exit_code = sg_cli_parse(&v, argc, argv, &go_on);
     sg_status status;
 
-    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        (void)fputs(usage, stdout);
-        return SG_EXIT_OK;
+    if (!go_on) {
+        return exit_code;
     }
-    if (argc != 2 || argv[1][0] == '-') {
-        sg_log(SG_LOG_ERROR, "status takes one result");
-        (void)fputs(usage, stderr);
-        return SG_EXIT_USAGE;
-    }
-    status = show(argv[1]);
-    if (status != SG_OK) {
-        sg_log(SG_LOG_ERROR, "%s", sg_trace_message());
-    }
-    return sg_status_exit_code(status);
+    status = show(result);
+    return status == SG_OK ? SG_EXIT_OK : sg_cli_fail(status);
 }

@@ -61,9 +61,14 @@ static sg_status read_all(const struct job_arguments *a, struct study *s, size_t
     sg_sha256_hex(s->model_bytes, s->n_model_bytes, s->model_sha256);
     SG_TRY(sg_model_create(s->model_bytes, s->n_model_bytes, s->job->model_file, s->job->tensor,
                            &s->model));
-    SG_TRY(sg_items_open(&s->job->data, sg_model_input(s->model), &s->items));
-    SG_TRY(sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model), s->items,
-                          &s->plan));
+    status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
+    if (status == SG_OK) {
+        status = sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model),
+                                s->items, &s->plan);
+    }
+    if (status != SG_OK) {
+        SG_TRY(sg_job_locate(s->job, s->job_text, *n_job, a->sets, a->n_sets, status));
+    }
 done:
     return status;
 }
@@ -135,7 +140,8 @@ done:
 sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments *arguments,
                         struct study *out) {
     sg_status status = SG_OK;
-    struct study s = {0};
+    const int64_t program = sg_memory_of_process(sg_comm_size(world));
+    struct study s = {.program_bytes = program > 0 ? program : 0};
     size_t n_job = 0;
 
     if (sg_comm_rank(world) == 0) {
@@ -161,7 +167,15 @@ void sg_study_close(struct study *s) {
     *s = (struct study){0};
 }
 
+struct sg_rank_bytes sg_study_memory(const struct study *s) {
+    return (struct sg_rank_bytes){.program = s->program_bytes,
+                                  .model = (int64_t)s->n_model_bytes + sg_model_bytes(s->model),
+                                  .nets = sg_net_bytes_for(s->model, 1) +
+                                          sg_net_bytes_for(s->model, s->plan->block)};
+}
+
 int64_t sg_study_rank_bytes(const struct study *s) {
-    return (int64_t)s->n_model_bytes + sg_net_bytes_for(s->model, 1) +
-           sg_net_bytes_for(s->model, s->plan->block) + sg_worker_bytes(s->plan);
+    const struct sg_rank_bytes b = sg_study_memory(s);
+
+    return b.program + b.model + b.nets + sg_worker_bytes(s->plan);
 }

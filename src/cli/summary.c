@@ -88,27 +88,27 @@ static void read_method(struct summary *s, const char *label) {
     }
 }
 
-static void print_method(struct summary *s, const struct sg_instance *inst) {
+static void add_method(struct summary *s, const struct sg_instance *inst, struct sg_text *out) {
     enum { SHOWN = 4 }; /* channels */
     const int64_t n_channels = s->plan->input.axes[0];
 
     read_method(s, inst->label);
-    printf("  %-22s %8lld", inst->label, (long long)inst->params.sampling.samples);
+    sg_text_add(out, "  %-22s %8lld", inst->label, (long long)inst->params.sampling.samples);
     if (s->errors.n > 0) {
-        printf("   %8.3g  %8.3g", quantile(&s->errors, 0.5), quantile(&s->errors, 0.9));
+        sg_text_add(out, "   %8.3g  %8.3g", quantile(&s->errors, 0.5), quantile(&s->errors, 0.9));
     } else {
-        printf("   %8s  %8s", "-", "-");
+        sg_text_add(out, "   %8s  %8s", "-", "-");
     }
     if (s->outside.n > 0) {
-        printf("  %7.2f %%", 100 * quantile(&s->outside, 0.5));
+        sg_text_add(out, "  %7.2f %%", 100 * quantile(&s->outside, 0.5));
     } else {
-        printf("  %9s", "-");
+        sg_text_add(out, "  %9s", "-");
     }
-    printf(" ");
+    sg_text_add(out, " ");
     for (int64_t c = 0; c < n_channels && c < SHOWN; c++) {
-        printf(" %.4g", quantile(&s->sigmas[c], 0.5));
+        sg_text_add(out, " %.4g", quantile(&s->sigmas[c], 0.5));
     }
-    printf(n_channels > SHOWN ? " ...\n" : "\n");
+    sg_text_add(out, n_channels > SHOWN ? " ...\n" : "\n");
 }
 
 static sg_status take_memory(struct summary *s) {
@@ -144,22 +144,26 @@ static void free_memory(struct summary *s) {
 sg_status sg_cli_print_summary(const struct study *study, const unsigned char *states) {
     sg_status status = SG_OK;
     struct summary s = {.plan = study->plan, .states = states};
+    struct sg_text out = {0};
 
     if (s.plan->n_sweeps == 0) {
         return SG_OK;
     }
     SG_TRY(sg_reader_open(study->job->output, &s.reader));
     SG_TRY(take_memory(&s));
-    printf("\n  %-22s %8s   %18s  %9s   %s\n", "method", "samples", "relative error   ", "outside",
-           "sigma in model-input units");
-    printf("  %-22s %8s   %8s  %8s  %9s   %s\n", "", "", "median", "90 %", "domain",
-           "a channel, median of items");
+    sg_text_add(&out, "\n  %-22s %8s   %18s  %9s   %s\n", "method", "samples", "relative error   ",
+                "outside", "sigma in model-input units");
+    sg_text_add(&out, "  %-22s %8s   %8s  %8s  %9s   %s\n", "", "", "median", "90 %", "domain",
+                "a channel, median of items");
     for (int i = 0; i < study->job->n_instances; i++) {
         if (s.plan->sweep_of[i] >= 0) {
-            print_method(&s, &study->job->instances[i]);
+            add_method(&s, &study->job->instances[i], &out);
         }
     }
+    SG_CHECK(!out.failed, SG_E_NOMEM, "no memory for the summary");
+    fprintf(stderr, "%s", out.data);
 done:
+    sg_text_free(&out);
     free_memory(&s);
     sg_reader_close(s.reader);
     return status;

@@ -20,7 +20,11 @@ struct sg_comm {
     int size;
 };
 
-enum { CHUNK_BYTES = 1 << 30 }; /* MPI 3 counts are int */
+enum {
+    CHUNK_BYTES = 1 << 30, /* MPI 3 counts are int */
+    /* A reduction takes a buffer of its message's size, which no plan knows of: small pieces. */
+    REDUCE_BYTES = 1 << 22
+};
 
 static sg_status wrap(MPI_Comm handle, struct sg_comm **out) {
     sg_status status = SG_OK;
@@ -38,6 +42,9 @@ done:
 sg_status sg_comm_start(int *argc, char ***argv, struct sg_comm **world) {
     const int launched = getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL;
 
+    /* Where a launcher pretends more slots than there are cores Open MPI spins: it shall let others
+     * run. */
+    (void)setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
     MPI_Init(argc, argv);
     if (launched) {
         /* A rank whose launcher was killed must not linger and hold the result's lock. */
@@ -93,9 +100,18 @@ void sg_comm_idle(int *idle) {
     (*idle)++;
 }
 
+/* How long to wait between two tests of a message. A large one moves by some 32 kB a test, at both
+ * ends in turn: pauses of a millisecond would hold it to a few MB/s. */
+enum pace {
+    PATIENT, /* longer and longer, up to a millisecond */
+    BRISK    /* some 50 us: the other end may still be busy elsewhere */
+};
+
+enum { LARGE_BYTES = 1 << 16 };
+
 /* A short burst of tests first: most small messages between running ranks arrive within
  * microseconds. */
-static void wait_for(MPI_Request *request) {
+static void wait_for(MPI_Request *request, enum pace pace) {
     enum { BURST = 64 };
     int flag = 0;
     int idle = 0;
@@ -105,44 +121,60 @@ static void wait_for(MPI_Request *request) {
     }
     while (!flag) {
         sg_comm_idle(&idle);
+        idle = pace == BRISK ? 0 : idle;
         MPI_Test(request, &flag, MPI_STATUS_IGNORE);
     }
+}
+
+static enum pace pace_of_message(size_t n_bytes) {
+    return n_bytes > LARGE_BYTES ? BRISK : PATIENT;
 }
 
 void sg_comm_barrier(const struct sg_comm *c) {
     MPI_Request request;
 
     MPI_Ibarrier(c->handle, &request);
-    wait_for(&request);
+    wait_for(&request, PATIENT);
 }
 
 static int chunk(size_t left) {
     return (int)(left < CHUNK_BYTES ? left : CHUNK_BYTES);
 }
 
+/* Large collectives: all ranks meet first, patiently, and then leave the message to MPI's own
+ * blocking call. From there on nobody waits for a rank that computes; Open MPI's non-blocking ones
+ * move 32 kB a test of every rank, which on a busy machine took 13 s for 77 MB. */
 void sg_comm_bcast(const struct sg_comm *c, int root, void *bytes, size_t n) {
-    for (size_t at = 0; at < n; at += CHUNK_BYTES) {
-        MPI_Request request;
+    MPI_Request request;
 
-        MPI_Ibcast((char *)bytes + at, chunk(n - at), MPI_BYTE, root, c->handle, &request);
-        wait_for(&request);
+    if (n <= LARGE_BYTES) {
+        MPI_Ibcast(bytes, (int)n, MPI_BYTE, root, c->handle, &request);
+        wait_for(&request, PATIENT);
+        return;
+    }
+    sg_comm_barrier(c);
+    for (size_t at = 0; at < n; at += CHUNK_BYTES) {
+        MPI_Bcast((char *)bytes + at, chunk(n - at), MPI_BYTE, root, c->handle);
     }
 }
 
 void sg_comm_reduce_sum(const struct sg_comm *c, int root, int64_t *values, int64_t n) {
-    const int64_t step = CHUNK_BYTES / (int64_t)sizeof *values;
+    const int64_t step = REDUCE_BYTES / (int64_t)sizeof *values;
+    const int is_root = c->rank == root;
+    MPI_Request request;
 
+    if (n * (int64_t)sizeof *values <= LARGE_BYTES) {
+        MPI_Ireduce(is_root ? MPI_IN_PLACE : values, is_root ? values : NULL, (int)n, MPI_INT64_T,
+                    MPI_SUM, root, c->handle, &request);
+        wait_for(&request, PATIENT);
+        return;
+    }
+    sg_comm_barrier(c);
     for (int64_t at = 0; at < n; at += step) {
         const int count = (int)(n - at < step ? n - at : step);
-        MPI_Request request;
 
-        if (c->rank == root) {
-            MPI_Ireduce(MPI_IN_PLACE, values + at, count, MPI_INT64_T, MPI_SUM, root, c->handle,
-                        &request);
-        } else {
-            MPI_Ireduce(values + at, NULL, count, MPI_INT64_T, MPI_SUM, root, c->handle, &request);
-        }
-        wait_for(&request);
+        MPI_Reduce(is_root ? MPI_IN_PLACE : values + at, is_root ? values + at : NULL, count,
+                   MPI_INT64_T, MPI_SUM, root, c->handle);
     }
 }
 
@@ -150,7 +182,7 @@ static void allreduce_max(const struct sg_comm *c, void *values, int64_t n, MPI_
     MPI_Request request;
 
     MPI_Iallreduce(MPI_IN_PLACE, values, (int)n, type, MPI_MAX, c->handle, &request);
-    wait_for(&request);
+    wait_for(&request, PATIENT);
 }
 
 void sg_comm_allreduce_max(const struct sg_comm *c, int64_t *values, int64_t n) {
@@ -166,7 +198,7 @@ void sg_comm_gather(const struct sg_comm *c, int root, const void *mine, size_t 
 
     SG_ASSERT(n < CHUNK_BYTES);
     MPI_Igather(mine, (int)n, MPI_BYTE, all, (int)n, MPI_BYTE, root, c->handle, &request);
-    wait_for(&request);
+    wait_for(&request, PATIENT);
 }
 
 /* Long messages go in pieces of one tag: MPI keeps their order. The receiver knows the length
@@ -178,13 +210,14 @@ void sg_comm_send(const struct sg_comm *c, int to, int tag, const void *bytes, s
         MPI_Request request;
 
         MPI_Isend((const char *)bytes + at, chunk(n - at), MPI_BYTE, to, tag, c->handle, &request);
-        wait_for(&request);
+        wait_for(&request, pace_of_message(n));
         at += CHUNK_BYTES;
     } while (at < n);
 }
 
 struct sg_sending {
     size_t n_pieces;
+    enum pace pace;
     MPI_Request requests[];
 };
 
@@ -196,6 +229,7 @@ sg_status sg_comm_send_begin(const struct sg_comm *c, int to, int tag, const voi
 
     SG_CHECK(s != NULL, SG_E_NOMEM, "no memory for a message");
     s->n_pieces = n_pieces;
+    s->pace = pace_of_message(n);
     for (size_t i = 0; i < n_pieces; i++) {
         const size_t at = i * CHUNK_BYTES;
 
@@ -209,7 +243,7 @@ done:
 
 void sg_comm_sent(struct sg_sending *sending) {
     for (size_t i = 0; sending != NULL && i < sending->n_pieces; i++) {
-        wait_for(&sending->requests[i]);
+        wait_for(&sending->requests[i], sending->pace);
     }
     sg_free(sending);
 }
@@ -234,7 +268,7 @@ void sg_comm_recv(const struct sg_comm *c, int from, int tag, void *bytes, size_
         MPI_Request request;
 
         MPI_Irecv((char *)bytes + at, chunk(n - at), MPI_BYTE, from, tag, c->handle, &request);
-        wait_for(&request);
+        wait_for(&request, pace_of_message(n));
         at += CHUNK_BYTES;
     } while (at < n);
 }

@@ -135,8 +135,8 @@ static char *given_text(const char *text, size_t n, const char *const *sets, int
     return given;
 }
 
-static sg_status read_tree(const char *text, size_t n, const char *file, const char *const *sets,
-                           int n_sets, struct sg_node **out) {
+sg_status sg_job_tree(const char *text, size_t n, const char *file, const char *const *sets,
+                      int n_sets, struct sg_node **out) {
     sg_status status = SG_OK;
     struct sg_node *root = NULL;
 
@@ -202,7 +202,7 @@ static sg_status parse(const char *text, size_t n, const char *file, const char 
 
     SG_CHECK(folder != NULL && d != NULL && job != NULL, SG_E_NOMEM, "%s: no memory for the job",
              file);
-    SG_TRY(read_tree(text, n, file, sets, n_sets, &root));
+    SG_TRY(sg_job_tree(text, n, file, sets, n_sets, &root));
     status = check_tree(&r, root, d);
     settle_source(d);
     *job = d->job;

@@ -60,6 +60,10 @@ int sg_node_is_null(const struct sg_node *node);
 sg_status sg_yaml_parse(const char *text, size_t n, const char *file, const char *set,
                         struct sg_node **out);
 
+/* The tree of a job with its --set arguments: a map. Errors: as above. */
+sg_status sg_job_tree(const char *text, size_t n, const char *file, const char *const *sets,
+                      int n_sets, struct sg_node **out);
+
 /* "file:line:column", "file" or "--set text" into buf[cap], returned. */
 const char *sg_place_text(const struct sg_place *at, const char *file, char *buf, size_t cap);
 

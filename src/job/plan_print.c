@@ -223,18 +223,21 @@ static void print_ranks(const struct sg_plan *plan, int n_ranks, FILE *out) {
     }
 }
 
-static void print_memory(const struct sg_plan *plan, int64_t model_bytes, int64_t net_bytes,
-                         FILE *out) {
+static void print_memory(const struct sg_plan *plan, const struct sg_rank_bytes *bytes, FILE *out) {
     char all[32];
+    char program[32];
     char model[32];
     char net[32];
     char sums[32];
-    const double total = (double)model_bytes + (double)net_bytes + (double)plan->sums_bytes;
+    const double total = (double)bytes->program + (double)bytes->model + (double)bytes->nets +
+                         (double)plan->sums_bytes;
 
-    fprintf(out, "  %-15s %s = model %s + network %s + sums and blocks %s\n", "memory a rank",
-            sg_text_bytes(total, all, sizeof all),
-            sg_text_bytes((double)model_bytes, model, sizeof model),
-            sg_text_bytes((double)net_bytes, net, sizeof net),
+    fprintf(out,
+            "  %-15s %s = program and libraries %s + model %s + network %s + sums and blocks %s\n",
+            "memory a rank", sg_text_bytes(total, all, sizeof all),
+            sg_text_bytes((double)bytes->program, program, sizeof program),
+            sg_text_bytes((double)bytes->model, model, sizeof model),
+            sg_text_bytes((double)bytes->nets, net, sizeof net),
             sg_text_bytes((double)plan->sums_bytes, sums, sizeof sums));
 }
 
@@ -257,6 +260,7 @@ static void print_time(const struct sg_plan *plan, int n_ranks, double seconds_p
     char all[32];
     char limit[64] = "";
     char hours[32];
+    const int is_long = seconds_per_block >= 1.0;
 
     if (seconds_per_block <= 0.0) {
         return;
@@ -265,12 +269,12 @@ static void print_time(const struct sg_plan *plan, int n_ranks, double seconds_p
         (void)snprintf(limit, sizeof limit, "; this run ends after %s",
                        sg_text_seconds(plan->job->max_hours * 3600.0, hours, sizeof hours));
     }
-    fprintf(out, "  %-15s about %s at %.3g ms a block%s\n", "time",
+    fprintf(out, "  %-15s about %s at %.3g %s a block%s\n", "time",
             sg_text_seconds(blocks * seconds_per_block / n_workers, all, sizeof all),
-            1e3 * seconds_per_block, limit);
+            is_long ? seconds_per_block : 1e3 * seconds_per_block, is_long ? "s" : "ms", limit);
 }
 
-void sg_plan_print(const struct sg_plan *plan, int64_t model_bytes, int64_t net_bytes, int n_ranks,
+void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes, int n_ranks,
                    double seconds_per_block, FILE *out) {
     fprintf(out, "plan of %s\n", plan->job->file);
     print_items(plan, out);
@@ -278,7 +282,7 @@ void sg_plan_print(const struct sg_plan *plan, int64_t model_bytes, int64_t net_
     print_work(plan, out);
     print_stages(plan, out);
     print_ranks(plan, n_ranks, out);
-    print_memory(plan, model_bytes, net_bytes, out);
+    print_memory(plan, bytes, out);
     print_disk(plan, out);
     print_time(plan, n_ranks, seconds_per_block, out);
 }

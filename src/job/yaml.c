@@ -74,6 +74,12 @@ static sg_status syntax_error(const struct builder *b, const yaml_parser_t *p) {
     }
     (void)snprintf(what, sizeof what, "not YAML: %s%s%s", problem, p->context != NULL ? ", " : "",
                    p->context != NULL ? p->context : "");
+    if (p->context != NULL && p->context_mark.line != p->problem_mark.line) {
+        const size_t n = strlen(what);
+
+        (void)snprintf(what + n, sizeof what - n, " that begins in line %zu",
+                       p->context_mark.line + 1);
+    }
     return sg_fail(SG_E_JOB, __FILE__, __LINE__, "%s: %s%s", place, what,
                    line_has_tab(b, p->problem_mark.line)
                        ? "; there is a tab in this line: indent with spaces"

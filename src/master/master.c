@@ -4,6 +4,7 @@
 #include "master/master_impl.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
+#include "sgdist/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,13 +21,57 @@ static double now_s(void) {
 
 /* ---- what is left to do ---- */
 
-static int64_t max_useful(const struct sg_plan *plan) {
-    int64_t most = 1;
+/* Blocks that a team of m works off one after the other: it waits for its last member at the end of
+ * each stage. One more stands for opening the item, which the leader does alone. */
+static int64_t rounds_of_team(const struct sg_plan *plan, int64_t m) {
+    int64_t n = 1;
 
     for (int s = 0; s < plan->n_sweeps; s++) {
-        most = plan->sweeps[s].n_blocks > most ? plan->sweeps[s].n_blocks : most;
+        const struct sg_sweep *sweep = &plan->sweeps[s];
+
+        for (int i = 0; i < sweep->n_stages; i++) {
+            const int64_t begin = i > 0 ? sweep->stage_ends[i - 1] : 0;
+
+            n += (sweep->stage_ends[i] - begin + m - 1) / m;
+        }
     }
-    return most;
+    return n;
+}
+
+static sg_status make_dispatch(struct sg_master *m, const int64_t *items, int64_t n) {
+    sg_status status = SG_OK;
+    int64_t *rounds = sg_calloc((size_t)m->o.n_workers, sizeof *rounds);
+
+    SG_CHECK(rounds != NULL, SG_E_NOMEM, "no memory for the master");
+    for (int i = 0; i < m->o.n_workers; i++) {
+        rounds[i] = rounds_of_team(m->o.plan, i + 1);
+    }
+    SG_TRY(sg_dispatch_create(m->o.n_workers, items, n, rounds, &m->dispatch));
+done:
+    sg_free(rounds);
+    return status;
+}
+
+/* Failed items that are to be tried again become pending, in the file and at once: a run that is
+ * killed meanwhile leaves no half-written item that is said to have ended, and the next one goes on
+ * with the trial. */
+static sg_status reopen_failed(struct sg_master *m, unsigned char *states) {
+    sg_status status = SG_OK;
+    const int64_t n_items = m->o.plan->n_items;
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < n_items; i++) {
+        if (states[i] == SG_ITEM_FAILED) {
+            states[i] = SG_ITEM_PENDING;
+            n++;
+        }
+    }
+    if (n > 0) {
+        SG_TRY(sg_result_put(m->result, SG_FIELD_STATUS, states, n_items));
+        SG_TRY(sg_result_commit(m->result));
+    }
+done:
+    return status;
 }
 
 /* Items with a checkpoint come first: they hold back nothing, and their files go away. */
@@ -34,24 +79,29 @@ static sg_status list_pending(struct sg_master *m, int64_t *items, int64_t *n) {
     sg_status status = SG_OK;
     const int64_t n_items = m->o.plan->n_items;
     unsigned char *states = sg_calloc((size_t)n_items, 1);
+    unsigned char *begun = sg_calloc((size_t)n_items, 1);
 
     *n = 0;
-    SG_CHECK(states != NULL, SG_E_NOMEM, "no memory for the list of items");
+    SG_CHECK(states != NULL && begun != NULL, SG_E_NOMEM, "no memory for the list of items");
     SG_TRY(sg_result_statuses(m->result, states));
-    for (int pass = 0; pass < 2; pass++) {
+    if (m->o.retry_failed) {
+        SG_TRY(reopen_failed(m, states));
+    }
+    sg_partial_list(m->o.path, begun, n_items);
+    for (int pass = 1; pass >= 0; pass--) {
         for (int64_t i = 0; i < n_items; i++) {
-            const int open =
-                states[i] == SG_ITEM_PENDING || (states[i] == SG_ITEM_FAILED && m->o.retry_failed);
-
-            if (open && sg_partial_exists(m->o.path, i) == (pass == 0)) {
+            if (states[i] == SG_ITEM_PENDING && begun[i] == pass) {
                 items[(*n)++] = i;
             }
-            m->n_done += pass == 0 && states[i] == SG_ITEM_DONE;
-            m->n_failed += pass == 0 && states[i] == SG_ITEM_FAILED && !m->o.retry_failed;
         }
+    }
+    for (int64_t i = 0; i < n_items; i++) {
+        m->n_done += states[i] == SG_ITEM_DONE;
+        m->n_failed += states[i] == SG_ITEM_FAILED;
     }
 done:
     sg_free(states);
+    sg_free(begun);
     return status;
 }
 
@@ -72,8 +122,7 @@ sg_status sg_master_create(const struct sg_master_options *options, struct sg_ma
              "no memory for the master");
     SG_TRY(sg_result_open(options->path, &options->plan->record, &m->result));
     SG_TRY(list_pending(m, items, &n));
-    SG_TRY(
-        sg_dispatch_create(options->n_workers, items, n, max_useful(options->plan), &m->dispatch));
+    SG_TRY(make_dispatch(m, items, n));
     sg_progress_begin(&m->progress, m->begun, options->plan->n_items, n,
                       (double)options->plan->gradients_per_item);
     *out = m;
@@ -131,12 +180,10 @@ static const char *record_message(struct sg_master *m, const void *record) {
     return (const char *)record + sg_record_find(&m->o.plan->record, SG_FIELD_MESSAGE)->offset;
 }
 
-static void count_failure(struct sg_master *m, const struct sg_outcome *outcome,
-                          const void *record) {
+static void count_failure(struct sg_master *m, const void *record) {
     enum { SHOWN = 10 };
     const int64_t limit = m->o.plan->job->max_failed;
 
-    (void)outcome;
     m->n_failed++;
     m->n_failed_now++;
     if (m->n_failed_now <= SHOWN) {
@@ -145,10 +192,10 @@ static void count_failure(struct sg_master *m, const struct sg_outcome *outcome,
         sg_log(SG_LOG_WARN, "more items fail; `sgdist status %s` lists them", m->o.path);
     }
     if (limit >= 0 && m->n_failed > limit) {
-        keep_first(m, sg_fail(SG_E_INPUT, __FILE__, __LINE__,
-                              "%lld items failed, more than run.max_failed: %lld allows; the last "
-                              "one: %s",
-                              (long long)m->n_failed, (long long)limit, record_message(m, record)));
+        keep_first(m,
+                   sg_fail(SG_E_INPUT, __FILE__, __LINE__,
+                           "%lld item%s failed, more than run.max_failed: %lld allows",
+                           (long long)m->n_failed, sg_text_plural(m->n_failed), (long long)limit));
     }
 }
 
@@ -156,10 +203,15 @@ static void take_record(struct sg_master *m, const struct sg_outcome *outcome, c
     const unsigned char state = *((const unsigned char *)record +
                                   sg_record_find(&m->o.plan->record, SG_FIELD_STATUS)->offset);
 
-    keep_first(m, sg_result_write(m->result, outcome->item, record));
+    const sg_status status = sg_result_write(m->result, outcome->item, record);
+
+    keep_first(m, status);
+    if (status != SG_OK) {
+        return; /* it stays pending, and its checkpoint stands */
+    }
     m->written[m->n_written++] = outcome->item;
     if (state == SG_ITEM_FAILED) {
-        count_failure(m, outcome, record);
+        count_failure(m, record);
     } else {
         m->n_done++;
         m->n_done_now++;

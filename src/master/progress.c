@@ -31,30 +31,47 @@ void sg_progress_count(struct progress *p, double now, int64_t n_gradients) {
 static void describe(const struct progress *p, double now, char *buf, size_t cap) {
     const double seconds = now - p->begun;
     const double rate = seconds > 0 ? (double)p->n_ended / seconds : 0;
-    const int64_t n_left = p->n_items - p->n_before - p->n_ended;
-    char left[32] = "?";
+    const int64_t n_ended = p->n_before + p->n_ended;
+    char words[4][32];
 
-    if (rate > 0) {
-        (void)sg_text_seconds((double)n_left / rate, left, sizeof left);
+    if (p->n_ended == 0) {
+        (void)snprintf(buf, cap, "%s of %s items",
+                       sg_text_count((double)n_ended, words[0], sizeof words[0]),
+                       sg_text_count((double)p->n_items, words[1], sizeof words[1]));
+        return;
     }
-    (void)snprintf(buf, cap, "%lld of %lld items, %.3g items/s, %.4g gradients/s, %s left",
-                   (long long)(p->n_before + p->n_ended), (long long)p->n_items, rate,
-                   seconds > 0 ? (double)p->n_gradients / seconds : 0, left);
+    (void)snprintf(buf, cap, "%s of %s items, %s/s, ",
+                   sg_text_count((double)n_ended, words[0], sizeof words[0]),
+                   sg_text_count((double)p->n_items, words[1], sizeof words[1]),
+                   sg_text_count(rate, words[2], sizeof words[2]));
+    (void)snprintf(
+        buf + strlen(buf), cap - strlen(buf), "%s gradients/s, %s left",
+        sg_text_count((double)p->n_gradients / seconds, words[0], sizeof words[0]),
+        sg_text_seconds((double)(p->n_items - n_ended) / rate, words[3], sizeof words[3]));
 }
 
+/* What the text leaves of the line is the bar's; the last column stays free, or the line breaks. */
 static void show_bar(struct progress *p, double now) {
-    enum { WIDTH = 24 };
+    enum { LONGEST = 24, LEAST = 4, AROUND = 11 }; /* around it "[] 100 %  " and the last column */
     const double share = (double)(p->n_before + p->n_ended) / (double)p->n_items;
-    const int full = (int)floor(share * WIDTH);
+    const int columns = sg_log_columns();
     char text[160];
     char line[256];
-    char bar[WIDTH + 1];
+    int room;
+    int width;
+    int full;
 
-    memset(bar, '.', WIDTH);
-    memset(bar, '#', (size_t)full);
-    bar[WIDTH] = '\0';
     describe(p, now, text, sizeof text);
-    (void)snprintf(line, sizeof line, "[%s] %3.0f %%  %s", bar, 100 * share, text);
+    room = columns - AROUND - (int)strlen(text);
+    width = room > LONGEST ? LONGEST : room;
+    full = (int)floor(share * width);
+    if (width >= LEAST) {
+        (void)snprintf(line, sizeof line, "[%.*s%.*s] %3.0f %%  %s", full,
+                       "########################", width - full, "........................",
+                       floor(100 * share), text);
+    } else {
+        (void)snprintf(line, sizeof line, "%.*s", columns > 1 ? columns - 1 : 1, text);
+    }
     sg_log_progress(line);
     p->shown = now;
 }
@@ -69,7 +86,7 @@ static void show_line(struct progress *p, double now) {
 }
 
 void sg_progress_show(struct progress *p, double now) {
-    if (sg_log_is_terminal()) {
+    if (sg_log_columns() > 0) {
         if (now - p->shown >= bar_s) {
             show_bar(p, now);
         }

@@ -109,6 +109,10 @@ int64_t sg_model_n_parameters(const struct sg_model *m) {
     return m->n_parameters;
 }
 
+int64_t sg_model_bytes(const struct sg_model *m) {
+    return m->keep.bytes;
+}
+
 int64_t sg_model_n_multiply_adds(const struct sg_model *m) {
     return m->n_multiply_adds;
 }

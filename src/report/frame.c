@@ -2,6 +2,8 @@
  * colours. */
 #include "report/report_impl.h"
 
+#include "sgdist/text.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -50,14 +52,18 @@ void sg_sheet_ink(const struct sg_sheet *s, double lightness) {
 
 static void draw_title(const struct sg_sheet *s, const char *result) {
     const char *slash = strrchr(result, '/');
+    const char *file = slash != NULL ? slash + 1 : result;
+    const char *title = s->options->title;
     const double width = s->width - 2 * SG_SHEET_MARGIN;
-    char text[96];
+    char text[SG_MAX_PATH + 96];
 
     sg_sheet_ink(s, 0.1);
     sg_draw_text(s->cr, SG_SHEET_MARGIN, SG_SHEET_MARGIN + SG_TEXT_LARGE, width, SG_TEXT_LARGE,
-                 SG_TEXT_BOLD, 0, slash != NULL ? slash + 1 : result);
-    (void)snprintf(text, sizeof text, "%lld of %lld items", (long long)s->n_rows,
-                   (long long)sg_reader_n_items(s->reader));
+                 SG_TEXT_BOLD, 0, title != NULL ? title : file);
+    (void)snprintf(text, sizeof text, "%s%s%lld of %lld item%s", title != NULL ? file : "",
+                   title != NULL ? ": " : "", (long long)s->n_rows,
+                   (long long)sg_reader_n_items(s->reader),
+                   sg_text_plural(sg_reader_n_items(s->reader)));
     sg_sheet_ink(s, 0.35);
     sg_draw_text(s->cr, SG_SHEET_MARGIN, SG_SHEET_MARGIN + 34, width, SG_TEXT_NORMAL, SG_TEXT_PLAIN,
                  0, text);

@@ -46,25 +46,35 @@ static void add_column(struct sg_sheet *s, const struct sg_dataset *d, const cha
 }
 
 /* maps/<label>/map, and maps/<label>/se right behind it. */
+static void add_method(struct sg_sheet *s, const char *label, size_t n_label) {
+    static const char *const names[] = {"map", "se"};
+
+    for (int is_error = 0; is_error < 2; is_error++) {
+        char path[SG_MAX_PATH + 1];
+        const struct sg_dataset *d;
+
+        (void)snprintf(path, sizeof path, "maps/%.*s/%s", (int)n_label, label, names[is_error]);
+        d = sg_reader_find(s->reader, path);
+        if (d != NULL) {
+            add_column(s, d, label, n_label, is_error);
+        }
+    }
+}
+
 static void find_columns(struct sg_sheet *s) {
     static const char group[] = "maps/";
     static const char map[] = "/map";
 
-    for (int i = 0; i < sg_reader_n_datasets(s->reader); i++) {
-        const struct sg_dataset *d = sg_reader_dataset(s->reader, i);
-        const size_t n = strlen(d->path);
-        const char *label = d->path + strlen(group);
-        char errors[SG_MAX_PATH + 1];
+    for (int i = 0; i < s->options->n_labels; i++) {
+        add_method(s, s->options->labels[i], strlen(s->options->labels[i]));
+    }
+    for (int i = 0; s->options->n_labels == 0 && i < sg_reader_n_datasets(s->reader); i++) {
+        const char *path = sg_reader_dataset(s->reader, i)->path;
+        const size_t n = strlen(path);
 
-        if (strncmp(d->path, group, strlen(group)) != 0 || n <= strlen(group) + strlen(map) ||
-            strcmp(d->path + n - strlen(map), map) != 0) {
-            continue;
-        }
-        add_column(s, d, label, n - strlen(group) - strlen(map), 0);
-        (void)snprintf(errors, sizeof errors, "%.*s/se", (int)(n - strlen(map)), d->path);
-        d = sg_reader_find(s->reader, errors);
-        if (d != NULL) {
-            add_column(s, d, label, n - strlen(group) - strlen(map), 1);
+        if (strncmp(path, group, strlen(group)) == 0 && n > strlen(group) + strlen(map) &&
+            strcmp(path + n - strlen(map), map) == 0) {
+            add_method(s, path + strlen(group), n - strlen(group) - strlen(map));
         }
     }
 }

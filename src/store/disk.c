@@ -31,8 +31,7 @@ static int faulty(void) {
     return 0;
 }
 
-/* The system's reason, and what to do about it where that is known. */
-static sg_status io_error(const char *what, const char *path) {
+sg_status sg_disk_error(const char *what, const char *path) {
     const int error = errno;
     const char *advice = "";
 
@@ -42,7 +41,8 @@ static sg_status io_error(const char *what, const char *path) {
         advice = ": raise the quota or free some space, and start the same command again";
     } else if (error == EFBIG) {
         advice = ": the limit on file sizes (ulimit -f) or of the file system is too low";
-    } else if (error == EROFS || error == EACCES || error == EPERM) {
+    } else if (error == EROFS || error == EACCES || error == EPERM || error == ENOTDIR ||
+               error == ENOENT || error == ELOOP || error == ENAMETOOLONG) {
         advice = ": choose a folder that can be written (study.output)";
     }
     return sg_fail(SG_E_IO, __FILE__, __LINE__, "%s: %s: %s%s", path, what, strerror(error),
@@ -71,7 +71,7 @@ sg_status sg_disk_write(int fd, const char *path, const void *bytes, int64_t n, 
         }
         if (wrote <= 0) {
             errno = wrote == 0 ? ENOSPC : errno;
-            return io_error("writing failed", path);
+            return sg_disk_error("writing failed", path);
         }
         from += wrote;
         offset += wrote;
@@ -90,7 +90,7 @@ sg_status sg_disk_read(int fd, const char *path, void *bytes, int64_t n, int64_t
             continue;
         }
         if (got < 0) {
-            return io_error("reading failed", path);
+            return sg_disk_error("reading failed", path);
         }
         if (got == 0) {
             return sg_fail(SG_E_FORMAT, __FILE__, __LINE__,
@@ -114,7 +114,7 @@ static int sync_again(int fd, int (*sync_once)(int)) {
 }
 
 sg_status sg_disk_sync(int fd, const char *path) {
-    return sync_again(fd, fdatasync) != 0 ? io_error("making it durable failed", path) : SG_OK;
+    return sync_again(fd, fdatasync) != 0 ? sg_disk_error("making it durable failed", path) : SG_OK;
 }
 
 /* Makes a change of names in the folder of `path` durable. Some network file systems cannot sync
@@ -134,7 +134,7 @@ static sg_status sync_folder(const char *path) {
     }
     fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0 && sync_again(fd, fsync) != 0 && errno != EINVAL) {
-        SG_TRY(io_error("making its name durable failed", path));
+        SG_TRY(sg_disk_error("making its name durable failed", path));
     }
 done:
     if (fd >= 0) {
@@ -147,10 +147,10 @@ sg_status sg_disk_publish(int fd, const char *temporary, const char *path) {
     sg_status status = SG_OK;
 
     if (sync_again(fd, fsync) != 0) {
-        SG_TRY(io_error("making it durable failed", temporary));
+        SG_TRY(sg_disk_error("making it durable failed", temporary));
     }
     if (faulty() || rename(temporary, path) != 0) {
-        SG_TRY(io_error("giving the file its name failed", path));
+        SG_TRY(sg_disk_error("giving the file its name failed", path));
     }
     SG_TRY(sync_folder(path));
 done:
@@ -171,7 +171,7 @@ sg_status sg_disk_make_parents(const char *path) {
 
             if (stat(folder, &info) != 0) {
                 errno = error;
-                SG_TRY(io_error("making the folder failed", folder));
+                SG_TRY(sg_disk_error("making the folder failed", folder));
             }
         }
         *at = '/';
@@ -221,5 +221,5 @@ sg_status sg_disk_reserve(int fd, const char *path, int64_t bytes, int *supporte
         *supported = 0;
         return SG_OK;
     }
-    return failed ? io_error("reserving its space failed", path) : SG_OK;
+    return failed ? sg_disk_error("reserving its space failed", path) : SG_OK;
 }

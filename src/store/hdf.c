@@ -8,17 +8,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
                "records are written as they are in memory; the file is little endian");
 
+/* Before any other call of HDF5. After a write that failed HDF5 (1.10.8) crashes in its own
+ * clean-up at the end of the process; every file is closed here anyway. */
+static void start_hdf(void) {
+    static int started;
+
+    if (!started) {
+        started = 1;
+        (void)H5dont_atexit();
+    }
+}
+
 hid_t sg_hdf_access(void) {
     hid_t access;
 
-    /* After a write that failed HDF5 (1.10.8) crashes in its own clean-up at the end of the
-     * process; every file is closed here anyway. Only the first call counts. */
-    (void)H5dont_atexit();
+    start_hdf();
     /* HDF5 prints its failures unless told otherwise, once for every thread. */
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     access = H5Pcreate(H5P_FILE_ACCESS);
@@ -158,21 +168,47 @@ static int is_result(hid_t file) {
            strcmp(format, "sgdist result") == 0;
 }
 
+static sg_status not_opened(const char *path, const char *reason) {
+    sg_status status = SG_OK;
+    long long have;
+    long long want;
+    const int is_cut =
+        sscanf(reason, "truncated file: eof = %lld, sblock->base_addr = 0, stored_eof = %lld",
+               &have, &want) == 2;
+
+    SG_CHECK(!is_cut, SG_E_FORMAT,
+             "%s: the file has been cut: %lld of its %lld bytes are there; get it whole from where "
+             "it was copied",
+             path, have, want);
+    SG_CHECK(0, SG_E_FORMAT, "%s: is not an HDF5 file, or damaged (HDF5: %s)", path, reason);
+done:
+    return status;
+}
+
 sg_status sg_hdf_open(const char *path, hid_t *out) {
     sg_status status = SG_OK;
     const hid_t access = sg_hdf_access();
     hid_t file = H5I_INVALID_HID;
     char reason[256];
+    char version[32] = "?";
+    struct stat info;
 
     SG_CHECK(access >= 0, SG_E_NOMEM, "%s: no memory to open it", path);
-    SG_CHECK(eaccess(path, R_OK) == 0, SG_E_IO, "%s: %s", path, strerror(errno));
+    SG_CHECK(eaccess(path, R_OK) == 0 && stat(path, &info) == 0, SG_E_IO, "%s: %s", path,
+             strerror(errno));
+    SG_CHECK(!S_ISDIR(info.st_mode), SG_E_FORMAT, "%s: is a folder, not a result", path);
     file = H5Fopen(path, H5F_ACC_RDONLY, access);
-    SG_CHECK(file >= 0, SG_E_FORMAT, "%s: is not an HDF5 file, or damaged (HDF5: %s)", path,
-             sg_hdf_reason(reason, sizeof reason));
+    if (file < 0) {
+        SG_TRY(not_opened(path, sg_hdf_reason(reason, sizeof reason)));
+    }
     SG_CHECK(is_result(file), SG_E_FORMAT,
              "%s: is an HDF5 file, but not a result of sgdist (its root attribute 'format' is not "
              "'sgdist result')",
              path);
+    SG_CHECK(sg_hdf_get_word(file, "format_version", version, sizeof version) &&
+                 strcmp(version, SG_FORMAT_VERSION) == 0,
+             SG_E_FORMAT, "%s: is a result in format version %s; this program reads version %s",
+             path, version, SG_FORMAT_VERSION);
     *out = file;
     file = H5I_INVALID_HID;
 done:
@@ -318,6 +354,7 @@ const char *sg_store_library(void) {
     unsigned minor = 0;
     unsigned release = 0;
 
+    start_hdf();
     (void)H5get_libversion(&major, &minor, &release);
     (void)snprintf(text, sizeof text, "%u.%u.%u", major, minor, release);
     return text;

@@ -159,7 +159,7 @@ static sg_status make_structure(hid_t file, const struct sg_layout *layout,
 
     (void)snprintf(fields, sizeof fields, "%d", layout->record->n_fields);
     SG_CHECK(sg_hdf_put_word(file, "format", "sgdist result") == 0 &&
-                 sg_hdf_put_word(file, "format_version", "1") == 0 &&
+                 sg_hdf_put_word(file, "format_version", SG_FORMAT_VERSION) == 0 &&
                  sg_hdf_put_prose(file, "title", layout->title != NULL ? layout->title : "") == 0 &&
                  sg_hdf_put_word(file, "fields", fields) == 0,
              SG_E_IO, "the head of the result cannot be laid out (HDF5: %s)",
@@ -193,15 +193,20 @@ static sg_status make_file(const char *path, const struct sg_layout *layout,
     SG_CHECK(access >= 0, SG_E_NOMEM, "%s: no memory to make it", path);
     errno = 0;
     file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    if (file < 0 && errno != 0) {
+        SG_TRY(sg_disk_error("making the file failed", path));
+    }
     SG_CHECK(file >= 0, SG_E_IO, "%s: making the file failed: %s", path,
-             errno != 0 ? strerror(errno) : sg_hdf_reason(reason, sizeof reason));
+             sg_hdf_reason(reason, sizeof reason));
     status = make_structure(file, layout, scales, offsets);
     SG_CHECK(status == SG_OK, status, "%s: %s", path, sg_trace_message());
     errno = 0;
     closed = H5Fclose(file) >= 0;
     file = H5I_INVALID_HID;
-    SG_CHECK(closed, SG_E_IO, "%s: writing failed: %s", path,
-             errno != 0 ? strerror(errno) : sg_hdf_reason(reason, sizeof reason));
+    if (!closed && errno != 0) {
+        SG_TRY(sg_disk_error("writing failed", path));
+    }
+    SG_CHECK(closed, SG_E_IO, "%s: writing failed: %s", path, sg_hdf_reason(reason, sizeof reason));
 done:
     (void)H5Fclose(file);
     (void)H5Pclose(access);

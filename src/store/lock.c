@@ -140,8 +140,9 @@ static sg_status make_file(const struct sg_lock *lock, int *taken) {
     const int fd = open(lock->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 
     *taken = fd >= 0;
-    SG_CHECK(fd >= 0 || errno == EEXIST, SG_E_IO, "%s: the lock cannot be made: %s", lock->path,
-             strerror(errno));
+    if (fd < 0 && errno != EEXIST) {
+        SG_TRY(sg_disk_error("making the lock failed", lock->path));
+    }
     if (fd >= 0) {
         status = sg_disk_write(fd, lock->path, lock->text, (int64_t)strlen(lock->text), 0);
         (void)close(fd);

@@ -177,7 +177,7 @@ static void note_lines(const char *from, const char *other, const char *file, st
 }
 
 sg_status sg_walk_identities(struct sg_walk *w) {
-    static const char path[] = "provenance/echo";
+    static const char path[] = "provenance/identity";
     sg_status status = SG_OK;
     char *a = NULL;
     char *b = NULL;

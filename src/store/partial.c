@@ -59,7 +59,9 @@ sg_status sg_partial_save(const char *path, uint64_t identity, int64_t item, con
     SG_TRY(sg_disk_join(temporary, name, ".tmp"));
     SG_TRY(sg_disk_make_parents(name));
     fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    SG_CHECK(fd >= 0, SG_E_IO, "%s: %s", temporary, strerror(errno));
+    if (fd < 0) {
+        SG_TRY(sg_disk_error("making the file failed", temporary));
+    }
     SG_TRY(sg_disk_write(fd, temporary, &h, sizeof h, 0));
     SG_TRY(sg_disk_write(fd, temporary, bytes, n, sizeof h));
     SG_TRY(sg_disk_publish(fd, temporary, name));
@@ -175,6 +177,25 @@ void sg_partial_remove(const char *path, int64_t item) {
         }
     } else if (file_name(path, item, name) == SG_OK) {
         (void)unlink(name);
+    }
+}
+
+void sg_partial_list(const char *path, unsigned char *begun, int64_t n_items) {
+    char name[SG_PATH_BYTES];
+    DIR *dir = folder_name(path, name) == SG_OK ? opendir(name) : NULL;
+    struct dirent *entry;
+
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        int64_t item;
+        int end = 0;
+
+        if (sscanf(entry->d_name, "item-%" SCNd64 "%n", &item, &end) == 1 &&
+            entry->d_name[end] == '\0' && item >= 0 && item < n_items) {
+            begun[item] = 1;
+        }
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
     }
 }
 

@@ -17,6 +17,12 @@ enum { SG_PATH_BYTES = 4096 };
 sg_status sg_disk_join(char *out, const char *path, const char *suffix);
 
 /* Writes all n bytes at `offset`. `path` is for the message. */
+/* The format of the files that this program writes, and reads. */
+#define SG_FORMAT_VERSION "1"
+
+/* SG_E_IO with the reason in errno, and what to do about it where that is known. */
+sg_status sg_disk_error(const char *what, const char *path);
+
 sg_status sg_disk_write(int fd, const char *path, const void *bytes, int64_t n, int64_t offset);
 
 /* Reads all n bytes at `offset`; SG_E_FORMAT if the file ends before. */

@@ -10,6 +10,14 @@
 #include <math.h>
 #include <string.h>
 
+/* Maps of equal samples differ by the rounding of a few doubles, far below the float32 that they
+ * are stored as: that is no difference, so that an error of 0 says what it should. */
+static double difference(double all, double without) {
+    const double d = all - without;
+
+    return fabs(d) <= 0x1p-48 * fabs(all) ? 0 : d;
+}
+
 void sg_jackknife_begin(struct sg_jackknife *j, const double *all, int64_t n, int64_t n_samples,
                         double *work) {
     *j = (struct sg_jackknife){.all = all, .work = work, .n = n, .n_samples = n_samples};
@@ -27,7 +35,7 @@ void sg_jackknife_add(struct sg_jackknife *j, const double *without, int64_t gro
     j->n_groups++;
     j->weight += (double)group_count / rest;
     for (int64_t i = 0; i < j->n; i++) {
-        const double d = j->all[i] - without[i];
+        const double d = difference(j->all[i], without[i]);
 
         squares[i] += odds * d * d;
         plain[i] += d;

@@ -14,7 +14,7 @@ static sg_status audit_block(struct sg_worker *w, const struct sg_sweep *sweep, 
     const size_t bytes = (size_t)w->n_features * sizeof(float);
     int64_t n_outside;
 
-    SG_TRY(sg_block_forward(w, sweep, i_block, &n_outside));
+    SG_TRY(sg_block_forward(w, sweep, i_block, w->o.stop, &n_outside));
     for (int64_t k = from; k < to; k++) {
         memcpy(inputs + (k - first) * w->n_features, w->noisy + (k - b0) * w->n_features, bytes);
     }

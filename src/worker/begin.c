@@ -12,10 +12,15 @@ static void *field(struct sg_worker *w, const char *path) {
     return sg_record_at(&w->plan->record, w->item.record, path);
 }
 
+/* Samplers and methods do not know the item's name; others have said it. */
 void sg_item_fail(struct sg_worker *w) {
-    w->item.failed = 1;
+    const char *name = sg_items_name(w->o.items, w->item.index);
+    const char *message = sg_trace_message();
+    const int is_named = strncmp(message, name, strlen(name)) == 0;
+
     *(unsigned char *)field(w, SG_FIELD_STATUS) = SG_ITEM_FAILED;
-    (void)snprintf(field(w, SG_FIELD_MESSAGE), SG_MESSAGE_BYTES, "%s", sg_trace_message());
+    (void)snprintf(field(w, SG_FIELD_MESSAGE), SG_MESSAGE_BYTES, "%s%s%s", is_named ? "" : name,
+                   is_named ? "" : ": ", message);
 }
 
 /* The largest output that is not yet in taken[n]; ties go to the lowest class. */
@@ -98,6 +103,7 @@ static sg_status clean_gradient(struct sg_worker *w, int64_t t) {
     sg_score_gradient(w->plan->job->score, w->y, w->n_outputs, w->item.targets[t], w->dy);
     SG_TRY(sg_net_backward(w->one, w->dy, g, w->o.stop));
     w->phases.n_backwards++;
+    w->item.n_gradients++;
     for (int64_t i = 0; i < w->n_features; i++) {
         SG_CHECK(isfinite(g[i]), SG_E_NUMBERS,
                  "%s: the gradient of class %d is %g at the item itself",

@@ -25,7 +25,7 @@ int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *swee
 }
 
 sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
-                           int64_t *n_outside) {
+                           const volatile sig_atomic_t *cancel, int64_t *n_outside) {
     const struct sg_item_view view = sg_worker_view(w);
     const int64_t n = sg_block_samples(w->plan, sweep, i_block);
     const int64_t d = w->n_features;
@@ -44,8 +44,8 @@ sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, in
         }
     }
     sg_phase_enter(w, SG_PHASE_FORWARD);
-    status = sg_net_forward(w->block, w->noisy, w->y, w->o.stop);
-    w->phases.n_forwards += n;
+    status = sg_net_forward(w->block, w->noisy, w->y, cancel);
+    w->phases.n_forwards += status == SG_OK ? n : 0;
     return status;
 }
 
@@ -65,7 +65,7 @@ sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_
     const int64_t n = sg_block_samples(w->plan, sweep, i_block);
     int64_t n_outside;
 
-    SG_TRY(sg_block_forward(w, sweep, i_block, &n_outside));
+    SG_TRY(sg_block_forward(w, sweep, i_block, w->o.stop, &n_outside));
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
         /* A block is in the sums of all targets or of none: once one has it, the others follow. */
         SG_TRY(sg_block_backward(w, w->item.targets[t], t == 0 ? w->o.stop : NULL));

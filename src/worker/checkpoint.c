@@ -21,7 +21,6 @@ struct head {
     int64_t record_bytes;
     int64_t n_words;
     int64_t n_limbs; /* of one target's sums */
-    int64_t n_gradients;
 };
 
 static struct head head_of(struct sg_worker *w) {
@@ -31,8 +30,7 @@ static struct head head_of(struct sg_worker *w) {
                          .n_targets = w->plan->n_targets,
                          .record_bytes = w->plan->record.bytes,
                          .n_words = w->n_words,
-                         .n_limbs = sg_sums_n_limbs(w->sums[0]),
-                         .n_gradients = w->item.n_gradients};
+                         .n_limbs = sg_sums_n_limbs(w->sums[0])};
 }
 
 static int64_t n_bytes(const struct head *h) {
@@ -58,6 +56,7 @@ sg_status sg_item_save(struct sg_worker *w) {
 
     SG_CHECK(bytes != NULL, SG_E_NOMEM, "no memory for the checkpoint of %s",
              sg_items_name(w->o.items, w->item.index));
+    sg_item_put_seconds(w);
     put(&at, &h, sizeof h);
     put(&at, w->item.record, h.record_bytes);
     put(&at, w->item.exponents, 8 * h.n_targets);
@@ -77,8 +76,8 @@ done:
 static void restore(struct sg_worker *w, const struct head *h, const char *at) {
     w->item.i_sweep = h->i_sweep;
     w->item.n_stages_done = h->n_stages_done;
-    w->item.n_gradients = h->n_gradients;
     take(&at, w->item.record, h->record_bytes);
+    w->item.before_s = sg_item_seconds(w);
     take(&at, w->item.exponents, 8 * h->n_targets);
     take(&at, w->item.done, 8 * h->n_words);
     for (int64_t t = 0; t < h->n_targets; t++) {

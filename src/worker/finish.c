@@ -58,6 +58,14 @@ static void put_convergence(struct sg_worker *w, int i, int64_t t, int i_stage,
     ((double *)instance_field(w, i, "convergence", "change"))[at] = c->change;
 }
 
+/* 1 if the record's map of instance i is the one of this stage: early stages may have too few
+ * samples for a map. */
+static int has_map(struct sg_worker *w, int i, int64_t t, int i_stage) {
+    const int64_t *samples = instance_field(w, i, "convergence", "samples");
+
+    return i_stage >= 0 && samples[t * w->plan->max_stages + i_stage] > 0;
+}
+
 /* Finishes instance i for target t from what the sums hold now; the record keeps the last map and
  * error. */
 static sg_status finish_target(struct sg_worker *w, int i, int64_t t, int i_stage) {
@@ -78,7 +86,7 @@ static sg_status finish_target(struct sg_worker *w, int i, int64_t t, int i_stag
     c.norm = norm(w->map, n);
     c.error = se != NULL ? norm(se, n) : NAN;
     c.relative_error = c.error / c.norm;
-    c.change = i_stage > 0 ? distance(w->map, map, n) / c.norm : NAN;
+    c.change = has_map(w, i, t, i_stage - 1) ? distance(w->map, map, n) / c.norm : NAN;
     memcpy(map, w->map, (size_t)n * sizeof *map);
     put_convergence(w, i, t, i_stage, &c);
     ((int64_t *)instance_field(w, i, "maps", "samples"))[t] = c.samples;
@@ -140,9 +148,9 @@ sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep
             put_sweep_report(w, i, sweep);
         }
     }
-    if (is_last) {
+    for (int64_t t = 0; is_last && t < w->plan->n_targets; t++) {
         *(int64_t *)sg_record_at(&w->plan->record, w->item.record, SG_FIELD_NONFINITE) +=
-            sg_sums_n_nonfinite(w->sums[0]);
+            sg_sums_n_nonfinite(w->sums[t]);
     }
 done:
     return status;
@@ -185,5 +193,13 @@ void sg_item_finish_cost(struct sg_worker *w) {
     *(int64_t *)sg_record_at(r, w->item.record, "items/forwards") = n_forwards;
     *(int64_t *)sg_record_at(r, w->item.record, "items/backwards") =
         n_forwards * w->plan->n_targets;
-    *(double *)sg_record_at(r, w->item.record, "items/seconds") = sg_now() - w->item.begun_s;
+}
+
+void sg_item_put_seconds(struct sg_worker *w) {
+    *(double *)sg_record_at(&w->plan->record, w->item.record, "items/seconds") =
+        w->item.before_s + sg_now() - w->item.begun_s;
+}
+
+double sg_item_seconds(const struct sg_worker *w) {
+    return *(const double *)sg_record_at(&w->plan->record, w->item.record, "items/seconds");
 }

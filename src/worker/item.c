@@ -57,8 +57,10 @@ static void deliver(struct sg_worker *w, sg_status status) {
         outcome.kind = SG_OUTCOME_RECORD;
         if (is_item_failure) {
             sg_item_fail(w);
+        } else {
+            sg_item_finish_cost(w);
         }
-        sg_item_finish_cost(w);
+        sg_item_put_seconds(w);
     } else {
         outcome.kind = SG_OUTCOME_ERROR;
         (void)snprintf(outcome.message, sizeof outcome.message, "%s", sg_trace_message());
@@ -74,9 +76,19 @@ static void reset_item(struct sg_worker *w, int64_t index) {
     w->item.i_sweep = 0;
     w->item.n_stages_done = 0;
     w->item.n_gradients = 0;
-    w->item.failed = 0;
+    w->item.before_s = 0;
     w->item.begun_s = sg_now();
     w->item.saved_s = w->item.begun_s;
+}
+
+/* The file of the next item is read by the system while this one is worked on. */
+static void prefetch_next(struct sg_worker *w) {
+    const struct sg_upstream *u = &w->o.upstream;
+    int64_t item;
+
+    if (u->ahead != NULL && u->ahead(u->context, &item)) {
+        sg_items_prefetch(w->o.items, item);
+    }
 }
 
 void sg_item_run(struct sg_worker *w, const struct team *team, int64_t index) {
@@ -90,6 +102,7 @@ void sg_item_run(struct sg_worker *w, const struct team *team, int64_t index) {
         o = (struct opening){
             .status = status, .i_sweep = w->item.i_sweep, .resumed = resumed, .rounds = w->rounds};
     }
+    prefetch_next(w);
     share_opening(w, team, &o);
     w->rounds = o.rounds;
     w->rounds_left = o.rounds;

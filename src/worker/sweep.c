@@ -37,12 +37,14 @@ static void collect(struct sg_worker *w, const struct team *team) {
         return;
     }
     sg_phase_enter(w, SG_PHASE_REDUCE);
+    sg_comm_reduce_sum(team->comm, 0, &w->item.n_gradients, 1);
     sg_comm_reduce_sum(team->comm, 0, (int64_t *)w->item.done, w->n_words);
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
         sg_comm_reduce_sum(team->comm, 0, sg_sums_limbs(w->sums[t]), sg_sums_n_limbs(w->sums[t]));
     }
     if (!is_leader(team)) {
         reset_mine(w);
+        w->item.n_gradients = 0;
     }
 }
 
@@ -85,13 +87,17 @@ static int64_t rounds_until_meeting(double seconds, int64_t rounds) {
     return n < 1 ? 1 : n > MAX_ROUNDS ? MAX_ROUNDS : (int64_t)n;
 }
 
+static int is_checkpoint_due(const struct sg_worker *w) {
+    return sg_now() - w->item.saved_s >= w->plan->job->checkpoint_seconds;
+}
+
 static struct meeting meet(struct sg_worker *w, const struct team *team) {
     struct meeting m = {.stop = w->o.stop != NULL && *w->o.stop};
 
     sg_phase_enter(w, SG_PHASE_REDUCE);
     if (is_leader(team)) {
         m.stop |= w->o.upstream.stop_requested(w->o.upstream.context);
-        m.checkpoint = sg_now() - w->item.saved_s >= w->plan->job->checkpoint_seconds;
+        m.checkpoint = is_checkpoint_due(w);
         m.rounds = rounds_until_meeting(sg_now() - w->met_s, w->rounds);
     }
     if (team->comm != NULL) {
@@ -108,7 +114,7 @@ static struct meeting meet(struct sg_worker *w, const struct team *team) {
 static int is_worth_saving(const struct sg_worker *w) {
     const double patience = w->plan->job->checkpoint_seconds < 1 ? 0 : 1;
 
-    return sg_now() - w->item.begun_s >= patience;
+    return sg_now() - w->item.saved_s >= patience;
 }
 
 /* ---- stages ---- */
@@ -170,33 +176,49 @@ done:
     return status;
 }
 
-/* Leader, with the lists of all: are the blocks below `end` in the sums? */
-static int is_whole(const struct sg_worker *w, int64_t end) {
-    int64_t b = 0;
-
-    while (b < end && is_done(w, b)) {
-        b++;
+static int has_all_blocks(const struct sg_worker *w, int64_t end) {
+    for (int64_t b = 0; b < end; b++) {
+        if (!is_done(w, b)) {
+            return 0;
+        }
     }
-    return b == end;
+    return 1;
 }
 
-/* The end of stage s: sums to the leader, who judges them and finishes the maps; all learn what
- * comes next. A member that was stopped in mid-block may come here before the team has met again:
- * then its block is missing, the stage is not over, and what there is becomes a checkpoint. */
+/* Leader, with the sums of the whole team: maps, or a coarser grid; a checkpoint where one is due.
+ * Blocks are missing where a signal reached another member in the middle of one after the stage's
+ * last meeting: the item is kept as it is then. */
+static sg_status close_stage(struct sg_worker *w, const struct sg_sweep *sweep, int s,
+                             int *start_again) {
+    sg_status status = SG_OK;
+
+    if (!has_all_blocks(w, sweep->stage_ends[s])) {
+        SG_TRY(sg_item_save(w));
+        return SG_E_INTERRUPTED;
+    }
+    SG_TRY(judge(w, start_again));
+    if (!*start_again) {
+        SG_TRY(sg_item_finish_stage(w, sweep, s));
+        w->item.n_stages_done = s + 1;
+        if (is_checkpoint_due(w) &&
+            !(s + 1 == sweep->n_stages && w->item.i_sweep + 1 == w->plan->n_sweeps)) {
+            sg_phase_enter(w, SG_PHASE_OUTPUT);
+            SG_TRY(sg_item_save(w));
+        }
+    }
+done:
+    return status;
+}
+
+/* The end of stage s: sums to the leader, who finishes the maps; all learn what comes next. */
 static sg_status end_stage(struct sg_worker *w, const struct team *team,
                            const struct sg_sweep *sweep, int s, int *start_again) {
     sg_status status = SG_OK;
     int64_t again = 0;
 
     collect(w, team);
-    if (is_leader(team) && !is_whole(w, sweep->stage_ends[s])) {
-        status = sg_item_save(w);
-        status = status == SG_OK ? SG_E_INTERRUPTED : status;
-    } else if (is_leader(team)) {
-        status = judge(w, start_again);
-        if (status == SG_OK && !*start_again) {
-            status = sg_item_finish_stage(w, sweep, s);
-        }
+    if (is_leader(team)) {
+        status = close_stage(w, sweep, s, start_again);
         again = *start_again;
     }
     sg_phase_enter(w, SG_PHASE_REDUCE);
@@ -213,20 +235,21 @@ done:
 /* ---- the start of a sweep ---- */
 
 /* An all-zero clean gradient says nothing of the scale of noisy ones: the first block is looked at
- * instead. */
+ * instead. It is not given up for a stop, which the first meeting sees: by then there is something
+ * to save. */
 static sg_status exponents_from_block(struct sg_worker *w, const struct sg_sweep *sweep) {
     sg_status status = SG_OK;
     const int64_t n = sg_block_samples(w->plan, sweep, 0) * w->n_features;
     int64_t n_outside;
 
-    SG_TRY(sg_block_forward(w, sweep, 0, &n_outside));
+    SG_TRY(sg_block_forward(w, sweep, 0, NULL, &n_outside));
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
         double largest = 0;
 
         if (w->item.clean_max[t] > 0) {
             continue;
         }
-        SG_TRY(sg_block_backward(w, w->item.targets[t], w->o.stop));
+        SG_TRY(sg_block_backward(w, w->item.targets[t], NULL));
         for (int64_t i = 0; i < n; i++) {
             const double v = fabs((double)w->gradient[i]);
 

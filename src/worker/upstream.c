@@ -11,6 +11,8 @@
 /* What is on its way to the master: the worker goes on with its next item meanwhile. */
 struct link {
     const struct sg_comm *world;
+    struct sg_order held; /* an order that was looked at before its turn */
+    int has_held;
     struct sg_outcome outcome;
     char *record; /* a copy */
     struct sg_sending *outcome_sending;
@@ -35,20 +37,38 @@ static void drop_hint(const struct sg_comm *world) {
     }
 }
 
-static void next(void *context, struct sg_order *order) {
-    const struct sg_comm *world = ((const struct link *)context)->world;
-    int idle = 0;
+/* Takes an order into `held` if one is there. */
+static int take_order(struct link *l) {
     int from = 0;
     int tag = SG_TAG_ORDER;
 
-    while (!sg_comm_probe(world, &from, &tag)) {
+    if (!l->has_held && sg_comm_probe(l->world, &from, &tag)) {
+        sg_comm_recv(l->world, 0, SG_TAG_ORDER, &l->held, sizeof l->held);
+        l->has_held = 1;
+    }
+    return l->has_held;
+}
+
+static void next(void *context, struct sg_order *order) {
+    struct link *l = context;
+    int idle = 0;
+
+    while (!take_order(l)) {
         sg_comm_idle(&idle);
     }
-    sg_comm_recv(world, 0, SG_TAG_ORDER, order, sizeof *order);
+    *order = l->held;
+    l->has_held = 0;
     if (order->kind == SG_ORDER_END) {
-        drop_hint(world);
-        finish_sending(context);
+        drop_hint(l->world);
+        finish_sending(l);
     }
+}
+
+static int ahead(void *context, int64_t *item) {
+    struct link *l = context;
+
+    *item = take_order(l) && l->held.kind == SG_ORDER_ITEM ? l->held.item : -1;
+    return *item >= 0;
 }
 
 static void send(struct link *l, int tag, const void *bytes, size_t n,
@@ -88,8 +108,11 @@ sg_status sg_upstream_open(const struct sg_comm *world, int64_t record_bytes,
     l->world = world;
     l->record = sg_calloc((size_t)record_bytes, 1);
     SG_CHECK(l->record != NULL, SG_E_NOMEM, "no memory for messages");
-    *out = (struct sg_upstream){
-        .context = l, .next = next, .deliver = deliver, .stop_requested = stop_requested};
+    *out = (struct sg_upstream){.context = l,
+                                .next = next,
+                                .ahead = ahead,
+                                .deliver = deliver,
+                                .stop_requested = stop_requested};
     l = NULL;
 done:
     sg_free(l);

@@ -30,10 +30,10 @@ struct item {
     int64_t n_stages_done;
     uint64_t *done; /* [n_words] blocks of the running sweep that are in the sums of this rank */
     char *record;   /* leader only: the record so far */
-    int64_t n_gradients;
+    int64_t n_gradients; /* computed in this run; of the whole team once it has been collected */
     double begun_s;
-    double saved_s; /* time of the last checkpoint, or of the start */
-    int failed;     /* the record says why */
+    double saved_s;  /* time of the last checkpoint, or of the start */
+    double before_s; /* seconds that earlier runs spent, by the checkpoint */
 };
 
 struct sg_worker {
@@ -81,7 +81,7 @@ double sg_score_probability(const float *y, int64_t n, int64_t target);
  */
 struct sg_item_view sg_worker_view(const struct sg_worker *w);
 sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
-                           int64_t *n_outside);
+                           const volatile sig_atomic_t *cancel, int64_t *n_outside);
 sg_status sg_block_backward(struct sg_worker *w, int64_t target,
                             const volatile sig_atomic_t *cancel);
 int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *sweep, int64_t i_block);
@@ -96,6 +96,8 @@ void sg_item_fail(struct sg_worker *w); /* the trace's message becomes the recor
 sg_status sg_item_finish_clean(struct sg_worker *w);
 sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep, int i_stage);
 void sg_item_finish_cost(struct sg_worker *w);
+void sg_item_put_seconds(struct sg_worker *w); /* what the item took, earlier runs and this one */
+double sg_item_seconds(const struct sg_worker *w);
 
 /* checkpoint.c, leader. Restoring fills record, sweep, blocks, grids and sums; *found 0: there is
  * nothing to go on from. */

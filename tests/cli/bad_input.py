@@ -1,11 +1,13 @@
 #!/usr/bin/python3
 """Bad input of every kind, as a table: what is wrong, the exit code, and what the message must say.
 
-    bad_input.py [TEXT]      all rows, or those whose name contains TEXT; SGDIST is the program, WORK a folder
+    bad_input.py [--show] [TEXT]     all rows, or those whose name contains TEXT, with the program's answers
 
+SGDIST is the program, WORK a scratch folder, PARALLEL the number of rows at a time (one per CPU, at most 3).
 Each row starts from the good folder of `good_folder` and spoils one thing. Whatever the row, the program must
 not end by a signal, must not show its source, and a refused job must leave no result behind.
 """
+import concurrent.futures
 import dataclasses
 import gzip
 import os
@@ -23,6 +25,7 @@ import tiny_onnx as onnx  # noqa: E402
 
 SGDIST = os.environ.get("SGDIST", "sgdist")
 WORK = pathlib.Path(os.environ.get("WORK", "/tmp/sgdist-bad-input"))
+PARALLEL = int(os.environ.get("PARALLEL", min(3, os.cpu_count() or 1)))
 TIMEOUT_S = 60
 
 GOOD_JOB = """\
@@ -41,6 +44,10 @@ methods: [smoothgrad]
 SHAPE = [1, 4, 4]  # what the network eats
 CLASSES = 3
 IMAGES = 3
+
+
+class Skip(Exception):
+    """Something that a row needs is missing on this machine."""
 
 
 @dataclasses.dataclass
@@ -113,6 +120,69 @@ def run_first(folder):
     assert done.returncode == 0, f"the good job fails: {done.stdout}"
 
 
+def stop_early(folder):
+    """A run that is stopped before anything is finished, in folder/out.h5."""
+    done = run([SGDIST, "job.yaml", "--max-hours", "1e-9"], folder)
+    assert done.returncode == 85, f"the job was not stopped: {done.stdout}"
+
+
+def damage(change):
+    """prepare: a good run, whose result is then changed by a function of the open file."""
+    def prepare(folder):
+        h5py = need_h5py()
+        run_first(folder)
+        with h5py.File(folder / "out.h5", "r+") as file:
+            change(file)
+    return prepare
+
+
+def forget_maps(file):
+    del file["maps/smoothgrad/map"]
+
+
+def age(file):
+    import numpy
+    file.attrs["format_version"] = numpy.bytes_(b"2")
+
+
+def lock(host=None, pid=2**22, started=1, idle_s=0):
+    """prepare: the lock of another process, by default one of this host that is gone."""
+    def prepare(folder):
+        path = folder / "out.h5.lock"
+        path.write_text(f"host {host or os.uname().nodename}\npid {pid}\nstarted {started}\n"
+                        f"since {int(time.time())}\njob -\n")
+        os.utime(path, (time.time() - idle_s,) * 2)
+    return prepare
+
+
+def fail_first(folder):
+    """prepare: a run that ends because of a bad picture, which stays."""
+    put("pictures/text.png", b"no picture\n")(folder)
+    done = run([SGDIST, "job.yaml"], folder)
+    assert done.returncode == 3, f"the bad picture passes: {done.stdout}"
+
+
+def npy(shape):
+    """Zeros as a NumPy file of float32."""
+    head = repr({"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}).encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head + bytes(4 * onnx.size(shape))
+
+
+def garbage_checkpoint(folder):
+    stop_early(folder)
+    put("out.h5.partial/item-0", os.urandom(300))(folder)
+
+
+def link(name, to):
+    return lambda folder: (folder / name).symlink_to(to)
+
+
+def run_two(folder):
+    """prepare: two studies that differ in their seed."""
+    run_first(folder)
+    run([SGDIST, "job.yaml", "--set", "study.seed=2", "--set", "study.output=other.h5"], folder)
+
+
 def run_first_and_cut(folder):
     run_first(folder)
     cut("out.h5", 0.5)(folder)
@@ -129,18 +199,28 @@ def run_beside(folder):
 
 
 def foreign_hdf5(folder):
-    import h5py
+    h5py = need_h5py()
     with h5py.File(folder / "out.h5", "w") as file:
         file["temperature"] = [1.0, 2.0]
+
+
+def need_h5py():
+    try:
+        import h5py
+    except ImportError as missing:
+        raise Skip(missing) from missing
+    return h5py
 
 
 def node_model(*nodes, weights=(), opset=13):
     return onnx.model(list(nodes), list(weights), SHAPE, [CLASSES], opset=opset)
 
 
+HUGE_WEIGHTS = onnx.number(1, 2**40) * 2 + onnx.number(2, 1) + onnx.chunk(8, "w") + onnx.chunk(9, bytes(16))
 FLATTEN = onnx.node("Flatten", ["x"], ["flat"], axis=1)
 WEIGHTS = onnx.tensor("w", [CLASSES, 16], [0.1] * 48)
 SHORT_WEIGHTS = onnx.tensor("w", [CLASSES, 16], [0.1] * 47)
+NAN_WEIGHTS = onnx.tensor("w", [CLASSES, 16], [float("nan")] * 48)
 ODD_WEIGHTS = onnx.tensor("w", [CLASSES, 15], [0.1] * 45)
 GEMM = onnx.node("Gemm", ["flat", "w"], ["y"], transB=1)
 FOLDER_DATA = ("idx: images-idx3-ubyte\n  labels: labels-idx1-ubyte", "folder: pictures\n  preprocess: {color: grey}")
@@ -200,8 +280,8 @@ JOB = [
     Row("infinite noise", 2, (r"noise\.sigma",), "inf", noise("{sigma: inf}")),
     Row("unknown word for a choice", 2, (r"noise\.range", r"itme", r"\bitem\b"), "itme",
         noise("{level: 0.1, range: itme}")),
-    Row("noise on a channel that is not there", 2, (r"noise\.channels",),
-        edit=noise("{level: 0.1, channels: [3]}")),
+    Row("noise on a channel that is not there", 2, (r"noise\.channels",), "channels: [3]",
+        noise("{level: 0.1, channels: [3]}")),
     Row("block of nothing", 2, (r"sampling\.block",), "block: 0", sampling("samples: 16\n  block: 0")),
     Row("two sources of data", 2, (r"\bidx\b", r"\bfolder\b"),
         edit=edited("  labels:", "  folder: pictures\n  labels:")),
@@ -211,22 +291,22 @@ JOB = [
         edited("idx: images-idx3-ubyte", "folder: pictures")),
     Row("bounds the wrong way round", 2, (r"bounds",), "[1, 0]", edited("[0, 1]", "[1, 0]")),
     Row("three bounds", 2, (r"bounds",), "[0, 1, 2]", edited("[0, 1]", "[0, 1, 2]")),
-    Row("two means for one channel", 2, (r"mean",),
-        edit=edited("domain:", "preprocess: {mean: [0.5, 0.5], std: 1}\n  domain:")),
+    Row("two means for one channel", 2, (r"mean",), "mean:",
+        edited("domain:", "preprocess: {mean: [0.5, 0.5], std: 1}\n  domain:")),
     Row("zero standard deviation", 2, (r"std",), "std: 0",
         edited("domain:", "preprocess: {mean: 0, std: 0}\n  domain:")),
     Row("negative limit", 2, (r"data\.limit",), "limit: -5", edited("domain:", "limit: -5\n  domain:")),
-    Row("index past the end", 2, (r"indices", r"\b7\b"), edit=edited("domain:", "indices: [0, 7]\n  domain:")),
+    Row("index past the end", 2, (r"indices", r"\b7\b"), "indices:", edited("domain:", "indices: [0, 7]\n  domain:")),
     Row("unknown target", 2, (r"target", r"lable", r"\blabel\b"), "lable", edited("predicted", "lable")),
-    Row("class that the model has not", 2, (r"\b7\b", rf"\b{CLASSES}\b"), edit=edited("predicted", "{class: 7}"),
+    Row("class that the model has not", 2, (r"\b7\b", rf"\b{CLASSES}\b"), "class: 7", edited("predicted", "{class: 7}"),
         ranks=3),
-    Row("more top classes than classes", 2, (r"top", rf"\b{CLASSES}\b"), edit=edited("predicted", "{top: 4}")),
+    Row("more top classes than classes", 2, (r"top", rf"\b{CLASSES}\b"), "top: 4", edited("predicted", "{top: 4}")),
     Row("labels wanted and none given", 2, (r"labels?",),
         edit=edited("  labels: labels-idx1-ubyte\n", "") + edited("predicted", "label")),
-    Row("AdaptGrad without bounds", 2, (r"adaptgrad", r"domain"),
-        edit=methods("[adaptgrad]") + edited("  domain: {space: pixel, bounds: [0, 1]}\n", "")),
+    Row("AdaptGrad without bounds", 2, (r"adaptgrad", r"domain"), "[adaptgrad]",
+        methods("[adaptgrad]") + edited("  domain: {space: pixel, bounds: [0, 1]}\n", "")),
     Row("confidence above one", 2, (r"confidence", r"1\.5"), "1.5", methods("[{method: adaptgrad, confidence: 1.5}]")),
-    Row("VarGrad of one sample", 2, (r"vargrad", r"\b2\b"), edit=methods("[vargrad]") + sampling("samples: 1")),
+    Row("VarGrad of one sample", 2, (r"vargrad", r"\b2\b"), "samples: 1", methods("[vargrad]") + sampling("samples: 1")),
     Row("unknown channel reduction", 2, (r"maps\.channels", r"abs_sum"), "abssum",
         edited("methods:", "maps: {channels: abssum}\nmethods:")),
     Row("negative hours", 2, (r"run\.max_hours",), "max_hours", edited("methods:", "run: {max_hours: -1}\nmethods:")),
@@ -262,6 +342,12 @@ MODEL = [
         prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[WEIGHTS], opset=99))),
     Row("fewer weights than their shape", 2, (r"\bw\b",),
         prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[SHORT_WEIGHTS]))),
+    Row("weights of a huge shape", 2, (r"\bw\b", r"1099511627776|too large|bytes"),
+        prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[HUGE_WEIGHTS]))),
+    Row("weights that are not numbers", 3, (r"item failed", r"\bnan\b"), edit=edited(*NO_FAILURES),
+        prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[NAN_WEIGHTS]))),
+    Row("input that is no image", 2, (r"\b2\b.*\baxes\b|axes.*\b2\b|1 axis",), prepare=put(
+        "model.onnx", linear_model(shape=[16]))),
     Row("weights that do not fit", 2, (r"Gemm_y", r"\b15\b", r"\b16\b"),
         prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[ODD_WEIGHTS]))),
     Row("kernel of another size than it says", 2, (r"Conv_y", r"kernel_shape"), prepare=put("model.onnx", node_model(
@@ -278,7 +364,7 @@ MODEL = [
 ]
 
 DATA = [
-    Row("images are no IDX", 2, (r"images-idx3-ubyte", r"IDX"), prepare=put("images-idx3-ubyte", b"GIF89a" * 20)),
+    Row("images are no IDX", 2, (r"images-idx3-ubyte", r"IDX"), "idx:", prepare=put("images-idx3-ubyte", b"GIF89a" * 20)),
     Row("IDX cut off", 2, (r"images-idx3-ubyte",), prepare=cut("images-idx3-ubyte", 0.5)),
     Row("gz cut off", 2, (r"images-idx3-ubyte\.gz",), edit=edited("images-idx3-ubyte", "images-idx3-ubyte.gz"),
         prepare=put("images-idx3-ubyte.gz", gzip.compress(idx([3, 4, 4], os.urandom(48)))[:40])),
@@ -288,10 +374,29 @@ DATA = [
         "images-idx3-ubyte", idx([3, 5, 5], bytes(75)))),
     Row("labels of another number", 2, (r"labels-idx1-ubyte", r"\b2\b", r"\b3\b"),
         prepare=put("labels-idx1-ubyte", idx([2], [0, 1]))),
+    Row("images of no bytes", 2, (r"images-idx3-ubyte",), prepare=put("images-idx3-ubyte", b"")),
+    Row("labels of no bytes", 2, (r"labels-idx1-ubyte",), prepare=put("labels-idx1-ubyte", b"")),
+    Row("gz of rubbish", 2, (r"images-idx3-ubyte\.gz",), edit=edited("images-idx3-ubyte", "images-idx3-ubyte.gz"),
+        prepare=put("images-idx3-ubyte.gz", b"\x1f\x8b" + b"rubbish" * 9)),
+    Row("no images in the IDX", 2, (r"data\.idx|no items|images-idx3",), prepare=put("images-idx3-ubyte", idx([0, 4, 4], []))),
+    Row("floats in the IDX", 2, (r"images-idx3-ubyte", r"bytes|uint8|0x0[dD]"),
+        prepare=put("images-idx3-ubyte", b"\0\0\x0d\3" + struct.pack(">3I", 3, 4, 4) + bytes(192))),
+    Row("labels that are images", 2, (r"labels",), edit=edited("labels-idx1-ubyte", "images-idx3-ubyte")),
+    Row("label that is no class", 2, (r"\b9\b", rf"\b{CLASSES - 1}\b"), edit=edited("predicted", "label"),
+        prepare=put("labels-idx1-ubyte", idx([3], [0, 1, 9]))),
+    Row("class names of another number", 2, (r"data\.class_names", r"names\.txt"), prepare=put("names.txt", b"one\n"),
+        edit=edited("domain:", "class_names: names.txt\n  domain:")),
+    Row("folder that holds itself", 0, edit=pictures(), prepare=link("pictures/again", ".")),
+    Row("link to nowhere", 3, (r"item failed.*gone\.png",), edit=pictures(), prepare=link("pictures/gone.png", "nowhere")),
+    Row("link to itself", 3, (r"item failed.*self\.png",), edit=pictures(), prepare=link("pictures/self.png", "self.png")),
+    Row("all pictures are broken", 3, (r"all|2 of 2|1 of 1",), edit=(FOLDER_DATA,),
+        prepare=put("pictures/good.png", b"no picture\n")),
     Row("folder without pictures", 2, (r"empty-folder",), edit=(FOLDER_DATA, (": pictures", ": empty-folder")),
         prepare=make_folder("empty-folder")),
     Row("text that calls itself PNG", 3, (r"item failed.*text\.png",), edit=pictures(), prepare=put(
         "pictures/text.png", b"I am no picture\n"), ranks=3),
+    Row("PNG cut off on three ranks", 3, (r"item failed.*half\.png",), edit=pictures(),
+        prepare=put("pictures/half.png", png(4, 4)[:50]), ranks=3),
     Row("empty picture", 3, (r"void\.png",), edit=pictures(), prepare=put("pictures/void.png", b"")),
     Row("picture cut off", 3, (r"half\.png",), edit=pictures(), prepare=put("pictures/half.png", png(4, 4)[:50])),
     Row("picture with damaged pixels", 3, (r"odd\.png",), edit=pictures(),
@@ -318,8 +423,31 @@ RESULT = [
     Row("result cut off", 4, (r"out\.h5",), prepare=run_first_and_cut),
     Row("result of a run that goes on", 4, (r"out\.h5", r"process|pid|run"), prepare=run_beside,
         args=("job.yaml", "--set", "sampling.samples=2000000000")),
+    Row("result of a later version", 4, (r"out\.h5", r"version 2\b.*version 1\b"), prepare=damage(age)),
+    Row("result without its maps", 4, (r"out\.h5", r"maps/smoothgrad/map"), prepare=damage(forget_maps)),
+    Row("output is the model", 2, (r"model\.onnx", r"study\.output"), edit=edited("out.h5", "model.onnx"),
+        args=("job.yaml", "--fresh")),
+    Row("output is the job", 2, (r"job\.yaml", r"study\.output"), edit=edited("out.h5", "job.yaml"),
+        args=("job.yaml", "--fresh")),
+    Row("output is a text file, started over", 0, prepare=put("out.h5", b"old notes\n"), args=("job.yaml", "--fresh")),
+    Row("output is a folder, started over", 4, (r"out\.h5.*folder",), prepare=put("out.h5/notes", b"mine"), args=("job.yaml", "--fresh")),
+    Row("failures of the run before", 3, (r"text\.png|earlier", r"--retry-failed"), edit=pictures(), prepare=fail_first),
+    Row("checkpoint of rubbish", 0, (r"item-0",), prepare=garbage_checkpoint),
+    Row("lock of a run that is gone", 0, (r"gone",), prepare=lock()),
+    Row("lock of rubbish", 0, prepare=lambda folder: (put("out.h5.lock", b"\0\1\2")(folder), os.utime(
+        folder / "out.h5.lock", (0, 0)))),
+    Row("lock of another host", 4, (r"out\.h5.*process 77 on elsewhere",), prepare=lock("elsewhere", 77)),
+    Row("lock of another host, long silent", 0, (r"elsewhere",), prepare=lock("elsewhere", 77, idle_s=600)),
+    Row("status of a folder", 4, (r"pictures.*folder",), args=("status", "pictures")),
+    Row("show of an item past the end", 2, (r"\b99\b",), prepare=run_first, args=("show", "out.h5", "--items", "99")),
+    Row("show of an item that is no number", 2, (r"--items", r"one"), prepare=run_first,
+        args=("show", "out.h5", "--items", "one")),
+    Row("show into a folder that is not there", 4, (r"gone/out\.png",), prepare=run_first,
+        args=("show", "out.h5", "-o", "gone/out.png")),
     Row("status of nothing", 4, (r"gone\.h5",), args=("status", "gone.h5")),
     Row("status of a text", 4, (r"job\.yaml",), args=("status", "job.yaml")),
+    Row("diff of two studies", 1, (r"A has study\.seed: 1", r"B has study\.seed: 2", r"they differ"), prepare=run_two,
+        args=("diff", "out.h5", "other.h5")),
     Row("diff with nothing", 4, (r"gone\.h5",), prepare=run_first, args=("diff", "out.h5", "gone.h5")),
     Row("show of a text", 4, (r"job\.yaml",), args=("show", "job.yaml")),
     Row("describe of a model", 4, (r"model\.onnx",), args=("describe", "model.onnx")),
@@ -346,6 +474,21 @@ ARGUMENTS = [
     Row("sample without an item", 2, (r"--item",), args=("sample", "job.yaml", "-o", "s.h5")),
     Row("sample of an item past the end", 2, (r"\b99\b",),
         args=("sample", "job.yaml", "--item", "99", "--samples", "0:4", "-o", "s.h5")),
+    Row("sample of an unknown item", 2, (r"nobody",),
+        args=("sample", "job.yaml", "--item", "nobody", "--samples", "0:4", "-o", "s.h5")),
+    Row("sample of an unknown method", 2, (r"vargrad",),
+        args=("sample", "job.yaml", "--item", "0", "--samples", "0:4", "--method", "vargrad", "-o", "s.h5")),
+    Row("more samples than there are", 2, (r"0:17", r"\b15\b"),
+        args=("sample", "job.yaml", "--item", "0", "--samples", "0:17", "-o", "s.h5")),
+    Row("sample into a file for a folder", 4, (r"model\.onnx",),
+        args=("sample", "job.yaml", "--item", "0", "--samples", "0:4", "-o", "model.onnx/s.h5")),
+    Row("hours that are no number", 2, (r"max_hours", r"soon"), args=("job.yaml", "--max-hours", "soon")),
+    Row("check for no ranks", 2, (r"--ranks",), args=("check", "job.yaml", "--ranks", "0")),
+    Row("option that takes no value", 2, (r"--fresh",), args=("job.yaml", "--fresh=yes")),
+    Row("eval of a text", 3, (r"job\.yaml",), args=("eval", "model.onnx", "--input", "job.yaml")),
+    Row("target that is no output", 2, (r"--target", r"\b3\b"),
+        prepare=lambda folder: put("x.npy", npy(SHAPE))(folder),
+        args=("eval", "model.onnx", "--input", "x.npy", "--target", "3")),
     Row("samples the wrong way round", 2, (r"4:0",),
         args=("sample", "job.yaml", "--item", "0", "--samples", "4:0", "-o", "s.h5")),
 ]
@@ -367,8 +510,8 @@ NEVER = (r"core dumped", r"[Aa]ssert", r"Segmentation", r"Sanitizer", r"runtime 
          r"\b\w+\.c:\d+", r"SG_E_\w+", r"\(null\)", r"MPI_Abort|MPI_ABORT was invoked")
 
 
-def run(command, folder):
-    return subprocess.run(command, cwd=folder, env=ENV, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+def run(command, folder, settings=None):
+    return subprocess.run(command, cwd=folder, env=ENV | (settings or {}), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", timeout=TIMEOUT_S)
 
 
@@ -429,24 +572,34 @@ def run_row(row, folder):
     return complaints(row, done, job, before, folder), " ".join(command), done.stdout
 
 
+def judge(row, show):
+    """Runs a row in a folder of its own; 1 if the answer is wrong, and what to print."""
+    folder = WORK / re.sub(r"\W+", "-", row.name)
+    try:
+        bad, command, output = run_row(row, folder)
+    except Skip as reason:
+        return 0, f"skipped: {row.name} ({reason})"
+    answer = "\n".join(f"  | {line}" for line in output.splitlines()[:40 if show else 12])
+    if bad:
+        reasons = "\n".join(f"  - {text}" for text in bad)
+        return 1, f"FAILED: {row.name}\n  {command}   (in {folder})\n{reasons}\n{answer}"
+    shutil.rmtree(folder)
+    return 0, f"{row.name}: exit code {row.code}\n  {command}\n{answer}" if show else ""
+
+
 def main():
-    wanted = [row for row in ROWS if len(sys.argv) < 2 or sys.argv[1] in row.name]
+    arguments = sys.argv[1:]
+    show = "--show" in arguments
+    words = [word for word in arguments if word != "--show"]
+    wanted = [row for row in ROWS if all(word in row.name for word in words)]
     names = [row.name for row in ROWS]
     assert len(set(names)) == len(names), "two rows have one name"
     failed = 0
-    for row in wanted:
-        folder = WORK / re.sub(r"\W+", "-", row.name)
-        try:
-            bad, command, output = run_row(row, folder)
-        except ImportError as missing:
-            print(f"skipped: {row.name} ({missing})")
-            continue
-        if bad:
-            failed += 1
-            print(f"FAILED: {row.name}\n  {command}   (in {folder})")
-            print("\n".join([f"  - {text}" for text in bad] + [f"  | {line}" for line in output.splitlines()[:12]]))
-        else:
-            shutil.rmtree(folder)
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+        for bad, text in pool.map(lambda row: judge(row, show), wanted):
+            failed += bad
+            if text:
+                print(text, flush=True)
     print(f"{len(wanted) - failed} of {len(wanted)} kinds of input got the right answer")
     return 1 if failed or not wanted else 0
 

@@ -30,7 +30,7 @@ def check_h5py(path):
 
         ids = f["items/id"].asstr()[:]
         assert list(ids) == ["cat/%03d.png" % i for i in range(N)]
-        assert f["provenance/echo"].asstr()[()].endswith("study.name: \u00e9t\u00e9\n")
+        assert f["provenance/identity"].asstr()[()].endswith("study.name: \u00e9t\u00e9\n")
         status = f["items/status"][:]
         assert list(status) == [1, 1, 1, 2, 1, 1, 0]
         assert f["items/message"].asstr()[3] == "no such image"

@@ -143,6 +143,8 @@ SLOW = {
                          True, True),
     "vgg11": (torchvision.models.vgg11, (3, 224, 224), 13, False, True, False),
     "vgg16": (torchvision.models.vgg16, (3, 224, 224), 13, False, True, False),
+    "resnet18, 224": (torchvision.models.resnet18, (3, 224, 224), 13, False, True, False),
+    "squeezenet1_0, 224": (torchvision.models.squeezenet1_0, (3, 224, 224), 13, False, True, False),
     "resnet50": (torchvision.models.resnet50, (3, 224, 224), 13, False, True, False),
 }
 

@@ -69,13 +69,14 @@ def linear(input_shape, rows, bias=None):
                  input_shape, [k])
 
 
-def quadratic(input_shape, a):
-    """y = x'Ax / 2, A symmetric: SmoothGrad tends to Ax, VarGrad to sigma^2 sum_j A_ij^2."""
+def quadratic(input_shape, a, b=None):
+    """y = x'Ax / 2 + b'x, A symmetric: SmoothGrad tends to Ax + b, VarGrad to sigma^2 sum_j A_ij^2."""
     d = size(input_shape)
-    return model([node("Flatten", ["x"], ["flat"], axis=1), node("MatMul", ["flat", "a"], ["ax"]),
-                  node("Mul", ["flat", "ax"], ["xax"]), node("Gemm", ["xax", "half", "zero"], ["y"], transB=1)],
-                 [tensor("a", [d, d], (v for row in a for v in row)), tensor("half", [1, d], [0.5] * d),
-                  tensor("zero", [1], [0.0])], input_shape, [1])
+    return model([node("Flatten", ["x"], ["flat"], axis=1), node("Gemm", ["flat", "a", "bb"], ["ax2b"]),
+                  node("Mul", ["flat", "ax2b"], ["twice"]), node("Gemm", ["twice", "half", "zero"], ["y"], transB=1)],
+                 [tensor("a", [d, d], (v for row in a for v in row)),
+                  tensor("bb", [d], (2 * v for v in b) if b is not None else [0.0] * d),
+                  tensor("half", [1, d], [0.5] * d), tensor("zero", [1], [0.0])], input_shape, [1])
 
 
 def relu_net(input_shape, hidden, bias, out):

@@ -60,12 +60,15 @@ sg_status sg_window_read(const struct sg_node *node, const struct sg_value *in, 
                          struct sg_window *w) {
     sg_status status = SG_OK;
     const int64_t *length = in->shape.axes + 1;
+    const int64_t of_weights[2] = {w->kernel[0], w->kernel[1]};
     int64_t kernel[2] = {0, 0};
 
     SG_TRY(read_pair(node, "kernel_shape", 2, 1, kernel));
     for (int i = 0; i < 2; i++) {
         SG_NODE_CHECK(w->kernel[i] == 0 || kernel[i] == 0 || w->kernel[i] == kernel[i], node,
-                      "kernel_shape does not agree with the weights");
+                      "kernel_shape is %lldx%lld, but its weights are for %lldx%lld",
+                      (long long)kernel[0], (long long)kernel[1], (long long)of_weights[0],
+                      (long long)of_weights[1]);
         w->kernel[i] = w->kernel[i] == 0 ? kernel[i] : w->kernel[i];
         w->stride[i] = w->dilation[i] = 1;
         SG_NODE_CHECK(w->kernel[i] >= 1 && length[i] <= max_length, node,

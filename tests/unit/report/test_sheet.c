@@ -122,11 +122,12 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* Pixels of the sheet that have exactly this colour. */
-static int64_t count(struct sg_rgb color) {
+/* Pixels of the sheet that have exactly this colour; *mean_x (may be NULL): where they are. */
+static int64_t find(struct sg_rgb color, double *mean_x) {
     png_image image = {.version = PNG_IMAGE_VERSION};
     struct sg_rgb *pixels;
     int64_t n = 0;
+    double sum = 0;
 
     assert_int_equal(png_image_begin_read_from_file(&image, picture), 1);
     image.format = PNG_FORMAT_RGB;
@@ -134,10 +135,20 @@ static int64_t count(struct sg_rgb color) {
     assert_non_null(pixels);
     assert_int_equal(png_image_finish_read(&image, NULL, pixels, 0, NULL), 1);
     for (int64_t i = 0; i < (int64_t)image.width * image.height; i++) {
-        n += memcmp(&pixels[i], &color, sizeof color) == 0;
+        const int is_it = memcmp(&pixels[i], &color, sizeof color) == 0;
+
+        n += is_it;
+        sum += is_it ? (double)(i % image.width) : 0.0;
     }
     free(pixels);
+    if (mean_x != NULL) {
+        *mean_x = sum / (double)n;
+    }
     return n;
+}
+
+static int64_t count(struct sg_rgb color) {
+    return find(color, NULL);
 }
 
 static int64_t draw_and_count(const struct sg_sheet_options *options, struct sg_rgb color) {
@@ -161,6 +172,29 @@ static void maps_have_the_colours_of_their_values(void **state) {
     assert_area(count(sg_color_diverging(-1.0)), CELL_AREA / 2);
     assert_area(count(sg_color_sequential(1.0)), CELL_AREA / 4 + CELL_AREA / 4);
     assert_area(count(sg_color_sequential(0.0)), 2 * (CELL_AREA * 3 / 4));
+}
+
+/* Where the diverging map ("signed") stands when these methods are shown in this order. */
+static double place_of_signed(const char *const *labels, int n_labels) {
+    const int64_t item = 0;
+    const struct sg_sheet_options o = {
+        .n_items = 1, .items = &item, .cell = CELL, .n_labels = n_labels, .labels = labels};
+    double x;
+
+    assert_int_equal(sg_report_sheet(result, &o, picture), SG_OK);
+    assert_area(find(sg_color_diverging(1.0), &x), CELL_AREA / 2);
+    return x;
+}
+
+static void columns_stand_in_the_order_asked_for(void **state) {
+    const char *const labels[] = {"signed", "colour", "signed"};
+
+    (void)state;
+    assert_true(place_of_signed(labels + 1, 2) > place_of_signed(labels, 2) + CELL);
+    assert_true(fabs(place_of_signed(labels, 1) - place_of_signed(labels, 2)) < 8.0);
+    assert_area(count(sg_color_sequential(1.0)), CELL_AREA / 4 + CELL_AREA / 4);
+    (void)place_of_signed(labels, 1);
+    assert_area(count(sg_color_sequential(1.0)), CELL_AREA / 4); /* the error alone */
 }
 
 static void failed_and_pending_items_have_no_maps(void **state) {
@@ -284,6 +318,7 @@ static void percentile_is_the_nearest_rank(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(maps_have_the_colours_of_their_values, setup, teardown),
+        cmocka_unit_test_setup_teardown(columns_stand_in_the_order_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(failed_and_pending_items_have_no_maps, setup, teardown),
         cmocka_unit_test_setup_teardown(inputs_are_shown_where_they_can_be_read, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_shown_is_refused, setup, teardown),

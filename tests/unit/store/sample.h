@@ -65,7 +65,7 @@ static inline void sample_init(struct sample *s) {
                                            .n_axes = 1,
                                            .axes = {axis("item", N_ITEMS)},
                                            .data = s->ids};
-    s->constants[1] = (struct sg_constant){.path = "provenance/echo",
+    s->constants[1] = (struct sg_constant){.path = "provenance/identity",
                                            .about = "the job",
                                            .type = SG_TYPE_TEXT,
                                            .text_bytes = 40,

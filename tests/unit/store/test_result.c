@@ -111,7 +111,7 @@ static void written_is_read_back(void **state) {
     for (int64_t i = 0; i < N_ITEMS; i++) {
         assert_item(reader, &s, i);
     }
-    assert_int_equal(sg_reader_text(reader, "provenance/echo", &text), SG_OK);
+    assert_int_equal(sg_reader_text(reader, "provenance/identity", &text), SG_OK);
     assert_string_equal(text, "study.seed: 1\nstudy.name: \xc3\xa9t\xc3\xa9\n");
     sg_free(text);
     assert_int_equal(sg_reader_read(reader, "items/id", -1, ids), SG_OK);
@@ -401,7 +401,7 @@ static void every_allocation_may_fail(void **state) {
             status = sg_reader_open(path, &reader);
         }
         if (status == SG_OK) {
-            status = sg_reader_text(reader, "provenance/echo", &text);
+            status = sg_reader_text(reader, "provenance/identity", &text);
         }
         sg_memory_fail_at(0);
         assert_true(status == SG_OK || status == SG_E_NOMEM);
