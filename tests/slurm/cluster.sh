@@ -96,7 +96,9 @@ TEXT
 
 # The node's first process is a shell: it takes in processes whose parents are gone, as slurmd would not.
 # --kill-child: when unshare is killed, so is the shell, and with it all that runs on the node.
+# What an earlier life of the node left in its folders goes, as after a reboot.
 node_start() {
+    rm -rf "$CLUSTER/spool.n$1" "$CLUSTER/tmp.n$1"
     mkdir -p "$CLUSTER/spool.n$1" "$CLUSTER/tmp.n$1"
     # shellcheck disable=SC2016 # expanded by the node's shell
     setsid unshare --uts --mount --pid --fork --kill-child --mount-proc --propagation private \
