@@ -220,8 +220,11 @@ static sg_status infer_visited(struct sg_model *m, const struct names *t, struct
     sg_status status = SG_OK;
     const struct onnx_node *source = v->source;
     struct sg_value **in;
+    const struct sg_op *op = sg_op_find(source->op_type);
 
-    SG_CHECK(strcmp(source->out[0], v->name) == 0, SG_E_MODEL,
+    SG_CHECK(strcmp(source->out[0], v->name) == 0 ||
+                 (op != NULL && (op->flags & SG_OP_OUTPUTS) != 0),
+             SG_E_MODEL,
              "%s: node '%s' (%s): its output '%s' is used, but only the first output is supported",
              m->file, source->name, source->op_type, v->name);
     in = sg_region_take(&m->keep, (size_t)source->n_in, sizeof(struct sg_value *));

@@ -100,6 +100,9 @@ static sg_status infer(struct sg_node *node) {
         const struct sg_value *v = node->in[i];
 
         n_dynamic += v != NULL && v->kind == SG_VALUE_DYNAMIC;
+        if (v != NULL && v->whole && !(node->flags & SG_OP_TAKES_WHOLE)) {
+            SG_TRY(sg_make_ordinary(node, i));
+        }
         if (v != NULL && v->hwc_channels > 0 && (i > 0 || !(node->flags & SG_OP_TAKES_HWC))) {
             SG_TRY(sg_make_plain(node, i));
         }
@@ -110,10 +113,11 @@ static sg_status infer(struct sg_node *node) {
                       "it is supported on constants only, but '%s' depends on the network's input",
                       node->in[0] != NULL ? node->in[0]->name : node->out->name);
         SG_TRY(node->op->infer(node));
-    } else {
-        SG_NODE_CHECK(node->op->fold != NULL, node,
-                      "all its inputs are constants, which is not supported for this operator");
+    } else if (node->op->fold != NULL) {
         SG_TRY(node->op->fold(node));
+    } else {
+        SG_NODE_CHECK(node->n_in > 0 && node->in[0] != NULL, node, "it has no input");
+        SG_TRY(sg_fold_by_running(node));
     }
     SG_ASSERT(node->out->kind != SG_VALUE_UNKNOWN);
     if (node->out->producer == node) {
@@ -123,6 +127,10 @@ static sg_status infer(struct sg_node *node) {
     }
 done:
     return status;
+}
+
+sg_status sg_infer_again(struct sg_node *node) {
+    return infer(node);
 }
 
 sg_status sg_infer_node(struct sg_model *m, const struct onnx_node *source, struct sg_value *out,
@@ -153,6 +161,25 @@ sg_status sg_insert_node(struct sg_node *after, const struct sg_op *op, struct s
     node->n_in = 1;
     SG_TRY(add_node(after->model, node));
     *out = node;
+done:
+    return status;
+}
+
+sg_status sg_insert_by_op(struct sg_node *after, const struct sg_op *op, struct sg_value *a,
+                          struct sg_value *b, struct sg_value **out) {
+    sg_status status = SG_OK;
+    struct sg_value *result;
+    struct sg_node *node;
+
+    SG_TRY(sg_new_value(after->model, after->out->name, &result));
+    SG_TRY(new_node(after->model, NULL, op, result, &node));
+    node->n_in = b != NULL ? 2 : 1;
+    node->in = sg_region_take(&after->model->keep, 2, sizeof(struct sg_value *));
+    SG_NODE_NOMEM(node->in, after);
+    node->in[0] = a;
+    node->in[1] = b;
+    SG_TRY(infer(node));
+    *out = result;
 done:
     return status;
 }

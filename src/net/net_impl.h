@@ -5,19 +5,25 @@
  * from the input to the explained tensor). Views (a reshape that moves no data) are values that
  * share the storage of their root; no node runs for them.
  *
- * Layout of a dynamic value in memory, `batch` samples one after the other: with three axes C, H, W
- * channels-last [H][W][C]; with any other number of axes the ONNX order. A flattened spatial value
- * may stay channels-last: then `hwc_channels` tells its C, and only operators with SG_OP_TAKES_HWC
- * see it; for all others it is transposed first. */
+ * Every sample is run as a batch of its own: the batch axis of the file has the length 1 in all
+ * shapes, so shape arithmetic is on plain numbers and the batch may stand anywhere in them. The
+ * samples that a net runs at a time are an axis outside of all these.
+ *
+ * Layout of a dynamic value in memory, `batch` samples one after the other: with the ONNX axes
+ * 1, C, H, W channels-last [H][W][C]; with 1 and any other number of axes the ONNX order. The
+ * shape of these leaves the 1 away. A `whole` value has a shape of all its ONNX axes and lies in
+ * their order, four axes or not: only operators with SG_OP_TAKES_WHOLE see it; for all others it is
+ * brought to the first form, or refused if its first axis is not of length 1. A flattened spatial
+ * value may stay channels-last: then `hwc_channels` tells its C, and only operators with
+ * SG_OP_TAKES_HWC see it; for all others it is transposed first. */
 #ifndef NET_IMPL_H
 #define NET_IMPL_H
 
 #include "net/onnx.h"
 #include "sgdist/net.h"
 
-/* Stands for the batch axis in shape arithmetic. No file means it: the ends of the range are common
- * as "to the end" in slices, so it is a number of no other use. */
-#define SG_BATCH (INT64_MIN + 0x5347626174636)
+/* Stands for the batch axis in texts. */
+#define SG_BATCH INT64_MIN
 
 enum { SG_CONSTANT_AXES = ONNX_MAX_AXES };
 
@@ -37,6 +43,7 @@ struct sg_value {
     struct sg_constant constant;
     const struct onnx_tensor *tensor; /* an initialiser that was not read yet */
     struct sg_shape shape;            /* of a dynamic value, without the batch axis */
+    int whole;                        /* the shape has all axes, memory is in their order */
     int64_t size;                     /* elements a sample */
     int64_t hwc_channels;
     struct sg_value *root;    /* whose storage it uses; itself unless it is a view */
@@ -58,7 +65,9 @@ enum sg_op_flags {
     SG_OP_TRANSPARENT =
         128,             /* leaves values as they are: skipped when looking for a final softmax */
     SG_OP_SOFTMAX = 256, /* "auto" explains what goes into it */
-    SG_OP_RELU = 512     /* is max(x, 0): disappears into a node with SG_OP_FUSES_RELU */
+    SG_OP_RELU = 512,    /* is max(x, 0): disappears into a node with SG_OP_FUSES_RELU */
+    SG_OP_TAKES_WHOLE = 1024, /* inputs may be whole values */
+    SG_OP_OUTPUTS = 2048      /* has several outputs, each made by a node of its own */
 };
 
 struct sg_node {
@@ -183,8 +192,16 @@ static inline int sg_is_constant(const struct sg_node *node, int i) {
 
 /* 1 if the value lies channels-last in memory because it has three axes. */
 static inline int sg_is_spatial(const struct sg_value *v) {
-    return v->shape.n_axes == 3;
+    return v->shape.n_axes == 3 && !v->whole;
 }
+
+/* A dynamic value by its ONNX axes: where elements lie in the memory of one sample. */
+struct sg_layout {
+    int n_axes;
+    int64_t axes[SG_CONSTANT_AXES];
+    int64_t strides[SG_CONSTANT_AXES];
+};
+void sg_layout_of(const struct sg_value *v, struct sg_layout *out);
 
 /* attributes.c: attributes by name with their default; a wrong type is refused. A list that is
  * absent gives *n = 0. */
@@ -213,6 +230,9 @@ sg_status sg_float_from(const struct sg_node *node, const char *name, int i, flo
 /* values.c: what a node's output is. Axes of dynamic values come without the batch axis. */
 sg_status sg_set_dynamic(struct sg_node *node, int n_axes, const int64_t *axes);
 sg_status sg_set_same_shape(struct sg_node *node);
+/* A shape of all ONNX axes. The value is whole if its first axis is not of length 1, or if it has
+ * four axes and `spatial` is 0: then it is not brought to channels-last. */
+sg_status sg_set_onnx(struct sg_node *node, int n_axes, const int64_t *axes, int spatial);
 /* The storage of `of` under another shape of the same size. */
 sg_status sg_set_view(struct sg_node *node, struct sg_value *of, int n_axes, const int64_t *axes,
                       int64_t hwc_channels);
@@ -238,9 +258,16 @@ sg_status sg_keep_floats(const struct sg_node *node, const float *floats, int64_
                          const float **out);
 /* Puts a node before `node` that turns input i to plain ONNX order. */
 sg_status sg_make_plain(struct sg_node *node, int i);
+/* Input i, a whole value, as the others are; refused where its first axis is not of length 1. */
+sg_status sg_make_ordinary(struct sg_node *node, int i);
+/* Input i as a whole value. */
+sg_status sg_make_whole(struct sg_node *node, int i);
 /* Adds a node of the runtime's own with one input; its out has to be set by the caller. */
 sg_status sg_insert_node(struct sg_node *after, const struct sg_op *op, struct sg_value *in,
                          struct sg_node **out);
+/* What an operator of the table makes of a and b, before `after`: a constant or a value. */
+sg_status sg_insert_by_op(struct sg_node *after, const struct sg_op *op, struct sg_value *a,
+                          struct sg_value *b, struct sg_value **out);
 sg_status sg_new_value(struct sg_model *m, const char *name, struct sg_value **out);
 /* Reads the numbers of an initialiser that were not needed before. */
 sg_status sg_load_constant(struct sg_model *m, struct sg_value *v);
@@ -260,6 +287,10 @@ sg_status sg_graph_build(struct sg_model *m, const char *tensor);
 /* infer.c: shapes, constants and views of one node; keeps it if it has to run. */
 sg_status sg_infer_node(struct sg_model *m, const struct onnx_node *source, struct sg_value *out,
                         int n_in, struct sg_value **in);
+/* The same for a node whose inputs were changed. */
+sg_status sg_infer_again(struct sg_node *node);
+/* ops/fold.c: a constant by running the operator on it once, as a value. */
+sg_status sg_fold_by_running(struct sg_node *node);
 /* fuse.c: affine maps into the weights before them, Relu into the node before it. */
 sg_status sg_fuse(struct sg_model *m);
 

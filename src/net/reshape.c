@@ -87,13 +87,13 @@ done:
     return status;
 }
 
-/* Resolves 0, -1 and the batch axis of a wanted shape; `out` gets the axes without the batch. */
-static sg_status resolve(const struct sg_node *node, int n_axes, const int64_t *axes, int *n_out,
+/* Resolves -1 of a wanted shape. A batch that the exporter baked into it as its first axis, where
+ * it is not 1, becomes 1: the only way in which the sizes agree. */
+static sg_status resolve(const struct sg_node *node, int n_axes, const int64_t *axes,
                          int64_t *out) {
     sg_status status = SG_OK;
     const struct sg_value *in = node->in[0];
-    const int keeps_batch = n_axes > 0 && (axes[0] == SG_BATCH || axes[0] == -1 ||
-                                           axes[0] == node->model->frozen_batch);
+    const int64_t frozen = node->model->frozen_batch;
     int64_t known = 1;
     int unknown = -1;
     char from[160];
@@ -101,28 +101,32 @@ static sg_status resolve(const struct sg_node *node, int n_axes, const int64_t *
 
     (void)sg_shape_text(&in->shape, from, sizeof from);
     (void)sg_axes_text(n_axes, axes, to, sizeof to);
-    SG_NODE_CHECK(keeps_batch && n_axes <= SG_MAX_AXES + 1, node,
-                  "it reshapes %s to %s; the first axis must stay the batch", from, to);
-    for (int i = 1; i < n_axes; i++) {
-        out[i - 1] = axes[i];
-        SG_NODE_CHECK(axes[i] >= 1 || (axes[i] == -1 && unknown < 0 && axes[0] != -1), node,
-                      "it reshapes %s to %s, which mixes the samples of a batch or is not known "
-                      "before the run",
-                      from, to);
+    SG_NODE_CHECK(n_axes <= SG_MAX_AXES + 1, node, "it reshapes to %d axes; up to %d are supported",
+                  n_axes, SG_MAX_AXES + 1);
+    for (int i = 0; i < n_axes; i++) {
+        out[i] = axes[i];
+        SG_NODE_CHECK(axes[i] >= 1 || (axes[i] == -1 && unknown < 0), node,
+                      "it reshapes %s to %s, which is not known before the run", from, to);
         if (axes[i] == -1) {
-            unknown = i - 1;
+            unknown = i;
         } else {
             SG_NODE_CHECK(!__builtin_mul_overflow(known, axes[i], &known), node,
                           "it reshapes %s to %s: too large", from, to);
         }
     }
+    if (frozen > 1 && n_axes > 0 && axes[0] == frozen &&
+        (in->size % known != 0 || known / frozen == in->size)) {
+        out[0] = 1;
+        known /= frozen;
+    }
     if (unknown >= 0) {
         out[unknown] = in->size / known;
         known *= out[unknown];
     }
-    SG_NODE_CHECK(known == in->size, node, "it reshapes %s to %s, which has another size a sample",
+    SG_NODE_CHECK(known == in->size, node,
+                  "it reshapes %s to %s, which has another size for a single sample; a batch size "
+                  "may be written into the model: export it with a dynamic batch axis",
                   from, to);
-    *n_out = n_axes - 1;
 done:
     return status;
 }
@@ -137,30 +141,98 @@ static int64_t channels_in_memory(const struct sg_value *v) {
     return channels == v->size ? 1 : channels;
 }
 
+/* Four axes stay channels-last where they are so already: 1, C, ... of the same C. Otherwise they
+ * are a whole value, until an operator wants an image. */
 sg_status sg_reshape_to(struct sg_node *node, int n_axes, const int64_t *axes) {
     sg_status status = SG_OK;
     struct sg_value *in = node->in[0];
     const int64_t had = channels_in_memory(in);
-    int64_t target[SG_MAX_AXES] = {0};
+    int64_t target[SG_MAX_AXES + 1] = {0};
     int64_t wants;
-    int n;
+    int whole, n;
 
-    SG_TRY(resolve(node, n_axes, axes, &n, target));
-    SG_NODE_CHECK(n >= 1, node, "it leaves nothing but the batch axis");
-    wants = n == 3 && target[0] != in->size ? target[0] : 1;
+    SG_TRY(resolve(node, n_axes, axes, target));
+    whole = n_axes < 2 || target[0] != 1;
+    wants = n_axes == 4 && !whole && target[1] != in->size ? target[1] : 1;
+    if (wants > 1 && had != wants && target[2] * target[3] > 1) {
+        whole = 1;
+        wants = 1;
+    }
+    n = n_axes - !whole;
+    node->out->whole = whole;
+    memmove(target, target + !whole, sizeof target - sizeof target[0]);
     if (had == wants) {
         SG_TRY(sg_set_view(node, in, n, target, 0));
-    } else if (n == 1) {
+    } else if (n == 1 && !whole) {
         SG_TRY(sg_set_view(node, in, n, target, had));
     } else {
         if (had > 1) {
             SG_TRY(insert_turn(node, &sg_op_to_plain, in, had, 1, &in->size, &in));
         }
-        if (wants > 1) {
-            SG_TRY(insert_turn(node, &sg_op_to_channels_last, in, wants, n, target, &in));
-        }
         SG_TRY(sg_set_view(node, in, n, target, 0));
     }
+done:
+    return status;
+}
+
+/* A view of `in` as another value of the same storage and size. */
+static sg_status view_of(struct sg_node *node, struct sg_value *in, int whole, int n_axes,
+                         const int64_t *axes, struct sg_value **out) {
+    sg_status status = SG_OK;
+    struct sg_value *v;
+
+    SG_TRY(sg_new_value(node->model, in->name, &v));
+    *v = (struct sg_value){.name = in->name,
+                           .kind = SG_VALUE_DYNAMIC,
+                           .size = in->size,
+                           .whole = whole,
+                           .root = in->root};
+    v->shape.n_axes = n_axes;
+    memcpy(v->shape.axes, axes, (size_t)n_axes * sizeof axes[0]);
+    *out = v;
+done:
+    return status;
+}
+
+sg_status sg_make_ordinary(struct sg_node *node, int i) {
+    sg_status status = SG_OK;
+    struct sg_value *in = node->in[i];
+    const int n = in->shape.n_axes - 1;
+    const int64_t *axes = in->shape.axes;
+    char text[160];
+
+    SG_NODE_CHECK(n >= 1 && axes[0] == 1, node,
+                  "its input '%s' has the shape %s, whose first axis is not the batch: not "
+                  "supported by this operator",
+                  in->name, sg_axes_text(n + 1, axes, text, sizeof text));
+    if (n == 3 && axes[1] > 1 && axes[2] * axes[3] > 1) {
+        SG_TRY(insert_turn(node, &sg_op_to_channels_last, in, axes[1], n, axes + 1, &node->in[i]));
+    } else {
+        SG_TRY(view_of(node, in, 0, n, axes + 1, &node->in[i]));
+    }
+done:
+    return status;
+}
+
+sg_status sg_make_whole(struct sg_node *node, int i) {
+    sg_status status = SG_OK;
+    struct sg_value *in = node->in[i];
+    const int64_t channels = channels_in_memory(in);
+    int64_t axes[SG_MAX_AXES + 1] = {1};
+
+    if (in->whole) {
+        return SG_OK;
+    }
+    SG_NODE_CHECK(in->shape.n_axes < SG_MAX_AXES, node, "its input has too many axes");
+    memcpy(axes + 1, in->shape.axes, (size_t)in->shape.n_axes * sizeof axes[0]);
+    if (channels > 1) {
+        const int64_t flat = in->size;
+
+        SG_TRY(insert_turn(node, &sg_op_to_plain, in, channels, 1, &flat, &in));
+    }
+    SG_TRY(view_of(node, in, 1,
+                   in == node->in[i] ? in->shape.n_axes + 1 : node->in[i]->shape.n_axes + 1, axes,
+                   &node->in[i]));
 done:
     return status;
 }

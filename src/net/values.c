@@ -36,6 +36,25 @@ const char *sg_axes_text(int n_axes, const int64_t *axes, char *buf, size_t cap)
     return buf;
 }
 
+void sg_layout_of(const struct sg_value *v, struct sg_layout *out) {
+    const int skip = v->whole ? 0 : 1;
+    int64_t stride = 1;
+
+    out->n_axes = v->shape.n_axes + skip;
+    out->axes[0] = 1;
+    out->strides[0] = 0;
+    for (int i = v->shape.n_axes - 1; i >= 0; i--) {
+        out->axes[i + skip] = v->shape.axes[i];
+        out->strides[i + skip] = stride;
+        stride *= v->shape.axes[i];
+    }
+    if (sg_is_spatial(v)) {
+        out->strides[1] = 1;
+        out->strides[2] = v->shape.axes[2] * v->shape.axes[0];
+        out->strides[3] = v->shape.axes[0];
+    }
+}
+
 const char *sg_shape_text(const struct sg_shape *s, char *buf, size_t cap) {
     int64_t axes[SG_MAX_AXES + 1] = {SG_BATCH};
 
@@ -114,7 +133,7 @@ static sg_status set_shape(const struct sg_node *node, struct sg_value *v, int n
     sg_status status = SG_OK;
     char text[160];
 
-    SG_NODE_CHECK(n_axes >= 1 && n_axes <= SG_MAX_AXES, node,
+    SG_NODE_CHECK(n_axes >= !v->whole && n_axes <= SG_MAX_AXES, node,
                   "its output would have %d axes besides the batch; 1 to %d are supported", n_axes,
                   SG_MAX_AXES);
     v->size = 1;
@@ -144,6 +163,7 @@ done:
 sg_status sg_set_same_shape(struct sg_node *node) {
     const struct sg_shape shape = node->in[0]->shape;
 
+    node->out->whole = node->in[0]->whole;
     return sg_set_dynamic(node, shape.n_axes, shape.axes);
 }
 
@@ -160,6 +180,13 @@ done:
     return status;
 }
 
+sg_status sg_set_onnx(struct sg_node *node, int n_axes, const int64_t *axes, int spatial) {
+    node->out->whole =
+        n_axes < 2 || axes[0] != 1 || n_axes > SG_MAX_AXES + 1 || (n_axes == 4 && !spatial);
+    return node->out->whole ? sg_set_dynamic(node, n_axes, axes)
+                            : sg_set_dynamic(node, n_axes - 1, axes + 1);
+}
+
 sg_status sg_set_alias(struct sg_node *node, int i) {
     struct sg_value *in = node->in[i];
 
@@ -168,6 +195,7 @@ sg_status sg_set_alias(struct sg_node *node, int i) {
         node->out->constant = in->constant;
         return SG_OK;
     }
+    node->out->whole = in->whole;
     return sg_set_view(node, in, in->shape.n_axes, in->shape.axes, in->hwc_channels);
 }
 
@@ -205,7 +233,7 @@ sg_status sg_check_rank(const struct sg_node *node, int i, int n_axes) {
 
     SG_NODE_CHECK(v->kind == SG_VALUE_DYNAMIC, node,
                   "its input '%s' is a constant, which is not supported here", v->name);
-    SG_NODE_CHECK(v->shape.n_axes + 1 == n_axes, node,
+    SG_NODE_CHECK(v->shape.n_axes + !v->whole == n_axes, node,
                   "its input '%s' has the shape %s; %d axes are supported", v->name,
                   sg_shape_text(&v->shape, text, sizeof text), n_axes);
 done:

@@ -141,8 +141,12 @@ class Model:
         want = tensor or self.outputs[0]
         for op, ins, outs, attrs in self.nodes:
             args = [values[i] if i else None for i in ins]
-            values[outs[0]] = getattr(self, "op_" + op)(*args, **attrs)
-            if outs[0] == want:
+            if op == "Split":
+                attrs["n_out"] = len(outs)
+            result = getattr(self, "op_" + op)(*args, **attrs)
+            for name, value in zip(outs, result if op == "Split" else [result]):
+                values[name] = value
+            if want in outs:
                 break
         return values[want]
 
@@ -195,6 +199,37 @@ class Model:
             return F.softmax(x.flatten(axis), -1).reshape(x.shape)
         return F.softmax(x, -1 if axis is None else axis)
 
+    def op_Split(self, x, parts=None, axis=0, n_out=1, split=None):
+        parts = split if split is not None else parts
+        sizes = [int(p) for p in parts] if parts is not None else x.shape[axis] // n_out
+        return torch.split(x, sizes, axis)
+
+    def op_Expand(self, x, shape):
+        return x * torch.ones(shape.tolist(), dtype=x.dtype)
+
+    def op_LayerNormalization(self, x, scale, bias=None, axis=-1, epsilon=1e-5, **_):
+        return F.layer_norm(x, x.shape[axis:], scale, bias, epsilon)
+
+    def op_InstanceNormalization(self, x, scale, bias, epsilon=1e-5):
+        return F.instance_norm(x, weight=scale, bias=bias, eps=epsilon)
+
+    def op_ConvTranspose(self, x, w, b=None, strides=(1, 1), pads=(0, 0, 0, 0), group=1,
+                         dilations=(1, 1), output_padding=(0, 0), **_):
+        return F.conv_transpose2d(x, w, b, strides, tuple(pads[:2]), tuple(output_padding), group,
+                                  dilations)
+
+    def op_Cast(self, x, to):
+        return x.double() if to in (1, 10, 11) else x.bool() if to == 9 else x.long()
+
+    def op_Resize(self, x, roi=None, scales=None, sizes=None, mode="nearest",
+                  coordinate_transformation_mode="half_pixel", **_):
+        size = [int(v) for v in sizes[2:]] if sizes is not None else [
+            int(n * float(v)) for n, v in zip(x.shape[2:], scales[2:])]
+        if mode == "nearest":
+            return F.interpolate(x, size, mode="nearest")
+        return F.interpolate(x, size, mode="bilinear",
+                             align_corners=coordinate_transformation_mode == "align_corners")
+
     def op_LogSoftmax(self, x, axis=None):
         return torch.log(self.op_Softmax(x, axis))
 
@@ -209,7 +244,8 @@ class Model:
         return torch.cat([x.reshape(-1) if x.dim() == 0 else x for x in xs], axis)
 
     def op_Gather(self, x, i, axis=0):
-        return x[int(i)] if i.dim() == 0 and axis == 0 else x.index_select(axis, i)
+        picked = x.index_select(axis, i.reshape(-1) % x.shape[axis])
+        return picked.reshape(x.shape[:axis] + i.shape + x.shape[axis % x.dim() + 1:])
 
     def op_Unsqueeze(self, x, axes=None, **kw):
         for a in sorted(int(a) for a in (kw["axes"] if "axes" in kw else axes)):
@@ -242,11 +278,21 @@ class Model:
     op_Add = staticmethod(torch.add)
     op_Sub = staticmethod(torch.sub)
     op_Mul = staticmethod(torch.mul)
-    op_Div = staticmethod(torch.div)
+    op_Div = staticmethod(lambda a, b: torch.div(a, b) if a.is_floating_point() else
+                          torch.div(a, b, rounding_mode="trunc"))
     op_MatMul = staticmethod(torch.matmul)
     op_GlobalAveragePool = staticmethod(lambda x: x.mean((2, 3), keepdim=True))
     op_Flatten = staticmethod(lambda x, axis=1: x.flatten(axis))
     op_Dropout = staticmethod(lambda x, *_, **__: x)
     op_Identity = staticmethod(lambda x: x)
     op_Shape = staticmethod(lambda x: torch.tensor(x.shape))
-    op_Cast = staticmethod(lambda x, to: x)
+    op_Where = staticmethod(torch.where)
+    op_Equal = staticmethod(torch.eq)
+    op_Erf = staticmethod(torch.erf)
+    op_Sqrt = staticmethod(torch.sqrt)
+    op_Pow = staticmethod(torch.pow)
+    op_HardSigmoid = staticmethod(lambda x, alpha=0.2, beta=0.5: torch.clamp(alpha * x + beta, 0, 1))
+    op_HardSwish = staticmethod(F.hardswish)
+    op_Neg = staticmethod(torch.neg)
+    op_Exp = staticmethod(torch.exp)
+    op_Range = staticmethod(lambda a, b, c: torch.arange(a.item(), b.item(), c.item()))

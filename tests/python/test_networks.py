@@ -1,6 +1,6 @@
 """Whole networks, exported by torch, through `sgdist eval` against float64 (onnx_judge.py).
 
-    test_networks.py SGDIST [--slow]
+    test_networks.py SGDIST [--slow] [--only WORD]
 
 On networks of ReLU and max pooling single units flip between float32 and float64, so gradients agree
 to 1e-6 on some inputs and to 1e-2 on others (float32 torch on vgg11: 5.6e-3, 5e-7, 3.6e-3): the median
@@ -29,7 +29,7 @@ OUTPUT, MEDIAN, WORST, SMOOTH = 1e-4, 1e-2, 5e-2, 1e-5
 def scaled(net):
     """Random weights under which activations keep their size, and batch norms that do something."""
     for m in net.modules():
-        if isinstance(m, (nn.Conv2d, nn.Linear)):
+        if isinstance(m, (nn.Conv2d, nn.Linear, nn.ConvTranspose2d)):
             nn.init.kaiming_normal_(m.weight, nonlinearity="relu")
             if m.bias is not None:
                 nn.init.normal_(m.bias, std=0.1)
@@ -111,6 +111,46 @@ def smooth(net):
     return net
 
 
+class UNet(nn.Module):
+    """Two levels down and up again by ConvTranspose, with skips; regresses a field."""
+
+    def __init__(self):
+        super().__init__()
+        self.down = nn.ModuleList([self.block(2, 8), self.block(8, 16), self.block(16, 32)])
+        self.up = nn.ModuleList([nn.ConvTranspose2d(32, 16, 2, 2), nn.ConvTranspose2d(16, 8, 4, 2, 1)])
+        self.join = nn.ModuleList([self.block(32, 16), self.block(16, 8)])
+        self.head = nn.Conv2d(8, 1, 1)
+
+    @staticmethod
+    def block(a, b):
+        return nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(),
+                             nn.Conv2d(b, b, 3, padding=1), nn.GroupNorm(4, b), nn.GELU())
+
+    def forward(self, x):
+        a = self.down[0](x)
+        b = self.down[1](nn.functional.max_pool2d(a, 2))
+        c = self.down[2](nn.functional.avg_pool2d(b, 2))
+        b = self.join[0](torch.cat([self.up[0](c), b], 1))
+        return self.head(self.join[1](torch.cat([self.up[1](b), a], 1)))
+
+
+class Attention(nn.Module):
+    """A small vision transformer of torch's own parts."""
+
+    def __init__(self):
+        super().__init__()
+        self.patch = nn.Conv2d(3, 24, 4, 4)
+        self.token = nn.Parameter(0.5 * torch.randn(1, 1, 24))
+        self.place = nn.Parameter(0.1 * torch.randn(1, 17, 24))
+        self.layer = nn.TransformerEncoderLayer(24, 4, 48, activation="gelu", batch_first=True)
+        self.head = nn.Linear(24, 5)
+
+    def forward(self, x):
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.place
+        return self.head(self.layer(x)[:, 0])
+
+
 def vgg_body():
     return nn.Sequential(torchvision.models.vgg11().features, nn.Flatten(), nn.Linear(2048, 10))
 
@@ -137,6 +177,12 @@ FAST = {
                               False, True, True),
     "vgg11, small classifier": (vgg_body, (3, 64, 64), 13, False, True, False),
     "squeezenet1_1": (torchvision.models.squeezenet1_1, (3, 97, 97), 13, False, True, False),
+    "mobilenet_v2": (torchvision.models.mobilenet_v2, (3, 64, 64), 13, False, True, False),
+    "mobilenet_v3_small": (torchvision.models.mobilenet_v3_small, (3, 64, 64), 17, False, True, False),
+    "u-net": (UNet, (2, 32, 32), 13, False, True, False),
+    "u-net, batch frozen": (UNet, (2, 24, 40), 17, False, False, False),
+    "attention": (Attention, (3, 16, 16), 13, False, True, False),
+    "attention, batch frozen": (Attention, (3, 16, 16), 17, False, False, False),
 }
 SLOW = {
     "resnet50, smooth": (lambda: smooth(torchvision.models.resnet50()), (3, 224, 224), 13, False,
@@ -146,6 +192,12 @@ SLOW = {
     "resnet18, 224": (torchvision.models.resnet18, (3, 224, 224), 13, False, True, False),
     "squeezenet1_0, 224": (torchvision.models.squeezenet1_0, (3, 224, 224), 13, False, True, False),
     "resnet50": (torchvision.models.resnet50, (3, 224, 224), 13, False, True, False),
+    **{f"{name}, opset {opset}": (getattr(torchvision.models, name), (3, side, side), opset, False,
+                                  opset == 13, False)
+       for name, side in (("mobilenet_v2", 224), ("mobilenet_v3_large", 224),
+                          ("efficientnet_b0", 224), ("inception_v3", 299),
+                          ("resnext50_32x4d", 224), ("convnext_tiny", 224), ("vit_b_16", 224))
+       for opset in (13, 17)},
 }
 
 
@@ -172,7 +224,7 @@ def check(sgdist, folder, name, build, shape, opset, keep, symbolic, is_smooth):
     judge = Model(path)
     last = judge.nodes[-1]
     tensor = last[1][0] if "Softmax" in last[0] else None  # what `auto` explains
-    if tensor is None or symbolic:
+    if symbolic:
         y, dx = judge.gradient(x, tensor=tensor)
     else:  # the file may have the batch of 1 in its shapes
         parts = [judge.gradient(x[i:i + 1], tensor=tensor) for i in range(len(x))]
@@ -188,6 +240,9 @@ def check(sgdist, folder, name, build, shape, opset, keep, symbolic, is_smooth):
 
 def main():
     cases = SLOW if "--slow" in sys.argv else FAST
+    if "--only" in sys.argv:
+        word = sys.argv[sys.argv.index("--only") + 1]
+        cases = {name: case for name, case in cases.items() if word in name}
     with tempfile.TemporaryDirectory() as folder:
         results = [check(sys.argv[1], folder, name, *case) for name, case in cases.items()]
     sys.exit(0 if all(results) else 1)

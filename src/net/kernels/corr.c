@@ -5,8 +5,9 @@
 
 /* In order of preference; the last one takes every shape. A new algorithm is one line here. */
 static const struct sg_algorithm *const algorithms[] = {
-    &sg_algorithm_nothing, &sg_algorithm_depthwise, &sg_algorithm_dots,
-    &sg_algorithm_direct,  &sg_algorithm_pointwise, &sg_algorithm_columns,
+    &sg_algorithm_nothing,   &sg_algorithm_depthwise, &sg_algorithm_dots,
+    &sg_algorithm_winograd2, &sg_algorithm_winograd4, &sg_algorithm_direct,
+    &sg_algorithm_pointwise, &sg_algorithm_columns,
 };
 
 const struct sg_algorithm *sg_corr_choose(const struct sg_corr *q) {
@@ -101,10 +102,25 @@ static int64_t weights_size(const struct sg_corr *q) {
     return sg_round_up(sg_corr_choose(q)->weights_size(q), 16);
 }
 
+/* Whether the backward pass uses the forward one's weights; of stride 1 there is one phase only. */
+static int shares_weights(const struct sg_conv *s) {
+    struct sg_weights w;
+    const struct sg_corr forward = sg_corr_of(s, -1, NULL, &w);
+    const struct sg_corr phase = sg_corr_of(s, 0, NULL, &w);
+    const struct sg_algorithm *a = sg_corr_choose(&forward);
+
+    return a->serves_adjoint && a == sg_corr_choose(&phase);
+}
+
+/* How many correlations have weights of their own: numbers -1 and up. */
+static int64_t n_prepared(const struct sg_conv *s) {
+    return shares_weights(s) ? 1 : 1 + sg_corr_n_phases(s);
+}
+
 int64_t sg_conv_prepared_size(const struct sg_conv *s) {
     int64_t size = 0;
 
-    for (int64_t i = -1; i < sg_corr_n_phases(s); i++) {
+    for (int64_t i = -1; i + 1 < n_prepared(s); i++) {
         struct sg_weights w;
         const struct sg_corr q = sg_corr_of(s, i, NULL, &w);
         size += weights_size(&q);
@@ -113,7 +129,7 @@ int64_t sg_conv_prepared_size(const struct sg_conv *s) {
 }
 
 void sg_conv_prepare(const struct sg_conv *s, const float *weight, float *prepared) {
-    for (int64_t i = -1; i < sg_corr_n_phases(s); i++) {
+    for (int64_t i = -1; i + 1 < n_prepared(s); i++) {
         struct sg_weights w;
         const struct sg_corr q = sg_corr_of(s, i, weight, &w);
         sg_corr_choose(&q)->prepare(&q, &w, prepared);
@@ -156,11 +172,13 @@ void sg_conv_forward_add(const struct sg_conv *s, const float *prepared, const f
 
 void sg_conv_backward(const struct sg_conv *s, const float *prepared, const float *dy, float *dx,
                       int accumulate, float *work) {
-    const struct sg_corr_call call = {.in = dy, .out = dx, .accumulate = accumulate, .work = work};
+    const int shared = shares_weights(s);
+    const struct sg_corr_call call = {
+        .in = dy, .out = dx, .accumulate = accumulate, .adjoint = shared, .work = work};
     struct sg_weights w;
     const struct sg_corr forward = sg_corr_of(s, -1, NULL, &w);
 
-    prepared += weights_size(&forward);
+    prepared += shared ? 0 : weights_size(&forward);
     for (int64_t i = 0; i < sg_corr_n_phases(s); i++) {
         const struct sg_corr q = sg_corr_of(s, i, NULL, &w);
         sg_corr_choose(&q)->run(&q, prepared, &call);

@@ -36,6 +36,7 @@ struct sg_corr_call {
     const float *bias; /* [groups * k] or NULL */
     int relu;
     int accumulate; /* add to out, before relu; relu only where the grid is the whole output */
+    int adjoint;    /* `prepared` is of the forward correlation, whose adjoint this one is */
     float *work;
 };
 
@@ -47,11 +48,14 @@ struct sg_algorithm {
     void (*prepare)(const struct sg_corr *q, const struct sg_weights *w, float *prepared);
     int64_t (*work_size)(const struct sg_corr *q);
     void (*run)(const struct sg_corr *q, const float *prepared, const struct sg_corr_call *call);
+    int serves_adjoint; /* one set of weights does for a stride-1 convolution and its adjoint */
 };
 extern const struct sg_algorithm sg_algorithm_nothing;   /* no tap reaches this phase */
 extern const struct sg_algorithm sg_algorithm_depthwise; /* one channel a group */
 extern const struct sg_algorithm sg_algorithm_dots;      /* up to 3 output channels */
 extern const struct sg_algorithm sg_algorithm_direct;    /* small channel counts */
+extern const struct sg_algorithm sg_algorithm_winograd2; /* 3x3 with stride 1, 2x2 outputs a tile */
+extern const struct sg_algorithm sg_algorithm_winograd4; /* ... and 4x4 outputs a tile */
 extern const struct sg_algorithm sg_algorithm_pointwise; /* one SGEMM without any copy */
 extern const struct sg_algorithm sg_algorithm_columns;   /* anything, by im2col and SGEMM */
 
@@ -114,6 +118,15 @@ struct sg_window {
     int assign;
 };
 
+/* Winograd's transforms of one tile: to[point * plane + channel] from the pixels px[points] of
+ * `width` channels; and from such products to r->n_y rows of r->cols pixels, y_stride and out_step
+ * floats apart. */
+struct sg_winograd_transforms {
+    void (*in)(const float *const *px, int64_t width, float *to, int64_t plane);
+    void (*out)(const struct sg_row *r, const float *from, int64_t plane, const float *bias,
+                float *y);
+};
+
 /* The kernels of one instruction set. `lanes` floats make a vector; direct blocks have up to two.
  */
 struct sg_simd {
@@ -125,6 +138,9 @@ struct sg_simd {
                      float *y);
     void (*depthwise_row)(const struct sg_row *r, const float *x, const float *w, const float *bias,
                           float *y);
+    const struct sg_winograd_transforms *winograd; /* [2]: of 2x2 and of 4x4 outputs */
+    void (*transpose)(int64_t rows, int64_t cols, const float *from, int64_t from_stride, float *to,
+                      int64_t to_stride);
     void (*window_max)(const struct sg_window *w, const float *x, float *y, uint8_t *winner);
     void (*window_route)(const struct sg_window *w, const uint8_t *winner, const float *dy,
                          float *dx);

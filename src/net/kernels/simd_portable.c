@@ -18,6 +18,7 @@
 #include "net/kernels/simd_direct.h"
 #include "net/kernels/simd_dots.h"
 #include "net/kernels/simd_maps.h"
+#include "net/kernels/simd_winograd.h"
 
 const struct sg_simd sg_simd_portable = {
     .name = "portable",
@@ -25,6 +26,8 @@ const struct sg_simd sg_simd_portable = {
     .direct_row = direct_row,
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
+    .winograd = winograd_transforms,
+    .transpose = transpose,
     .window_max = window_max,
     .window_route = window_route,
     .relu_mask = relu_mask,

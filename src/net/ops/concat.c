@@ -4,29 +4,66 @@
 #include <string.h>
 
 struct concat {
-    int64_t outer; /* stretches a sample */
-    int64_t row;   /* floats of an output stretch */
-    int64_t *part; /* [n_in] floats of each input's stretch */
+    int64_t outer;          /* stretches a sample */
+    int64_t row;            /* floats of an output stretch */
+    int64_t *part;          /* [n_in] floats of each input's stretch */
+    const float **constant; /* [n_in] where an input is a constant */
 };
 
 static sg_status join_axes(const struct sg_node *node, int64_t axis, int64_t *axes) {
     sg_status status = SG_OK;
-    const struct sg_shape *first = &node->in[0]->shape;
+    struct sg_layout first, s;
     char a[160];
     char b[160];
 
-    memcpy(axes, first->axes, sizeof first->axes);
+    sg_input_layout(node, 0, &first);
+    memcpy(axes, first.axes, sizeof first.axes);
     axes[axis] = 0;
     for (int i = 0; i < node->n_in; i++) {
-        const struct sg_shape *s = &node->in[i]->shape;
-        int fits = s->n_axes == first->n_axes;
+        int fits;
 
-        for (int k = 0; k < first->n_axes && fits; k++) {
-            fits = k == axis || s->axes[k] == first->axes[k];
+        sg_input_layout(node, i, &s);
+        fits = s.n_axes == first.n_axes;
+        for (int k = 0; k < first.n_axes && fits; k++) {
+            fits = k == axis || s.axes[k] == first.axes[k];
         }
         SG_NODE_CHECK(fits, node, "shapes %s and %s cannot be joined",
-                      sg_shape_text(first, a, sizeof a), sg_shape_text(s, b, sizeof b));
-        axes[axis] += s->axes[axis];
+                      sg_axes_text(first.n_axes, first.axes, a, sizeof a),
+                      sg_axes_text(s.n_axes, s.axes, b, sizeof b));
+        axes[axis] += s.axes[axis];
+    }
+done:
+    return status;
+}
+
+/* Channels-last where all inputs are; otherwise all are brought to the plain order. */
+static sg_status choose_layout(struct sg_node *node, int *spatial) {
+    sg_status status = SG_OK;
+
+    *spatial = 1;
+    for (int i = 0; i < node->n_in; i++) {
+        SG_NODE_CHECK(node->in[i] != NULL, node, "its input %d is missing", i + 1);
+        *spatial = *spatial && node->in[i]->kind == SG_VALUE_DYNAMIC && sg_is_spatial(node->in[i]);
+    }
+    for (int i = 0; i < node->n_in && !*spatial; i++) {
+        if (node->in[i]->kind == SG_VALUE_DYNAMIC) {
+            SG_TRY(sg_make_whole(node, i));
+        }
+    }
+done:
+    return status;
+}
+
+static sg_status take_constants(struct sg_node *node, struct concat *own) {
+    sg_status status = SG_OK;
+
+    for (int i = 0; i < node->n_in; i++) {
+        if (node->in[i]->kind == SG_VALUE_CONSTANT) {
+            const struct sg_constant *c;
+
+            SG_TRY(sg_float_constant(node, i, "input", &c));
+            SG_TRY(sg_keep_floats(node, c->floats, c->n, &own->constant[i]));
+        }
     }
 done:
     return status;
@@ -34,29 +71,35 @@ done:
 
 static sg_status infer(struct sg_node *node) {
     sg_status status = SG_OK;
-    int64_t axes[SG_MAX_AXES];
+    int64_t axes[SG_CONSTANT_AXES];
+    struct sg_layout in;
     struct concat *own;
-    struct sg_rows r;
     int64_t axis;
+    int spatial;
 
     SG_TRY(sg_check_inputs(node, 1, INT32_MAX));
-    for (int i = 0; i < node->n_in; i++) {
-        SG_NODE_CHECK(node->in[i] != NULL && node->in[i]->kind == SG_VALUE_DYNAMIC, node,
-                      "joining values with constants is not supported");
-    }
+    SG_TRY(choose_layout(node, &spatial));
+    sg_input_layout(node, 0, &in);
     SG_TRY(sg_attribute_int(node, "axis", 1, &axis));
-    SG_TRY(sg_axis(node, axis, node->in[0]->shape.n_axes + 1, &axis));
-    SG_NODE_CHECK(axis > 0, node, "axis 0 joins batches: not supported");
-    SG_TRY(join_axes(node, axis - 1, axes));
-    SG_TRY(sg_set_dynamic(node, node->in[0]->shape.n_axes, axes));
+    SG_TRY(sg_axis(node, axis, in.n_axes, &axis));
+    SG_NODE_CHECK(axis > 0 || !spatial, node, "axis 0 joins batches: not supported");
+    SG_TRY(join_axes(node, axis, axes));
+    SG_TRY(sg_set_onnx(node, in.n_axes, axes, spatial));
     SG_TRY(sg_own(node, sizeof *own, &own));
     own->part = sg_region_take(&node->model->keep, (size_t)node->n_in, sizeof *own->part);
+    own->constant = sg_region_take(&node->model->keep, (size_t)node->n_in, sizeof(float *));
     SG_NODE_NOMEM(own->part, node);
-    SG_TRY(sg_rows_of(node, node->out, (int)axis, (int)axis, &r));
-    own->outer = r.outer;
-    own->row = node->out->size / r.outer;
+    SG_NODE_NOMEM(own->constant, node);
+    SG_TRY(take_constants(node, own));
+    own->outer = spatial && axis < 2 ? axes[2] * axes[3] : spatial && axis == 3 ? axes[2] : 1;
+    for (int k = 0; k < axis && !spatial; k++) {
+        own->outer *= axes[k];
+    }
+    own->row = node->out->size / own->outer;
     for (int i = 0; i < node->n_in; i++) {
-        own->part[i] = node->in[i]->size / r.outer;
+        const struct sg_value *v = node->in[i];
+
+        own->part[i] = (v->kind == SG_VALUE_DYNAMIC ? v->size : v->constant.n) / own->outer;
     }
 done:
     return status;
@@ -133,8 +176,10 @@ static void forward(const struct sg_call *call) {
         const int64_t part = own->part[i];
 
         for (int64_t o = 0; o < call->batch * own->outer; o++) {
-            memcpy(call->y + o * own->row + offset, call->x[i] + o * part,
-                   (size_t)part * sizeof(float));
+            const float *x = own->constant[i] != NULL ? own->constant[i] + o % own->outer * part
+                                                      : call->x[i] + o * part;
+
+            memcpy(call->y + o * own->row + offset, x, (size_t)part * sizeof(float));
         }
         offset += part;
     }
@@ -148,7 +193,7 @@ static void backward(const struct sg_call *call) {
         const int64_t part = own->part[i];
 
         offset -= part;
-        for (int64_t o = 0; o < call->batch * own->outer; o++) {
+        for (int64_t o = 0; o < call->batch * own->outer && call->dx[i] != NULL; o++) {
             const float *dy = call->dy + o * own->row + offset;
             float *dx = call->dx[i] + o * part;
 
@@ -163,6 +208,7 @@ static void backward(const struct sg_call *call) {
 
 const struct sg_op sg_op_concat = {
     .name = "Concat",
+    .flags = SG_OP_TAKES_WHOLE,
     .fold = fold,
     .infer = infer,
     .forward = forward,

@@ -81,7 +81,7 @@ done:
     return status;
 }
 
-/* The batch axis stays a symbol: Reshape knows it again. */
+/* The batch axis has the length 1, as everywhere. */
 static sg_status shape(struct sg_node *node) {
     sg_status status = SG_OK;
     int64_t axes[SG_CONSTANT_AXES];
@@ -108,4 +108,4 @@ const struct sg_op sg_op_constant_of_shape = {
     .name = "ConstantOfShape", .opset_min = 9, .fold = constant_of_shape};
 
 const struct sg_op sg_op_shape = {
-    .name = "Shape", .flags = SG_OP_TAKES_HWC, .fold = shape, .infer = shape};
+    .name = "Shape", .flags = SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE, .fold = shape, .infer = shape};

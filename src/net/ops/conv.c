@@ -1,5 +1,5 @@
-/* src/net/ops/conv.c - ONNX Conv over two spatial axes: groups, dilation, any padding; weights and
- * bias are constants. */
+/* src/net/ops/conv.c - ONNX Conv over two spatial axes (others: volume.c): groups, dilation, any
+ * padding; weights and bias are constants. */
 #include "net/ops/ops_impl.h"
 
 #include <string.h>
@@ -58,11 +58,16 @@ static sg_status infer(struct sg_node *node) {
     int64_t groups;
 
     SG_TRY(sg_check_inputs(node, 2, 3));
+    if (node->in[0]->kind == SG_VALUE_DYNAMIC && !sg_is_spatial(node->in[0])) {
+        SG_TRY(sg_become_volume(node, SG_VOLUME_CONV));
+        return SG_OK;
+    }
     SG_TRY(sg_check_rank(node, 0, 4));
     SG_TRY(sg_float_constant(node, 1, "weight", &w));
     SG_TRY(sg_attribute_int(node, "group", 1, &groups));
     SG_TRY(check_weight(node, w, groups));
-    memcpy(win.kernel, w->axes + 2, sizeof win.kernel);
+    win.kernel[0] = w->axes[2];
+    win.kernel[1] = w->axes[3];
     SG_TRY(sg_window_read(node, node->in[0], 0, &win));
     SG_TRY(sg_own(node, sizeof *own, &own));
     own->weight = w->floats;

@@ -90,6 +90,7 @@ static sg_status become_product(struct sg_node *node, int transposed, float alph
     }
     memcpy(axes, in->shape.axes, sizeof axes);
     axes[last] = own->m;
+    node->out->whole = in->whole;
     SG_TRY(sg_set_dynamic(node, in->shape.n_axes, axes));
     node->multiply_adds = own->rows * own->k * own->m;
 done:
@@ -113,13 +114,19 @@ done:
     return status;
 }
 
+/* A constant matrix on the right is a layer; all else is a product of values. */
 static sg_status infer_mat_mul(struct sg_node *node) {
     sg_status status = SG_OK;
 
     SG_TRY(sg_check_inputs(node, 2, 2));
-    SG_NODE_CHECK(node->in[0]->kind == SG_VALUE_DYNAMIC && !sg_is_spatial(node->in[0]), node,
-                  "its left side must depend on the input and have no channel and image axes; only "
-                  "a constant right side is supported");
+    if (node->in[0]->kind != SG_VALUE_DYNAMIC || !sg_is_constant(node, 1) ||
+        node->in[1]->constant.n_axes != 2 || node->in[0]->shape.n_axes == 0) {
+        SG_TRY(sg_become_values_product(node));
+        return SG_OK;
+    }
+    if (sg_is_spatial(node->in[0])) {
+        SG_TRY(sg_make_whole(node, 0));
+    }
     SG_TRY(become_product(node, 0, 1.0f, 1.0f, 0));
 done:
     return status;
@@ -173,7 +180,7 @@ static void backward(const struct sg_call *call) {
 
 const struct sg_op sg_op_gemm = {
     .name = "Gemm",
-    .flags = SG_OP_FUSES_RELU | SG_OP_TAKES_HWC,
+    .flags = SG_OP_FUSES_RELU | SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE,
     .infer = infer_gemm,
     .forward = forward,
     .backward = backward,
@@ -182,7 +189,7 @@ const struct sg_op sg_op_gemm = {
 
 const struct sg_op sg_op_mat_mul = {
     .name = "MatMul",
-    .flags = SG_OP_FUSES_RELU | SG_OP_TAKES_HWC,
+    .flags = SG_OP_FUSES_RELU | SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE,
     .infer = infer_mat_mul,
     .forward = forward,
     .backward = backward,

@@ -40,7 +40,6 @@ static sg_status cast_constant(struct sg_node *node, int class) {
 
         SG_TRY(sg_set_floats(node, c->n_axes, c->axes, &floats));
         for (int64_t i = 0; i < c->n; i++) {
-            SG_NODE_CHECK(c->ints[i] != SG_BATCH, node, "it calculates with the batch size");
             floats[i] = (float)c->ints[i];
         }
     } else {
@@ -79,7 +78,8 @@ done:
 
 #define PASSING(op_name, file_name)                                                                \
     const struct sg_op sg_op_##file_name = {.name = op_name,                                       \
-                                            .flags = SG_OP_TAKES_HWC | SG_OP_TRANSPARENT,          \
+                                            .flags = SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE |         \
+                                                     SG_OP_TRANSPARENT,                            \
                                             .fold = file_name,                                     \
                                             .infer = file_name}
 

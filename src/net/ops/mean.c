@@ -1,8 +1,10 @@
-/* src/net/ops/mean.c - ONNX GlobalAveragePool and ReduceMean: means over axes that are neighbours
- * in memory. */
+/* src/net/ops/mean.c - ONNX GlobalAveragePool, and ReduceMean where it can: means over axes that
+ * are neighbours in memory. */
 #include "net/ops/ops_impl.h"
 
 #include <string.h>
+
+static const struct sg_op op_mean;
 
 enum { STRIP = 64 }; /* sums that are kept in double at a time */
 
@@ -29,12 +31,28 @@ static sg_status become_mean(struct sg_node *node, const struct range *r) {
             axes[n++] = inside ? 1 : in->shape.axes[i];
         }
     }
-    if (n == 0) { /* the mean of each sample: one number, which keeps an axis */
-        axes[n++] = 1;
-    }
-    SG_NODE_CHECK(r->keep || !sg_is_spatial(in) || n < 2 || r->first == 1, node,
-                  "a mean over one of the two image axes is supported with keepdims = 1 only");
     SG_TRY(sg_set_dynamic(node, n, axes));
+    node->op = &op_mean;
+    node->flags = 0;
+done:
+    return status;
+}
+
+sg_status sg_become_mean(struct sg_node *node, unsigned chosen, int keep, int *taken) {
+    sg_status status = SG_OK;
+    const struct sg_value *in = node->in[0];
+    const struct range r = {
+        .first = __builtin_ctz(chosen), .last = 31 - __builtin_clz(chosen), .keep = keep};
+    const int spatial = sg_is_spatial(in);
+
+    *taken = __builtin_popcount(chosen) == r.last - r.first + 1 &&
+             (keep || r.last - r.first + 1 < in->shape.n_axes) &&
+             (!spatial || r.first == 1 || (r.first == 2 && r.last == 3)) &&
+             (!spatial || (r.last - r.first == 2 || keep || r.first == 2)) &&
+             !(spatial && r.first == 1 && r.last == 2);
+    if (*taken) {
+        SG_TRY(become_mean(node, &r));
+    }
 done:
     return status;
 }
@@ -45,33 +63,6 @@ static sg_status infer_global(struct sg_node *node) {
     SG_TRY(sg_check_inputs(node, 1, 1));
     SG_NODE_CHECK(node->in[0]->shape.n_axes >= 2, node, "its input has no image axes");
     SG_TRY(become_mean(node, &(struct range){2, node->in[0]->shape.n_axes, 1}));
-done:
-    return status;
-}
-
-static sg_status infer_reduce(struct sg_node *node) {
-    sg_status status = SG_OK;
-    const int n_axes = node->in[0]->shape.n_axes + 1;
-    unsigned chosen = 0;
-    const int64_t *axes;
-    int64_t n, keep, axis;
-    struct range r = {0};
-
-    SG_TRY(sg_check_inputs(node, 1, 1));
-    SG_TRY(sg_attribute_int(node, "keepdims", 1, &keep));
-    SG_TRY(sg_attribute_ints(node, "axes", &n, &axes));
-    for (int64_t i = 0; i < n; i++) {
-        SG_TRY(sg_axis(node, axes[i], n_axes, &axis));
-        chosen |= 1u << axis;
-    }
-    SG_NODE_CHECK(chosen != 0 && (chosen & 1u) == 0, node,
-                  "a mean over the samples of a batch is not supported");
-    r.first = __builtin_ctz(chosen);
-    r.last = 31 - __builtin_clz(chosen);
-    r.keep = keep != 0;
-    SG_NODE_CHECK((int)__builtin_popcount(chosen) == r.last - r.first + 1, node,
-                  "a mean over axes that are no neighbours is not supported");
-    SG_TRY(become_mean(node, &r));
 done:
     return status;
 }
@@ -123,9 +114,8 @@ const struct sg_op sg_op_global_average_pool = {
     .backward = backward,
 };
 
-const struct sg_op sg_op_reduce_mean = {
-    .name = "ReduceMean",
-    .infer = infer_reduce,
+static const struct sg_op op_mean = {
+    .name = "mean",
     .forward = forward,
     .backward = backward,
 };

@@ -6,13 +6,17 @@
 #include "net/kernels.h"
 #include "net/net_impl.h"
 
-/* window.c: the sliding window of a convolution or a pooling layer over [H, W]. */
+/* values_product.c: a matrix product of values, or of a value and a constant, by NumPy's rules. */
+sg_status sg_become_values_product(struct sg_node *node);
+
+/* window.c: the sliding window of a convolution or a pooling layer over one to three axes. */
 struct sg_window {
-    int64_t kernel[2];
-    int64_t stride[2];
-    int64_t dilation[2];
-    int64_t pad[4]; /* top, left, bottom, right */
-    int64_t out[2];
+    int n; /* axes */
+    int64_t kernel[3];
+    int64_t stride[3];
+    int64_t dilation[3];
+    int64_t pad[6]; /* before each axis, then after each: top, left, bottom, right */
+    int64_t out[3];
 };
 /* Reads strides, pads, dilations and auto_pad; `kernel` is set by the caller, or taken from the
  * attribute kernel_shape where it is 0. ceil_mode rounds the output up, but no window starts
@@ -20,13 +24,40 @@ struct sg_window {
 sg_status sg_window_read(const struct sg_node *node, const struct sg_value *in, int ceil_mode,
                          struct sg_window *out);
 
+/* spread.c: two or three operands over the axes that they have together, by NumPy's rules. */
+enum { SG_SPREAD_LOOPS = 8 };
+struct sg_spread {
+    int n_axes; /* of the result, ONNX order */
+    int64_t axes[SG_CONSTANT_AXES];
+    int n; /* loops over its memory, the innermost last */
+    int64_t length[SG_SPREAD_LOOPS];
+    int64_t stride[3][SG_SPREAD_LOOPS];
+    const float *constant[3]; /* or NULL: a value */
+    int64_t size[3];
+    int same; /* no operand repeats */
+};
+/* The axes of all inputs together; refused if they do not fit. */
+sg_status sg_spread_axes(const struct sg_node *node, struct sg_spread *s);
+/* Sets node->out and node->own. Constants are kept; whole numbers become floats. */
+sg_status sg_become_spread(struct sg_node *node);
+/* Counts the outer loops on: how far the three operands are in the next line. */
+void sg_spread_next(const struct sg_spread *s, int64_t *at, int64_t *offset);
+/* The same at load: elements of the three operands for element i of the result. */
+void sg_spread_at(const struct sg_node *node, const struct sg_spread *s, int64_t i, int64_t *at);
+
+/* volume.c: convolution and pooling over one or three axes, and dilated pooling over two, by plain
+ * loops. `kind` as below; the weight is [k][c/groups][window]. */
+enum sg_volume_kind { SG_VOLUME_CONV, SG_VOLUME_MAX, SG_VOLUME_AVERAGE };
+sg_status sg_become_volume(struct sg_node *node, enum sg_volume_kind kind);
+
 /* affine.c: y = scale x + shift with vectors that repeat; takes the place of arithmetic with a
  * constant and of batch norm. The floats are in the scratch region or the file. */
 sg_status sg_become_affine(struct sg_node *node, struct sg_value *in, int64_t period,
                            const float *scale, const float *shift);
 
-/* mean.c: the mean over axes that are neighbours in memory, keeping them with length 1 or not. */
-sg_status sg_become_mean(struct sg_node *node, int64_t n_axes, const int64_t *axes, int keep);
+/* mean.c: the mean over the chosen ONNX axes (bits, without 0), if they are neighbours in memory;
+ * *taken tells. */
+sg_status sg_become_mean(struct sg_node *node, unsigned chosen, int keep, int *taken);
 
 /* rows.c: the memory of a value as [outer][length][inner] around the axes first..last (ONNX order,
  * batch = 0), with `batch` samples; refused where these axes are not neighbours in memory. */
@@ -38,13 +69,36 @@ struct sg_rows {
 sg_status sg_rows_of(const struct sg_node *node, const struct sg_value *v, int first, int last,
                      struct sg_rows *out);
 
-/* fold.c: constants from constants. out[i] = c[from[i]]. */
-sg_status sg_set_picked(struct sg_node *node, const struct sg_constant *c, int n_axes,
-                        const int64_t *axes, const int64_t *from);
-/* The same numbers under another shape. */
+/* map.c: results whose elements are elements of input 0. The loops of one output axis follow each
+ * other from the slowest to the fastest; tables hold offsets into the input's memory, whose sum
+ * over the loops tells where an element comes from. A loop may have holes, which are filled. */
+enum { SG_MAP_LOOPS = 12, SG_MAP_LENGTH = 1 << 26 };
+#define SG_MAP_HOLE (-((int64_t)1 << 50))
+struct sg_map {
+    int n;
+    int axis[SG_MAP_LOOPS]; /* of the output, ONNX order */
+    int64_t length[SG_MAP_LOOPS];
+    int64_t *from[SG_MAP_LOOPS];
+    float fill;
+    int turns; /* the order of axes changes: a result in either layout will do */
+};
+/* Adds a loop; its table is to be filled, or counts up from `first` in steps. */
+sg_status sg_map_loop(const struct sg_node *node, struct sg_map *map, int axis, int64_t length);
+sg_status sg_map_steps(const struct sg_node *node, struct sg_map *map, int axis, int64_t length,
+                       int64_t first, int64_t step);
+/* node->out becomes the result, of all ONNX axes: a view, a constant, or a node that runs. */
+sg_status sg_map_end(struct sg_node *node, const struct sg_map *map, int n_axes,
+                     const int64_t *axes);
+#define SG_MAPPING(op_name, file_name)                                                             \
+    const struct sg_op sg_op_##file_name = {                                                       \
+        .name = op_name, .flags = SG_OP_TAKES_WHOLE, .fold = file_name, .infer = file_name}
+
+/* fold.c: constants from constants. The same numbers under another shape. */
 sg_status sg_set_reshaped(struct sg_node *node, const struct sg_constant *c, int n_axes,
                           const int64_t *axes);
-/* Axes of input 0, batch axis included as SG_BATCH where it is dynamic; returns their number. */
+/* The ONNX axes of input i, be it a value or a constant, and its strides in memory. */
+void sg_input_layout(const struct sg_node *node, int i, struct sg_layout *out);
+/* All ONNX axes of input i, be it a value or a constant; returns their number. */
 int sg_input_axes(const struct sg_node *node, int i, int64_t axes[SG_CONSTANT_AXES]);
 
 /* Bits for backward; the words that n values need. */

@@ -1,96 +1,78 @@
-/* src/net/ops/pad.c - ONNX Pad with a constant around the image; pads are an attribute before opset
- * 11, then an input. */
+/* src/net/ops/pad.c - ONNX Pad: with a constant, by mirroring or with the outermost elements; a
+ * negative pad cuts. Pads are an attribute before opset 11, then an input. */
 #include "net/ops/ops_impl.h"
 
 #include <string.h>
 
-struct pad {
-    int64_t h, w, c; /* of the input */
-    int64_t oh, ow;
-    int64_t top, left;
-    float value;
-};
-
 static const int64_t max_pad = 1 << 20;
 
-static sg_status read_pads(const struct sg_node *node, const int64_t **pads) {
+enum mode { CONSTANT, REFLECT, EDGE };
+
+/* The element of an axis of `length` that stands at position i, counted from its start; -1: none.
+ */
+static int64_t source_of(enum mode mode, int64_t i, int64_t length) {
+    if (mode == EDGE) {
+        return i < 0 ? 0 : i >= length ? length - 1 : i;
+    }
+    if (mode == REFLECT && length > 1) {
+        const int64_t period = 2 * (length - 1);
+        const int64_t at = (i % period + period) % period;
+
+        return at < length ? at : period - at;
+    }
+    return i < 0 || i >= length ? -1 : i;
+}
+
+static sg_status read_mode(const struct sg_node *node, enum mode *out) {
     sg_status status = SG_OK;
+    static const char *const names[] = {"constant", "reflect", "edge"};
     const char *mode;
-    int64_t n;
+    int i = 0;
 
     SG_TRY(sg_attribute_text(node, "mode", "constant", &mode));
-    SG_NODE_CHECK(strcmp(mode, "constant") == 0, node,
-                  "the mode '%s' is not supported; 'constant' is", mode);
-    SG_TRY(sg_ints_from(node, "pads", 1, &n, pads));
-    SG_NODE_CHECK(n == 8, node, "it has %lld pads for an input of 4 axes", (long long)n);
-    for (int i = 0; i < 8; i++) {
-        SG_NODE_CHECK((*pads)[i] == 0 || ((*pads)[i] > 0 && (*pads)[i] <= max_pad && i % 4 >= 2),
-                      node, "only padding outside of the image, by 0 or more, is supported");
+    while (i < 3 && strcmp(mode, names[i]) != 0) {
+        i++;
     }
+    SG_NODE_CHECK(i < 3, node,
+                  "the mode '%s' is not supported; 'constant', 'reflect' and 'edge' are", mode);
+    *out = (enum mode)i;
 done:
     return status;
 }
 
-static sg_status infer(struct sg_node *node) {
+static sg_status pad(struct sg_node *node) {
     sg_status status = SG_OK;
+    struct sg_layout in;
+    struct sg_map map = {0};
+    enum mode mode = CONSTANT;
     const int64_t *pads;
-    const int64_t *axes;
-    struct pad *own;
+    int64_t n;
 
     SG_TRY(sg_check_inputs(node, 1, 3));
-    SG_TRY(sg_check_rank(node, 0, 4));
-    SG_TRY(read_pads(node, &pads));
-    SG_TRY(sg_own(node, sizeof *own, &own));
-    SG_TRY(sg_float_from(node, "value", 2, 0.0f, &own->value));
-    axes = node->in[0]->shape.axes;
-    own->c = axes[0];
-    own->h = axes[1];
-    own->w = axes[2];
-    own->top = pads[2];
-    own->left = pads[3];
-    own->oh = pads[2] + axes[1] + pads[6];
-    own->ow = pads[3] + axes[2] + pads[7];
-    SG_TRY(sg_set_dynamic(node, 3, (const int64_t[]){own->c, own->oh, own->ow}));
+    SG_TRY(read_mode(node, &mode));
+    SG_TRY(sg_ints_from(node, "pads", 1, &n, &pads));
+    sg_input_layout(node, 0, &in);
+    SG_NODE_CHECK(n == 2 * in.n_axes, node, "it has %lld pads for an input of %d axes",
+                  (long long)n, in.n_axes);
+    SG_TRY(sg_float_from(node, "value", 2, 0.0f, &map.fill));
+    for (int i = 0; i < in.n_axes; i++) {
+        const int64_t before = pads[i], after = pads[i + in.n_axes], length = in.axes[i];
+
+        SG_NODE_CHECK(before >= -max_pad && before <= max_pad && after >= -max_pad &&
+                          after <= max_pad && length + before + after >= 0,
+                      node, "its pads %lld and %lld do not fit an axis of %lld", (long long)before,
+                      (long long)after, (long long)length);
+        in.axes[i] = length + before + after;
+        SG_TRY(sg_map_loop(node, &map, i, in.axes[i]));
+        for (int64_t k = 0; k < in.axes[i]; k++) {
+            const int64_t at = source_of(mode, k - before, length);
+
+            map.from[i][k] = at >= 0 ? at * in.strides[i] : SG_MAP_HOLE;
+        }
+    }
+    SG_TRY(sg_map_end(node, &map, in.n_axes, in.axes));
 done:
     return status;
 }
 
-static int64_t inner_row(const struct pad *own, int64_t n, int64_t h) {
-    return ((n * own->oh + own->top + h) * own->ow + own->left) * own->c;
-}
-
-static void forward(const struct sg_call *call) {
-    const struct pad *own = call->node->own;
-    const int64_t row = own->w * own->c;
-
-    for (int64_t i = 0; i < call->batch * call->node->out->size; i++) {
-        call->y[i] = own->value;
-    }
-    for (int64_t r = 0; r < call->batch * own->h; r++) {
-        memcpy(call->y + inner_row(own, r / own->h, r % own->h), call->x[0] + r * row,
-               (size_t)row * sizeof(float));
-    }
-}
-
-static void backward(const struct sg_call *call) {
-    const struct pad *own = call->node->own;
-    const int64_t row = own->w * own->c;
-
-    for (int64_t r = 0; r < call->batch * own->h; r++) {
-        const float *dy = call->dy + inner_row(own, r / own->h, r % own->h);
-        float *dx = call->dx[0] + r * row;
-
-        if (call->accumulate[0]) {
-            sg_accumulate(dy, dx, row);
-        } else {
-            memcpy(dx, dy, (size_t)row * sizeof(float));
-        }
-    }
-}
-
-const struct sg_op sg_op_pad = {
-    .name = "Pad",
-    .infer = infer,
-    .forward = forward,
-    .backward = backward,
-};
+SG_MAPPING("Pad", pad);

@@ -1,23 +1,26 @@
-/* src/net/ops/pooling.c - ONNX MaxPool and AveragePool over two spatial axes. Padding never wins a
- * maximum; an average counts it where count_include_pad says so. */
+/* src/net/ops/pooling.c - ONNX MaxPool and AveragePool over two spatial axes (others: volume.c).
+ * Padding never wins a maximum; an average counts it where count_include_pad says so. */
 #include "net/ops/ops_impl.h"
 
 enum { MAX_NARROW = 255 }; /* windows up to here have winners of one byte */
 
-static sg_status infer(struct sg_node *node) {
+static sg_status infer(struct sg_node *node, enum sg_volume_kind kind) {
     sg_status status = SG_OK;
     const struct sg_value *in = node->in[0];
     struct sg_window win = {0};
     struct sg_pool *own;
-    int64_t ceil_mode, include_pad;
+    const int64_t *dilations;
+    int64_t ceil_mode, include_pad, n;
 
     SG_TRY(sg_check_inputs(node, 1, 1));
-    SG_TRY(sg_check_rank(node, 0, 4));
+    SG_TRY(sg_attribute_ints(node, "dilations", &n, &dilations));
+    if (!sg_is_spatial(in) || (n == 2 && (dilations[0] != 1 || dilations[1] != 1))) {
+        SG_TRY(sg_become_volume(node, kind));
+        return SG_OK;
+    }
     SG_TRY(sg_attribute_int(node, "ceil_mode", 0, &ceil_mode));
     SG_TRY(sg_attribute_int(node, "count_include_pad", 0, &include_pad));
     SG_TRY(sg_window_read(node, in, ceil_mode != 0, &win));
-    SG_NODE_CHECK(win.dilation[0] == 1 && win.dilation[1] == 1, node,
-                  "dilations other than 1 are not supported");
     for (int i = 0; i < 4; i++) { /* otherwise a window could see nothing but padding */
         SG_NODE_CHECK(win.pad[i] < win.kernel[i % 2], node,
                       "padding of %lld is not smaller than its window of %lld",
@@ -41,6 +44,14 @@ static sg_status infer(struct sg_node *node) {
     SG_TRY(sg_set_dynamic(node, 3, (const int64_t[]){own->c, own->oh, own->ow}));
 done:
     return status;
+}
+
+static sg_status infer_max(struct sg_node *node) {
+    return infer(node, SG_VOLUME_MAX);
+}
+
+static sg_status infer_average(struct sg_node *node) {
+    return infer(node, SG_VOLUME_AVERAGE);
 }
 
 static struct sg_pool shape_for(const struct sg_call *call) {
@@ -97,7 +108,7 @@ static void backward_average(const struct sg_call *call) {
 
 const struct sg_op sg_op_max_pool = {
     .name = "MaxPool",
-    .infer = infer,
+    .infer = infer_max,
     .memory = memory_max,
     .forward = forward_max,
     .backward = backward_max,
@@ -105,7 +116,7 @@ const struct sg_op sg_op_max_pool = {
 
 const struct sg_op sg_op_average_pool = {
     .name = "AveragePool",
-    .infer = infer,
+    .infer = infer_average,
     .forward = forward_average,
     .backward = backward_average,
 };

@@ -55,7 +55,7 @@ done:
 
 static sg_status flatten(struct sg_node *node) {
     sg_status status = SG_OK;
-    int64_t axes[2] = {SG_BATCH, -1};
+    int64_t axes[2] = {1, 1};
     int64_t had[SG_CONSTANT_AXES];
     int64_t axis;
     int n_had;
@@ -66,14 +66,8 @@ static sg_status flatten(struct sg_node *node) {
     SG_NODE_CHECK(axis >= -n_had && axis <= n_had, node, "axis %lld is outside of its input",
                   (long long)axis);
     axis += axis < 0 ? n_had : 0;
-    if (sg_is_constant(node, 0)) {
-        axes[0] = axes[1] = 1;
-        for (int i = 0; i < n_had; i++) {
-            axes[i < axis ? 0 : 1] *= had[i];
-        }
-    } else {
-        SG_NODE_CHECK(axis == 1 || (axis == 2 && had[1] == 1), node,
-                      "axis %lld mixes the samples of a batch; 1 is supported", (long long)axis);
+    for (int i = 0; i < n_had; i++) {
+        axes[i < axis ? 0 : 1] *= had[i];
     }
     SG_TRY(become(node, 2, axes));
 done:
@@ -148,7 +142,8 @@ done:
 
 #define RESHAPING(op_name, file_name)                                                              \
     const struct sg_op sg_op_##file_name = {.name = op_name,                                       \
-                                            .flags = SG_OP_TAKES_HWC | SG_OP_TRANSPARENT,          \
+                                            .flags = SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE |         \
+                                                     SG_OP_TRANSPARENT,                            \
                                             .fold = file_name,                                     \
                                             .infer = file_name}
 

@@ -9,11 +9,13 @@ sg_status sg_rows_of(const struct sg_node *node, const struct sg_value *v, int f
     int runs = 0;          /* stretches of the range */
     int was_inside = 0;
 
-    SG_ASSERT(first >= 1 && last <= n_axes);
+    const int shift = v->whole ? 0 : 1;
+
+    SG_ASSERT(first >= shift && last < n_axes + shift);
     *out = (struct sg_rows){.outer = 1, .length = 1, .inner = 1};
     for (int i = 0; i < n_axes; i++) {
         const int axis = sg_is_spatial(v) ? (i + 1) % 3 : i;
-        const int inside = axis + 1 >= first && axis + 1 <= last;
+        const int inside = axis + shift >= first && axis + shift <= last;
 
         if (v->shape.axes[axis] == 1) {
             continue; /* lies anywhere */

@@ -1,92 +1,62 @@
-/* src/net/ops/select.c - ONNX Gather, Slice and Transpose of constants: shape arithmetic, and
- * weights that an exporter left unturned. */
+/* src/net/ops/select.c - ONNX Slice, Split, Gather and Transpose: parts of a value or a constant,
+ * in another order. */
 #include "net/ops/ops_impl.h"
 
-/* Where each element of the result comes from. */
-static sg_status take_map(struct sg_node *node, int64_t n, int64_t **out) {
+#include <string.h>
+
+/* Whole axes of the input but one. */
+static sg_status other_axes(const struct sg_node *node, const struct sg_layout *in, int first,
+                            int last, int shift, struct sg_map *map) {
     sg_status status = SG_OK;
 
-    *out = sg_region_take(&node->model->scratch, (size_t)n, sizeof **out);
-    SG_NODE_NOMEM(*out, node);
+    for (int i = first; i < last; i++) {
+        SG_TRY(sg_map_steps(node, map, i + shift, in->axes[i], 0, in->strides[i]));
+    }
 done:
     return status;
-}
-
-/* Elements of `n_axes` axes from `first` on. */
-static int64_t product(const int64_t *axes, int first, int n_axes) {
-    int64_t n = 1;
-
-    for (int i = first; i < n_axes; i++) {
-        n *= axes[i];
-    }
-    return n;
-}
-
-/* The axes of the result: those of the data with `axis` replaced by those of the index. */
-static int gather_axes(const struct sg_constant *data, const struct sg_constant *index, int axis,
-                       int64_t *axes) {
-    int n_axes = 0;
-
-    for (int i = 0; i < axis; i++) {
-        axes[n_axes++] = data->axes[i];
-    }
-    for (int i = 0; i < index->n_axes; i++) {
-        axes[n_axes++] = index->axes[i];
-    }
-    for (int i = axis + 1; i < data->n_axes; i++) {
-        axes[n_axes++] = data->axes[i];
-    }
-    return n_axes;
 }
 
 static sg_status gather(struct sg_node *node) {
     sg_status status = SG_OK;
-    const struct sg_constant *data, *index;
+    const struct sg_constant *index;
+    struct sg_map map = {0};
+    struct sg_layout in = {0};
     int64_t axes[2 * SG_CONSTANT_AXES];
-    int64_t axis, inner, n;
-    int64_t *from;
-    int n_axes;
+    int64_t axis;
+    int n_axes = 0;
 
     SG_TRY(sg_check_inputs(node, 2, 2));
-    data = &node->in[0]->constant;
+    SG_NODE_CHECK(sg_is_constant(node, 1) && node->in[1]->constant.ints != NULL, node,
+                  "its indices must be known without running the network");
     index = &node->in[1]->constant;
-    SG_NODE_CHECK(index->ints != NULL, node, "its indices are no whole numbers");
+    sg_input_layout(node, 0, &in);
     SG_TRY(sg_attribute_int(node, "axis", 0, &axis));
-    SG_TRY(sg_axis(node, axis, data->n_axes, &axis));
-    n_axes = gather_axes(data, index, (int)axis, axes);
-    SG_TRY(sg_constant_size(node, n_axes, axes, &n));
-    SG_TRY(take_map(node, n, &from));
-    inner = product(data->axes, (int)axis + 1, data->n_axes);
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t at = index->ints[i / inner % index->n];
-        const int64_t k = at < 0 ? at + data->axes[axis] : at;
-
-        SG_NODE_CHECK(k >= 0 && k < data->axes[axis], node, "index %lld is outside of its input",
-                      (long long)at);
-        from[i] = (i / inner / index->n * data->axes[axis] + k) * inner + i % inner;
+    SG_TRY(sg_axis(node, axis, in.n_axes, &axis));
+    for (int i = 0; i < axis; i++) {
+        axes[n_axes++] = in.axes[i];
     }
-    SG_TRY(sg_set_picked(node, data, n_axes, axes, from));
+    for (int i = 0; i < index->n_axes; i++) {
+        axes[n_axes++] = index->axes[i];
+    }
+    for (int i = (int)axis + 1; i < in.n_axes; i++) {
+        axes[n_axes++] = in.axes[i];
+    }
+    SG_TRY(other_axes(node, &in, 0, (int)axis, 0, &map));
+    SG_NODE_CHECK(n_axes <= SG_CONSTANT_AXES, node, "its result has %d axes", n_axes);
+    SG_TRY(sg_map_loop(node, &map, (int)axis, index->n));
+    for (int64_t i = 0; i < index->n; i++) {
+        const int64_t at = index->ints[i] < 0 ? index->ints[i] + in.axes[axis] : index->ints[i];
+
+        SG_NODE_CHECK(at >= 0 && at < in.axes[axis], node, "index %lld is outside of its input",
+                      (long long)index->ints[i]);
+        map.from[map.n - 1][i] = at * in.strides[axis];
+    }
+    /* Over all index axes runs one loop: counted as the last of them, it has its distance. */
+    map.axis[map.n - 1] += index->n_axes > 0 ? index->n_axes - 1 : 0;
+    SG_TRY(other_axes(node, &in, (int)axis + 1, in.n_axes, index->n_axes - 1, &map));
+    SG_TRY(sg_map_end(node, &map, n_axes, axes));
 done:
     return status;
-}
-
-/* Fills from[] by walking the result, with a start and a step per axis of the source. */
-static void walk(const int64_t *axes, int n_axes, int64_t start, const int64_t *strides, int64_t n,
-                 int64_t *from) {
-    int64_t at[SG_CONSTANT_AXES] = {0};
-    int64_t source = start;
-
-    for (int64_t i = 0; i < n; i++) {
-        from[i] = source;
-        for (int k = n_axes - 1; k >= 0; k--) {
-            source += strides[k];
-            if (++at[k] < axes[k]) {
-                break;
-            }
-            source -= strides[k] * at[k];
-            at[k] = 0;
-        }
-    }
 }
 
 static int64_t clamp(int64_t v, int64_t low, int64_t high) {
@@ -134,68 +104,110 @@ done:
 
 static sg_status slice(struct sg_node *node) {
     sg_status status = SG_OK;
-    const struct sg_constant *c = &node->in[0]->constant;
-    int64_t axes[SG_CONSTANT_AXES];
-    int64_t strides[SG_CONSTANT_AXES];
-    int64_t start = 0, axis, first;
-    int64_t *from;
+    int64_t first[SG_CONSTANT_AXES] = {0};
+    int64_t step[SG_CONSTANT_AXES];
+    struct sg_map map = {0};
+    struct sg_layout in = {0};
     struct slice s;
+    int64_t axis;
 
     SG_TRY(read_slice(node, &s));
-    for (int i = 0; i < c->n_axes; i++) {
-        axes[i] = c->axes[i];
-        strides[i] = product(c->axes, i + 1, c->n_axes);
-    }
+    sg_input_layout(node, 0, &in);
+    memcpy(step, in.strides, sizeof in.strides);
     for (int64_t i = 0; i < s.n; i++) {
-        const int64_t step = s.steps != NULL ? s.steps[i] : 1;
-        int64_t stride;
+        const int64_t by = s.steps != NULL ? s.steps[i] : 1;
+        const int64_t limit = (int64_t)1 << 32;
 
-        SG_TRY(sg_axis(node, s.axes != NULL ? s.axes[i] : i, c->n_axes, &axis));
-        stride = product(c->axes, (int)axis + 1, c->n_axes);
-        SG_NODE_CHECK(step != 0 && s.starts[i] != SG_BATCH && s.ends[i] != SG_BATCH, node,
-                      "a step of 0, or bounds that depend on the batch size");
-        slice_axis(c->axes[axis], s.starts[i], s.ends[i], step, &first, &axes[axis]);
-        start += first * stride;
-        strides[axis] = axes[axis] > 1 ? step * stride : 0;
+        SG_TRY(sg_axis(node, s.axes != NULL ? s.axes[i] : i, in.n_axes, &axis));
+        SG_NODE_CHECK(by != 0, node, "its step is 0");
+        slice_axis(in.axes[axis], s.starts[i], s.ends[i], by, &first[axis], &in.axes[axis]);
+        first[axis] *= in.strides[axis];
+        step[axis] = clamp(by, -limit, limit) * in.strides[axis];
     }
-    SG_TRY(take_map(node, product(axes, 0, c->n_axes), &from));
-    walk(axes, c->n_axes, start, strides, product(axes, 0, c->n_axes), from);
-    SG_TRY(sg_set_picked(node, c, c->n_axes, axes, from));
+    for (int i = 0; i < in.n_axes; i++) {
+        SG_TRY(sg_map_steps(node, &map, i, in.axes[i], first[i], in.axes[i] > 1 ? step[i] : 0));
+    }
+    SG_TRY(sg_map_end(node, &map, in.n_axes, in.axes));
+done:
+    return status;
+}
+
+/* Which output of the file's node this one makes. */
+static int64_t output_index(const struct sg_node *node) {
+    int64_t i = 0;
+
+    while (strcmp(node->source->out[i], node->out->name) != 0) {
+        i++;
+    }
+    return i;
+}
+
+/* Each output of a Split is a node of its own. */
+static sg_status split(struct sg_node *node) {
+    sg_status status = SG_OK;
+    const int64_t i_out = output_index(node);
+    const int64_t *parts;
+    struct sg_map map = {0};
+    struct sg_layout in = {0};
+    int64_t axis, n, length, start = 0;
+
+    SG_TRY(sg_check_inputs(node, 1, 2));
+    sg_input_layout(node, 0, &in);
+    SG_TRY(sg_attribute_int(node, "axis", 0, &axis));
+    SG_TRY(sg_axis(node, axis, in.n_axes, &axis));
+    SG_TRY(sg_ints_from(node, "split", 1, &n, &parts));
+    SG_NODE_CHECK(n < 0 ? in.axes[axis] % node->source->n_out == 0 : n == node->source->n_out, node,
+                  "its parts do not fit its %lld outputs", (long long)node->source->n_out);
+    length = n < 0 ? in.axes[axis] / node->source->n_out : parts[i_out];
+    for (int64_t i = 0; i < i_out; i++) {
+        SG_NODE_CHECK(n < 0 || (parts[i] >= 0 && parts[i] <= in.axes[axis]), node,
+                      "its parts do not fit its input");
+        start += n < 0 ? length : parts[i];
+        SG_NODE_CHECK(start <= in.axes[axis], node, "its parts do not fit its input");
+    }
+    SG_NODE_CHECK(length >= 0 && length <= in.axes[axis] - start, node,
+                  "its parts do not fit its input");
+    in.axes[axis] = length;
+    for (int i = 0; i < in.n_axes; i++) {
+        SG_TRY(sg_map_steps(node, &map, i, in.axes[i], i == axis ? start * in.strides[i] : 0,
+                            in.strides[i]));
+    }
+    SG_TRY(sg_map_end(node, &map, in.n_axes, in.axes));
 done:
     return status;
 }
 
 static sg_status transpose(struct sg_node *node) {
     sg_status status = SG_OK;
-    const struct sg_constant *c;
+    struct sg_map map = {.turns = 1};
     int64_t axes[SG_CONSTANT_AXES];
-    int64_t strides[SG_CONSTANT_AXES];
+    struct sg_layout in = {0};
     const int64_t *order;
     unsigned seen = 0;
-    int64_t *from;
     int64_t n;
 
     SG_TRY(sg_check_inputs(node, 1, 1));
-    c = &node->in[0]->constant;
+    sg_input_layout(node, 0, &in);
     SG_TRY(sg_attribute_ints(node, "perm", &n, &order));
-    SG_NODE_CHECK(order == NULL || n == c->n_axes, node, "its order has %lld axes for %d",
-                  (long long)n, c->n_axes);
-    for (int i = 0; i < c->n_axes; i++) {
-        const int64_t k = order != NULL ? order[i] : c->n_axes - 1 - i;
+    SG_NODE_CHECK(order == NULL || n == in.n_axes, node, "its order has %lld axes for %d",
+                  (long long)n, in.n_axes);
+    for (int i = 0; i < in.n_axes; i++) {
+        const int64_t k = order != NULL ? order[i] : in.n_axes - 1 - i;
 
-        SG_NODE_CHECK(k >= 0 && k < c->n_axes && (seen >> k & 1) == 0, node,
+        SG_NODE_CHECK(k >= 0 && k < in.n_axes && (seen >> k & 1) == 0, node,
                       "its order of axes is none");
         seen |= 1u << k;
-        axes[i] = c->axes[k];
-        strides[i] = product(c->axes, (int)k + 1, c->n_axes);
+        axes[i] = in.axes[k];
+        SG_TRY(sg_map_steps(node, &map, i, axes[i], 0, in.strides[k]));
     }
-    SG_TRY(take_map(node, c->n, &from));
-    walk(axes, c->n_axes, 0, strides, c->n, from);
-    SG_TRY(sg_set_picked(node, c, c->n_axes, axes, from));
+    SG_TRY(sg_map_end(node, &map, in.n_axes, axes));
 done:
     return status;
 }
 
-const struct sg_op sg_op_gather = {.name = "Gather", .fold = gather};
-const struct sg_op sg_op_slice = {.name = "Slice", .fold = slice};
-const struct sg_op sg_op_transpose = {.name = "Transpose", .fold = transpose};
+SG_MAPPING("Gather", gather);
+SG_MAPPING("Slice", slice);
+SG_MAPPING("Transpose", transpose);
+
+const struct sg_op sg_op_split = {
+    .name = "Split", .flags = SG_OP_TAKES_WHOLE | SG_OP_OUTPUTS, .fold = split, .infer = split};

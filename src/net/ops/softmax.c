@@ -13,10 +13,12 @@ static sg_status infer(struct sg_node *node) {
 
     SG_TRY(sg_check_inputs(node, 1, 1));
     SG_TRY(sg_attribute_int(node, "axis", flattens ? 1 : -1, &axis));
-    SG_TRY(sg_axis(node, axis, in->shape.n_axes + 1, &axis));
-    SG_NODE_CHECK(axis > 0, node, "axis 0 mixes the samples of a batch: not supported");
+    SG_TRY(sg_axis(node, axis, in->shape.n_axes + !in->whole, &axis));
+    SG_NODE_CHECK(axis > 0 || in->whole, node,
+                  "axis 0 mixes the samples of a batch: not supported");
     SG_TRY(sg_own(node, sizeof *own, &own));
-    SG_TRY(sg_rows_of(node, in, (int)axis, flattens ? in->shape.n_axes : (int)axis, own));
+    SG_TRY(
+        sg_rows_of(node, in, (int)axis, flattens ? in->shape.n_axes - in->whole : (int)axis, own));
     SG_TRY(sg_set_same_shape(node));
 done:
     return status;
@@ -99,7 +101,8 @@ static void backward_log_softmax(const struct sg_call *call) {
 
 const struct sg_op sg_op_softmax = {
     .name = "Softmax",
-    .flags = SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT | SG_OP_SOFTMAX,
+    .flags =
+        SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT | SG_OP_SOFTMAX,
     .infer = infer,
     .forward = forward_softmax,
     .backward = backward_softmax,
@@ -107,7 +110,8 @@ const struct sg_op sg_op_softmax = {
 
 const struct sg_op sg_op_log_softmax = {
     .name = "LogSoftmax",
-    .flags = SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT | SG_OP_SOFTMAX,
+    .flags =
+        SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT | SG_OP_SOFTMAX,
     .infer = infer,
     .forward = forward_log_softmax,
     .backward = backward_log_softmax,

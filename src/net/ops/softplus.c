@@ -35,7 +35,7 @@ static void backward(const struct sg_call *call) {
 
 const struct sg_op sg_op_softplus = {
     .name = "Softplus",
-    .flags = SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT,
+    .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT,
     .infer = infer,
     .forward = forward,
     .backward = backward,

@@ -36,6 +36,7 @@ INLINE uint32_t sign_bits(ivec v) {
 #include "net/kernels/simd_direct.h"
 #include "net/kernels/simd_dots.h"
 #include "net/kernels/simd_maps.h"
+#include "net/kernels/simd_winograd.h"
 
 static const struct sg_simd sixteen_lanes = {
     .name = "sixteen",
@@ -43,6 +44,8 @@ static const struct sg_simd sixteen_lanes = {
     .direct_row = direct_row,
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
+    .winograd = winograd_transforms,
+    .transpose = transpose,
     .window_max = window_max,
     .window_route = window_route,
     .relu_mask = relu_mask,

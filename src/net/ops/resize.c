@@ -1,0 +1,286 @@
+/* src/net/ops/resize.c - ONNX Resize and Upsample: nearest along any axes, linear and cubic along
+ * the two of an image, as sums of a few source elements an axis. */
+#include "net/ops/ops_impl.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { TAPS = 4 };
+static const int64_t max_length = (int64_t)1 << 24;
+
+/* Along one axis: each output takes from up to four inputs. */
+struct line {
+    int64_t in, out;
+    int n_taps;
+    int64_t *from; /* [out][n_taps] */
+    float *weight;
+};
+
+struct resize {
+    struct line line[2];
+    int64_t channels;
+};
+
+struct request {
+    const char *mode, *coordinates, *nearest;
+    float cubic;
+    int64_t exclude_outside;
+    int64_t n; /* axes */
+    const float *scales;
+    const int64_t *sizes;
+};
+
+/* The source coordinate of output i. */
+static double source_of(const char *how, int64_t i, int64_t in, int64_t out, double scale) {
+    const double x = (double)i;
+
+    if (strcmp(how, "asymmetric") == 0) {
+        return x / scale;
+    }
+    if (strcmp(how, "align_corners") == 0) {
+        return out > 1 ? x * (double)(in - 1) / ((double)in * scale - 1.0) : 0.0;
+    }
+    if (strcmp(how, "pytorch_half_pixel") == 0 && out <= 1) {
+        return 0.0;
+    }
+    return (x + 0.5) / scale - 0.5;
+}
+
+static int64_t nearest_of(const char *how, double x) {
+    if (strcmp(how, "floor") == 0) {
+        return (int64_t)floor(x);
+    }
+    if (strcmp(how, "ceil") == 0) {
+        return (int64_t)ceil(x);
+    }
+    return (int64_t)(strcmp(how, "round_prefer_ceil") == 0 ? floor(x + 0.5) : ceil(x - 0.5));
+}
+
+static int64_t clamped(int64_t i, int64_t n) {
+    return i < 0 ? 0 : i >= n ? n - 1 : i;
+}
+
+static sg_status one_of(const struct sg_node *node, const char *what, const char *value,
+                        const char *const *allowed, int n) {
+    sg_status status = SG_OK;
+    int found = 0;
+
+    for (int i = 0; i < n; i++) {
+        found = found || strcmp(value, allowed[i]) == 0;
+    }
+    SG_NODE_CHECK(found, node, "%s '%s' is not supported", what, value);
+done:
+    return status;
+}
+
+static sg_status read_request(const struct sg_node *node, struct request *r) {
+    sg_status status = SG_OK;
+    static const char *const modes[] = {"nearest", "linear", "cubic"};
+    static const char *const coordinates[] = {"half_pixel", "pytorch_half_pixel", "align_corners",
+                                              "asymmetric"};
+    static const char *const rounding[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
+                                           "ceil"};
+    const int is_old = node->model->graph.opset < 11;
+    const int i_scales = is_old ? 1 : 2;
+
+    SG_TRY(sg_check_inputs(node, 1, 4));
+    SG_TRY(sg_attribute_text(node, "mode", "nearest", &r->mode));
+    SG_TRY(sg_attribute_text(node, "coordinate_transformation_mode",
+                             is_old ? "asymmetric" : "half_pixel", &r->coordinates));
+    SG_TRY(sg_attribute_text(node, "nearest_mode", is_old ? "floor" : "round_prefer_floor",
+                             &r->nearest));
+    SG_TRY(sg_attribute_float(node, "cubic_coeff_a", -0.75f, &r->cubic));
+    SG_TRY(sg_attribute_int(node, "exclude_outside", 0, &r->exclude_outside));
+    SG_TRY(one_of(node, "the mode", r->mode, modes, 3));
+    SG_TRY(one_of(node, "the coordinate mode", r->coordinates, coordinates, 4));
+    SG_TRY(one_of(node, "the rounding", r->nearest, rounding, 4));
+    if (sg_has_input(node, 3)) {
+        SG_TRY(sg_ints_from(node, "sizes", 3, &r->n, &r->sizes));
+    } else if (sg_has_input(node, i_scales)) {
+        const struct sg_constant *c;
+
+        SG_TRY(sg_float_constant(node, i_scales, "scales", &c));
+        r->n = c->n;
+        r->scales = c->floats;
+    } else {
+        const struct onnx_attribute *a = sg_attribute_find(node, "scales");
+
+        SG_NODE_CHECK(a != NULL && a->type == ONNX_ATTR_FLOATS, node, "it has no scales or sizes");
+        r->n = a->n_list;
+        r->scales = a->floats;
+    }
+done:
+    return status;
+}
+
+static sg_status out_axes(const struct sg_node *node, const struct request *r,
+                          const struct sg_layout *in, int64_t *axes, double *scale) {
+    sg_status status = SG_OK;
+
+    SG_NODE_CHECK(r->n == in->n_axes, node, "it scales %lld axes of %d", (long long)r->n,
+                  in->n_axes);
+    for (int k = 0; k < in->n_axes; k++) {
+        const double length = r->sizes != NULL ? (double)r->sizes[k]
+                                               : floor((double)in->axes[k] * (double)r->scales[k]);
+
+        SG_NODE_CHECK(length >= 1.0 && length <= (double)max_length, node,
+                      "it makes an axis of length %g", length);
+        axes[k] = (int64_t)length;
+        scale[k] = r->sizes != NULL ? length / (double)in->axes[k] : (double)r->scales[k];
+    }
+done:
+    return status;
+}
+
+static sg_status become_nearest(struct sg_node *node, const struct request *r,
+                                const struct sg_layout *in, const int64_t *axes,
+                                const double *scale) {
+    sg_status status = SG_OK;
+    struct sg_map map = {0};
+
+    for (int k = 0; k < in->n_axes; k++) {
+        SG_TRY(sg_map_loop(node, &map, k, axes[k]));
+        for (int64_t i = 0; i < axes[k]; i++) {
+            const double x = source_of(r->coordinates, i, in->axes[k], axes[k], scale[k]);
+
+            map.from[k][i] = clamped(nearest_of(r->nearest, x), in->axes[k]) * in->strides[k];
+        }
+    }
+    SG_TRY(sg_map_end(node, &map, in->n_axes, axes));
+done:
+    return status;
+}
+
+/* Keys' kernel with the parameter a. */
+static double cubic(double d, double a) {
+    d = fabs(d);
+    if (d < 1.0) {
+        return ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0;
+    }
+    return d < 2.0 ? ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a : 0.0;
+}
+
+static sg_status make_line(const struct sg_node *node, const struct request *r, double scale,
+                           struct line *l) {
+    sg_status status = SG_OK;
+    const int is_cubic = strcmp(r->mode, "cubic") == 0;
+
+    l->n_taps = is_cubic ? 4 : 2;
+    l->from = sg_region_take(&node->model->keep, (size_t)(l->out * l->n_taps), sizeof *l->from);
+    l->weight = sg_region_take(&node->model->keep, (size_t)(l->out * l->n_taps), sizeof *l->weight);
+    SG_NODE_NOMEM(l->from, node);
+    SG_NODE_NOMEM(l->weight, node);
+    for (int64_t i = 0; i < l->out; i++) {
+        const double x = source_of(r->coordinates, i, l->in, l->out, scale);
+        const int64_t first = (int64_t)floor(x) - (is_cubic ? 1 : 0);
+        double w[TAPS], sum = 0.0;
+
+        for (int t = 0; t < l->n_taps; t++) {
+            const int64_t at = first + t;
+
+            w[t] = is_cubic ? cubic(x - (double)at, (double)r->cubic) : 1.0 - fabs(x - (double)at);
+            w[t] = r->exclude_outside != 0 && (at < 0 || at >= l->in) ? 0.0 : w[t];
+            sum += w[t];
+            l->from[i * l->n_taps + t] = clamped(at, l->in);
+        }
+        for (int t = 0; t < l->n_taps; t++) {
+            l->weight[i * l->n_taps + t] = (float)(w[t] / sum);
+        }
+    }
+done:
+    return status;
+}
+
+static sg_status resize(struct sg_node *node) {
+    sg_status status = SG_OK;
+    struct request r = {0};
+    struct sg_layout in;
+    int64_t axes[SG_CONSTANT_AXES];
+    double scale[SG_CONSTANT_AXES];
+    struct resize *own;
+
+    SG_TRY(read_request(node, &r));
+    sg_input_layout(node, 0, &in);
+    SG_TRY(out_axes(node, &r, &in, axes, scale));
+    if (strcmp(r.mode, "nearest") == 0) {
+        SG_TRY(become_nearest(node, &r, &in, axes, scale));
+        return SG_OK;
+    }
+    SG_NODE_CHECK(in.n_axes == 4 && in.axes[0] == axes[0] && in.axes[1] == axes[1], node,
+                  "the mode '%s' is supported along the two axes of an image only", r.mode);
+    if (node->in[0]->whole) {
+        SG_TRY(sg_make_ordinary(node, 0));
+    }
+    SG_TRY(sg_own(node, sizeof *own, &own));
+    own->channels = axes[1];
+    for (int k = 0; k < 2; k++) {
+        own->line[k].in = in.axes[k + 2];
+        own->line[k].out = axes[k + 2];
+        SG_TRY(make_line(node, &r, scale[k + 2], &own->line[k]));
+    }
+    node->n_in = 1;
+    SG_TRY(sg_set_dynamic(node, 3, axes + 1));
+done:
+    return status;
+}
+
+/* Rows first: y = sum over the taps of both axes. */
+static void forward(const struct sg_call *call) {
+    const struct resize *own = call->node->own;
+    const struct line *h = &own->line[0], *w = &own->line[1];
+    const int64_t c = own->channels;
+    float *y = call->y;
+
+    memset(y, 0, (size_t)(call->batch * call->node->out->size) * sizeof *y);
+    for (int64_t i = 0; i < call->batch * h->out * w->out; i++, y += c) {
+        const int64_t n = i / w->out / h->out, row = i / w->out % h->out, column = i % w->out;
+
+        for (int t = 0; t < h->n_taps * w->n_taps; t++) {
+            const int64_t a = row * h->n_taps + t / w->n_taps,
+                          b = column * w->n_taps + t % w->n_taps;
+            const float weight = h->weight[a] * w->weight[b];
+            const float *x = call->x[0] + ((n * h->in + h->from[a]) * w->in + w->from[b]) * c;
+
+            for (int64_t k = 0; k < c; k++) {
+                y[k] += weight * x[k];
+            }
+        }
+    }
+}
+
+static void backward(const struct sg_call *call) {
+    const struct resize *own = call->node->own;
+    const struct line *h = &own->line[0], *w = &own->line[1];
+    const int64_t c = own->channels;
+    const float *dy = call->dy;
+
+    if (!call->accumulate[0]) {
+        memset(call->dx[0], 0, (size_t)(call->batch * call->node->in[0]->size) * sizeof *dy);
+    }
+    for (int64_t i = 0; i < call->batch * h->out * w->out; i++, dy += c) {
+        const int64_t n = i / w->out / h->out, row = i / w->out % h->out, column = i % w->out;
+
+        for (int t = 0; t < h->n_taps * w->n_taps; t++) {
+            const int64_t a = row * h->n_taps + t / w->n_taps,
+                          b = column * w->n_taps + t % w->n_taps;
+            const float weight = h->weight[a] * w->weight[b];
+            float *dx = call->dx[0] + ((n * h->in + h->from[a]) * w->in + w->from[b]) * c;
+
+            for (int64_t k = 0; k < c; k++) {
+                dx[k] += weight * dy[k];
+            }
+        }
+    }
+}
+
+#define RESIZING(op_name, file_name)                                                               \
+    const struct sg_op sg_op_##file_name = {                                                       \
+        .name = op_name,                                                                           \
+        .flags = SG_OP_TAKES_WHOLE,                                                                \
+        .infer = resize,                                                                           \
+        .forward = forward,                                                                        \
+        .backward = backward,                                                                      \
+    }
+
+RESIZING("Resize", resize);
+RESIZING("Upsample", upsample);
