@@ -198,10 +198,11 @@ int sg_cli_run(int argc, char **argv) {
         r.arguments.sets[r.arguments.n_sets++] = set;
     }
     sg_single_thread(argv - (argv[0] != NULL && strcmp(argv[0], "run") == 0));
+    sg_catch_signals(); /* a signal while MPI starts must not kill the rank either */
     if (sg_comm_start(&argc, &argv, &r.world) != SG_OK) {
         return SG_EXIT_INTERNAL;
     }
-    sg_catch_signals();
+    sg_catch_signals(); /* MPI may have set its own */
     sg_log_setup(r.quiet     ? SG_LOG_WARN
                  : r.verbose ? SG_LOG_DEBUG
                              : SG_LOG_INFO,

@@ -68,10 +68,37 @@ static void host_name(char *buf, size_t cap) {
 }
 
 /* A process of this host is asked for; one of another host is believed while it shows life. */
+/* The batch job and how often it has been started again, "1234.0", or "". */
+static void batch_job(char *buf, size_t cap) {
+    const char *job = getenv("SLURM_JOB_ID");
+    const char *restarts = getenv("SLURM_RESTART_COUNT");
+
+    (void)snprintf(buf, cap, "%s%s%s", job != NULL ? job : "",
+                   job != NULL && job[0] != '\0' ? "." : "",
+                   job == NULL || job[0] == '\0' ? ""
+                   : restarts != NULL            ? restarts
+                                                 : "0");
+}
+
+/* 1 if the holder is an earlier start of this very batch job, which ended before we could begin: a
+ * job whose node died need not wait for the silence of the dead node's lock. */
+static int is_our_past(const struct sg_holder *h) {
+    char mine[64];
+    const char *dot;
+
+    batch_job(mine, sizeof mine);
+    dot = strchr(mine, '.');
+    return dot != NULL && strncmp(mine, h->job, (size_t)(dot - mine) + 1) == 0 &&
+           strcmp(mine, h->job) != 0;
+}
+
 static int is_alive(const struct look *look) {
     char host[64];
 
     host_name(host, sizeof host);
+    if (is_our_past(&look->holder)) {
+        return 0;
+    }
     if (strcmp(host, look->holder.host) != 0) {
         return look->holder.age_s < SILENCE_S;
     }
@@ -125,13 +152,14 @@ int sg_lock_look(const char *path, struct sg_holder *out) {
 
 static void write_text(struct sg_lock *lock) {
     char host[64];
-    const char *job = getenv("SLURM_JOB_ID");
+    char job[64];
 
+    batch_job(job, sizeof job);
     host_name(host, sizeof host);
     (void)snprintf(lock->text, sizeof lock->text,
                    "host %s\npid %d\nstarted %" PRIu64 "\nsince %lld\njob %.63s\n", host,
                    (int)getpid(), start_ticks(getpid()), (long long)time(NULL),
-                   job != NULL && job[0] != '\0' ? job : "-");
+                   job[0] != '\0' ? job : "-");
 }
 
 /* Makes the lock file; *taken is 0 if there is one already. */

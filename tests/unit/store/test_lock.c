@@ -122,6 +122,26 @@ static void other_hosts_are_believed_for_two_minutes(void **state) {
     scratch_remove(path);
 }
 
+/* A batch job that was put back into the queue ended before it starts again: the lock of its dead
+ * node is no hindrance. Another job's is, and so is that of another run inside the same start. */
+static void earlier_start_of_the_same_batch_job_is_gone(void **state) {
+    char path[256];
+
+    (void)state;
+    scratch_path(path, sizeof path);
+    (void)setenv("SLURM_JOB_ID", "77", 1);
+    (void)setenv("SLURM_RESTART_COUNT", "2", 1);
+    write_lock(path, "host elsewhere\npid 1\nstarted 5\nsince 1000\njob 77.1\n", 1);
+    assert_int_equal(try_lock(path, 0), SG_OK);
+    write_lock(path, "host elsewhere\npid 1\nstarted 5\nsince 1000\njob 77.2\n", 1);
+    assert_int_equal(try_lock(path, 0), SG_E_BUSY);
+    write_lock(path, "host elsewhere\npid 1\nstarted 5\nsince 1000\njob 7.1\n", 1);
+    assert_int_equal(try_lock(path, 0), SG_E_BUSY);
+    (void)unsetenv("SLURM_JOB_ID");
+    (void)unsetenv("SLURM_RESTART_COUNT");
+    scratch_remove(path);
+}
+
 static void unreadable_locks(void **state) { /* being written for a moment, then rubbish */
     char path[256];
 
@@ -221,6 +241,7 @@ int main(void) {
         cmocka_unit_test(killed_holder_is_replaced),
         cmocka_unit_test(waiting_pays),
         cmocka_unit_test(other_hosts_are_believed_for_two_minutes),
+        cmocka_unit_test(earlier_start_of_the_same_batch_job_is_gone),
         cmocka_unit_test(unreadable_locks),
         cmocka_unit_test(reused_pid_is_not_the_holder),
         cmocka_unit_test(release_leaves_others_alone),
