@@ -65,15 +65,21 @@ done:
     return status;
 }
 
-static void print_result_state(const struct study *s) {
-    printf("  %-15s ", "result");
-    if (!sg_result_exists(s->job->output)) {
-        printf("%s (new)\n", s->job->output);
-    } else if (sg_result_check_identity(s) == SG_OK) {
-        printf("%s (exists, the same study: a run would go on with it)\n", s->job->output);
+/* What a run would do to the result file; SG_E_JOB where it would refuse it. */
+static sg_status print_result_state(const struct study *s) {
+    sg_status status = SG_OK;
+    const char *output = s->job->output;
+
+    if (!sg_result_exists(output)) {
+        printf("  %-15s %s (new)\n", "result", output);
     } else {
-        printf("a run would refuse: %s\n", sg_trace_message());
+        status = sg_result_check_identity(s);
+        printf("  %-15s %s (exists, %s)\n", "result", output,
+               status == SG_OK ? "the same study: a run would go on with it"
+                               : "another study: a run would refuse it");
     }
+    (void)fflush(stdout); /* before an error on stderr */
+    return status;
 }
 
 static sg_status print_plan(const struct study *s, int n_ranks) {
@@ -82,18 +88,19 @@ static sg_status print_plan(const struct study *s, int n_ranks) {
     double seconds = 0;
     const struct sg_rank_bytes bytes = sg_study_memory(s);
     const double limit = 1e6 * s->job->memory_mb;
+    char reason[1024];
+    const sg_status measured = measure(s, &seconds);
 
-    if (measure(s, &seconds) != SG_OK) {
-        sg_log(SG_LOG_WARN, "no time can be predicted: %s", sg_trace_message());
-    }
+    (void)snprintf(reason, sizeof reason, "%s", sg_trace_message());
     SG_TRY(sg_result_layout(s, NULL, &reserve, NULL));
     s->plan->result_bytes = reserve.bytes;
     sg_plan_print(s->plan, &bytes, n_ranks, seconds, stdout);
-    print_result_state(s);
+    SG_TRY(print_result_state(s));
     SG_CHECK(limit <= 0 || (double)sg_study_rank_bytes(s) <= limit, SG_E_JOB,
              "%s: a rank needs more than run.memory_mb allows: lower sampling.block, or the number "
              "of targets",
              s->job->file);
+    SG_CHECK(measured == SG_OK, measured, "every item would fail; the last one: %s", reason);
 done:
     return status;
 }

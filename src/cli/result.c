@@ -133,14 +133,15 @@ static void add_run_tables(struct constants *c) {
         {"provenance/runs/host", SG_TYPE_TEXT, SG_RUN_HOST, "host of rank 0"},
         {"provenance/runs/exit_code", SG_TYPE_I32, 0, "exit code, -1: it did not tell"},
     };
-    static const char *const stats = "minmeamax";
+    static const char stats[3][4] = {"min", "mean", "max"};
 
     for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
         add_axis(
             add(c, columns[i].path, columns[i].type, columns[i].text_bytes, NULL, columns[i].about),
             "run", SG_MAX_RUNS);
     }
-    add_axis(add(c, "statistic", SG_TYPE_TEXT, 3, stats, "over ranks: minimum, mean, maximum"),
+    add_axis(add(c, "statistic", SG_TYPE_TEXT, sizeof stats[0], stats,
+                 "over ranks: minimum, mean, maximum"),
              "statistic", 3);
 }
 

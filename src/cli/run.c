@@ -140,6 +140,13 @@ static sg_status run_study(struct run *r, int *exit_code) {
         *exit_code = sg_run_exit_code(&s, SG_OK);
         sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
                r->study.job->output);
+        if (s.n_failed > 0) {
+            sg_log(SG_LOG_WARN,
+                   "%lld of its %lld items failed: `sgdist status %s` lists them, --retry-failed "
+                   "tries "
+                   "them again",
+                   (long long)s.n_failed, (long long)s.n_items, r->study.job->output);
+        }
     }
 done:
     return status;
