@@ -109,14 +109,6 @@ static struct meeting meet(struct sg_worker *w, const struct team *team) {
     return m;
 }
 
-/* A stop costs at most a second of work that no checkpoint holds: less than opening the item again.
- */
-static int is_worth_saving(const struct sg_worker *w) {
-    const double patience = w->plan->job->checkpoint_seconds < 1 ? 0 : 1;
-
-    return sg_now() - w->item.saved_s >= patience;
-}
-
 /* ---- stages ---- */
 
 /* Runs the blocks below `end` that are not done. The list is the same on all ranks of the team:
@@ -141,9 +133,7 @@ static sg_status run_blocks(struct sg_worker *w, const struct team *team,
         }
         m = meet(w, team);
         if (m.stop) {
-            if (is_worth_saving(w) || team->size > 1) {
-                SG_TRY(save(w, team));
-            }
+            SG_TRY(save(w, team)); /* however little it is: runs of a second must get somewhere, too */
             return SG_E_INTERRUPTED;
         }
         if (m.checkpoint && r + 1 < n_rounds) {
