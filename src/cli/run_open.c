@@ -36,6 +36,8 @@ static sg_status check_output(const struct sg_job *job) {
     struct stat output;
     struct stat input;
 
+    SG_CHECK(stat(job->output, &output) != 0 || !S_ISDIR(output.st_mode), SG_E_IO,
+             "%s: is a folder, not a result file: set study.output to a file in it", job->output);
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
         SG_CHECK(inputs[i].path == NULL || stat(job->output, &output) != 0 ||
                      stat(inputs[i].path, &input) != 0 || output.st_dev != input.st_dev ||
