@@ -35,12 +35,14 @@ enum sg_bounds {
     SG_BOUNDS_GLOBAL
 }; /* AdaptGrad's box: a channel's, or their union */
 
+enum sg_adaptgrad_z { SG_Z_CENTRED, SG_Z_HALF, SG_Z_ONE_SIDED, SG_Z_EXACT };
+
 /* Options that only some samplers and methods look at: the job refuses those that an instance does
  * not use, and keeps their fields 0. Every stochastic sampler uses samples, channels, clean and
  * outside. */
 enum sg_uses {
     SG_USES_AMOUNT = 1,     /* amount, absolute, space, range */
-    SG_USES_CONFIDENCE = 2, /* confidence, bounds */
+    SG_USES_CONFIDENCE = 2, /* confidence, z, bounds */
     SG_USES_DIVISOR = 4
 };
 
@@ -55,6 +57,8 @@ struct sg_sampling {
     int32_t clean;     /* enum sg_noise_clean */
     int32_t outside;   /* enum sg_noise_outside */
     int32_t bounds;    /* enum sg_bounds */
+    int32_t z;         /* enum sg_adaptgrad_z */
+    int32_t unused;    /* 0: no bytes between the members */
     uint64_t channels; /* bit c: noise on channel c; all bits: all */
     double confidence; /* AdaptGrad's c */
 };

@@ -72,6 +72,25 @@ static void say_noise(const struct facts *f, const char *label) {
     }
 }
 
+/* The four forms of z keep different promises: adaptgrad_width.c. */
+static void say_adaptive(const struct facts *f, const char *label, const char *confidence) {
+    static const char *const forms[][3] = {{"centred", "at least ", ""},
+                                           {"half", "at least (1 + ", ") / 2"},
+                                           {"one_sided", "", " next to a bound, less between them"},
+                                           {"exact", "", " wherever it is not on a bound"}};
+    const char *z = method_fact(f, label, "z", "centred");
+    const char *const *words = forms[0];
+
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        words = strcmp(z, forms[i][0]) == 0 ? forms[i] : words;
+    }
+    printf("noise scaled at each element so that it stays within the bounds of %s with a "
+           "probability of %s%s%s (z: %s)",
+           strcmp(method_fact(f, label, "bounds", "channel"), "channel") == 0 ? "its channel"
+                                                                              : "all channels",
+           words[1], confidence, words[2], z);
+}
+
 static void say_sampling(const struct facts *f, const char *label) {
     const char *confidence = method_fact(f, label, "confidence", NULL);
     const char *samples = method_fact(f, label, "samples", NULL);
@@ -84,11 +103,7 @@ static void say_sampling(const struct facts *f, const char *label) {
     }
     printf(" (%s samples an item; ", samples);
     if (confidence != NULL) {
-        printf("noise scaled at each element so that it stays within the bounds of %s with a "
-               "probability of %s",
-               strcmp(method_fact(f, label, "bounds", "channel"), "channel") == 0 ? "its channel"
-                                                                                  : "all channels",
-               confidence);
+        say_adaptive(f, label, confidence);
     } else {
         say_noise(f, label);
     }

@@ -137,6 +137,7 @@ static void clear_unused(struct sg_params *p, unsigned uses) {
     if ((uses & SG_USES_CONFIDENCE) == 0) {
         s->confidence = 0.0;
         s->bounds = 0;
+        s->z = 0;
     }
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;

@@ -21,6 +21,7 @@ static const char *const words_reduction[] = {"none",    "sum",  "abs_sum", "l2"
                                               "abs_max", "mean", NULL};
 static const char *const words_divisor[] = {"unbiased", "population", NULL};
 static const char *const words_bounds[] = {"channel", "global", NULL};
+static const char *const words_z[] = {"centred", "half", "one_sided", "exact", NULL};
 static const char *const words_dtype[] = {"float32", NULL};
 
 #define IN_JOB(field)     .offset = offsetof(struct sg_draft, job.field)
@@ -168,6 +169,8 @@ const struct sg_key sg_instance_keys[] = {
      .uses = SG_USES_CONFIDENCE},
     {WORD("bounds", words_bounds), IN_PARAMS(sampling.bounds), .fallback = "channel",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_CONFIDENCE},
+    {WORD("z", words_z), IN_PARAMS(sampling.z), .fallback = "centred", .flags = SG_KEY_EXPANDS,
+     .uses = SG_USES_CONFIDENCE},
     {WORD("divisor", words_divisor), IN_PARAMS(divisor), .fallback = "unbiased",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_DIVISOR},
     {WORD("channels", words_reduction), IN_PARAMS(reduction), .flags = SG_KEY_EXPANDS},

@@ -55,6 +55,7 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                          size_t cap) {
     static const char *const ranges[] = {"item's range", "item channel's range", "data set's range",
                                          "domain"};
+    static const char *const forms[] = {"centred", "half", "one-sided", "exact"};
     static const char *const clean[] = {"", ", clean input extra", ", clean input one of them"};
     static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
     const unsigned uses = sg_method_uses(plan->job->instances[s->members[0]].method);
@@ -73,8 +74,8 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                                  p->space == SG_SPACE_PIXEL ? ", in pixels" : "");
     }
     if ((uses & SG_USES_CONFIDENCE) != 0) {
-        used += (size_t)snprintf(buf + used, cap - used, "%sconfidence %s, %s bounds",
-                                 used > 0 ? ", " : "", number,
+        used += (size_t)snprintf(buf + used, cap - used, "%sconfidence %s, z %s, %s bounds",
+                                 used > 0 ? ", " : "", number, forms[p->z],
                                  p->bounds == SG_BOUNDS_GLOBAL ? "global" : "channel");
     }
     if (p->channels != UINT64_MAX) {

@@ -306,6 +306,8 @@ JOB = [
     Row("AdaptGrad without bounds", 2, (r"adaptgrad", r"domain"), "[adaptgrad]",
         methods("[adaptgrad]") + edited("  domain: {space: pixel, bounds: [0, 1]}\n", "")),
     Row("confidence above one", 2, (r"confidence", r"1\.5"), "1.5", methods("[{method: adaptgrad, confidence: 1.5}]")),
+    Row("confidence too small for z", 2, (r"adaptgrad\.confidence", r"0\.4", r"one_sided"), "one_sided",
+        methods("[{method: adaptgrad, confidence: 0.4, z: one_sided}]")),
     Row("VarGrad of one sample", 2, (r"vargrad", r"\b2\b"), "samples: 1", methods("[vargrad]") + sampling("samples: 1")),
     Row("unknown channel reduction", 2, (r"maps\.channels", r"abs_sum"), "abssum",
         edited("methods:", "maps: {channels: abssum}\nmethods:")),

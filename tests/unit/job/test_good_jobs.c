@@ -353,6 +353,7 @@ static void the_echo_is_stable(void **state) {
                                    "methods.a.noise.outside: keep\n"
                                    "methods.a.confidence: 0.95\n"
                                    "methods.a.bounds: channel\n"
+                                   "methods.a.z: centred\n"
                                    "methods.a.channels: none\n"
                                    "methods.a.standard_error: true\n");
     sg_job_destroy(job);
