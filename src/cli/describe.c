@@ -125,6 +125,9 @@ static void say_finish(const struct facts *f, const char *label) {
     if (divisor != NULL) {
         printf(", variance divided by %s", strcmp(divisor, "unbiased") == 0 ? "N - 1" : "N");
     }
+    if (strcmp(method_fact(f, label, "space", "input"), "pixel") == 0) {
+        printf(", taken with respect to pixel values (0 to 1) before their standardisation");
+    }
     if (strcmp(channels, "none") != 0) {
         printf(", channels reduced by %s", channels);
     }

@@ -142,6 +142,9 @@ static void clear_unused(struct sg_params *p, unsigned uses) {
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;
     }
+    if ((uses & SG_USES_SPACE) == 0) {
+        p->space = SG_SPACE_INPUT;
+    }
 }
 
 /* 1 if there is one more instance. */

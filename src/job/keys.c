@@ -115,6 +115,8 @@ static const struct sg_key sampling_keys[] = {
 static const struct sg_key maps_keys[] = {
     {WORD("channels", words_reduction), IN_DRAFT(defaults.reduction), .fallback = "none",
      .flags = SG_KEY_LOCAL},
+    {WORD("space", words_space), IN_DRAFT(defaults.space), .fallback = "input",
+     .flags = SG_KEY_LOCAL},
     {WORD("dtype", words_dtype), IN_DRAFT(dtype), .fallback = "float32"},
     {WORD("standard_error", words_bool), IN_DRAFT(defaults.standard_error), .fallback = "true",
      .flags = SG_KEY_LOCAL},
@@ -174,5 +176,6 @@ const struct sg_key sg_instance_keys[] = {
     {WORD("divisor", words_divisor), IN_PARAMS(divisor), .fallback = "unbiased",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_DIVISOR},
     {WORD("channels", words_reduction), IN_PARAMS(reduction), .flags = SG_KEY_EXPANDS},
+    {WORD("space", words_space), IN_PARAMS(space), .flags = SG_KEY_EXPANDS, .uses = SG_USES_SPACE},
     {WORD("standard_error", words_bool), IN_PARAMS(standard_error)},
     {0}};

@@ -81,7 +81,7 @@ static sg_status finish_target(struct sg_worker *w, int i, int64_t t, int i_stag
     n = sg_shape_size(&shape);
     map += t * n;
     se = se != NULL ? se + t * n : NULL;
-    SG_TRY(sg_instance_finish(inst, &w->plan->input, w->sums[t], w->one_sum, w->x,
+    SG_TRY(sg_instance_finish(inst, &w->plan->input, &w->plan->domain, w->sums[t], w->one_sum, w->x,
                               w->clean + t * w->n_features, w->work, w->map, se));
     c.norm = norm(w->map, n);
     c.error = se != NULL ? norm(se, n) : NAN;
@@ -172,7 +172,7 @@ sg_status sg_item_finish_clean(struct sg_worker *w) {
         sg_instance_map_shape(inst, &w->plan->input, &shape);
         n = sg_shape_size(&shape);
         for (int64_t t = 0; t < w->plan->n_targets; t++) {
-            SG_TRY(sg_instance_finish(inst, &w->plan->input, NULL, NULL, w->x,
+            SG_TRY(sg_instance_finish(inst, &w->plan->input, &w->plan->domain, NULL, NULL, w->x,
                                       w->clean + t * w->n_features, w->work,
                                       (float *)instance_field(w, i, "maps", "map") + t * n,
                                       se != NULL ? se + t * n : NULL));

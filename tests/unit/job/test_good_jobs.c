@@ -345,6 +345,7 @@ static void the_echo_is_stable(void **state) {
                                    "methods: gradient, a\n"
                                    "methods.gradient.method: gradient\n"
                                    "methods.gradient.channels: none\n"
+                                   "methods.gradient.space: input\n"
                                    "methods.gradient.standard_error: true\n"
                                    "methods.a.method: adaptgrad\n"
                                    "methods.a.samples: 50\n"
@@ -355,6 +356,7 @@ static void the_echo_is_stable(void **state) {
                                    "methods.a.bounds: channel\n"
                                    "methods.a.z: centred\n"
                                    "methods.a.channels: none\n"
+                                   "methods.a.space: input\n"
                                    "methods.a.standard_error: true\n");
     sg_job_destroy(job);
 }
