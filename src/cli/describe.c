@@ -16,6 +16,7 @@ struct facts {
     char *text;
     struct sg_reader *reader;
     struct sg_labels labels;
+    char *presets; /* "label: name version, but key: value" */
 };
 
 /* The value of a key, or `otherwise`; into one of a few static buffers that are used in turn. */
@@ -133,6 +134,20 @@ static void say_finish(const struct facts *f, const char *label) {
     }
 }
 
+/* The line of the instance in the presets, if it has one. */
+static void say_preset(const struct facts *f, const char *label) {
+    const size_t n = strlen(label);
+
+    for (const char *line = f->presets; line != NULL && *line != '\0';) {
+        const int length = (int)strcspn(line, "\n");
+
+        if (strncmp(line, label, n) == 0 && strncmp(line + n, ": ", 2) == 0) {
+            printf(", by the conventions of %.*s", length - (int)n - 2, line + n + 2);
+        }
+        line += length + (line[length] == '\n');
+    }
+}
+
 /* ---- numbers from the maps ---- */
 
 static int compare_doubles(const void *a, const void *b) {
@@ -195,6 +210,7 @@ static void say_method(const struct facts *f, const char *label) {
            strcmp(label, name) == 0 ? "" : ": ", name, m != NULL ? m->cite : "?");
     say_sampling(f, label);
     say_finish(f, label);
+    say_preset(f, label);
     if (isfinite(error)) {
         printf("; median standard error of a map, relative to its norm: %.2g", error);
     }
@@ -270,12 +286,16 @@ static sg_status describe(const char *result) {
     SG_TRY(sg_reader_open(result, &f.reader));
     SG_TRY(sg_reader_text(f.reader, "provenance/identity", &f.text));
     SG_TRY(sg_labels_read(f.text, &f.labels));
+    if (sg_reader_find(f.reader, "provenance/presets") != NULL) {
+        SG_TRY(sg_reader_text(f.reader, "provenance/presets", &f.presets));
+    }
     SG_TRY(sg_reader_text(f.reader, "provenance/versions", &versions));
     say_all(&f, versions);
 done:
     sg_free(versions);
     sg_labels_free(&f.labels);
     sg_free(f.text);
+    sg_free(f.presets);
     sg_reader_close(f.reader);
     return status;
 }

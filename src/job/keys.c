@@ -138,13 +138,18 @@ static const struct sg_key run_keys[] = {
      .fallback = "-1"},
     {0}};
 
-/* `methods` is the last one: its instances inherit what the others say. */
-const struct sg_key sg_job_keys[] = {{MAP("study", study_keys)},
+const struct sg_key sg_default_keys[] = {
+    {MAP("sampling", sampling_keys)}, {MAP("maps", maps_keys)}, {0}};
+
+/* `methods` is the last one: its instances inherit what the others say. Where `sampling` and `maps`
+ * are silent the job's `like` holds, else their defaults: both are there before they are read. */
+const struct sg_key sg_job_keys[] = {{CUSTOM("like", name), .flags = SG_KEY_LOCAL},
+                                     {MAP("study", study_keys)},
                                      {MAP("model", model_keys), .flags = SG_KEY_REQUIRED},
                                      {MAP("data", data_keys), .flags = SG_KEY_REQUIRED},
                                      {CUSTOM("target", target), .fallback = "predicted"},
-                                     {MAP("sampling", sampling_keys)},
-                                     {MAP("maps", maps_keys)},
+                                     {MAP("sampling", sampling_keys), .flags = SG_KEY_INHERITS},
+                                     {MAP("maps", maps_keys), .flags = SG_KEY_INHERITS},
                                      {MAP("run", run_keys), .flags = SG_KEY_LOCAL},
                                      {CUSTOM("methods", methods), .flags = SG_KEY_REQUIRED},
                                      {0}};
@@ -152,6 +157,7 @@ const struct sg_key sg_job_keys[] = {{MAP("study", study_keys)},
 const struct sg_key sg_instance_keys[] = {
     {CUSTOM("method", name), .flags = SG_KEY_REQUIRED},
     {CUSTOM("as", name)},
+    {CUSTOM("like", name), .flags = SG_KEY_EXPANDS | SG_KEY_LOCAL, .uses = SG_USES_SAMPLES},
     {.name = "samples",
      .kind = SG_KIND_INT,
      IN_PARAMS(sampling.samples),

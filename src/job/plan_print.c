@@ -138,6 +138,18 @@ static void print_sweeps(const struct sg_plan *plan, FILE *out) {
     sg_text_free(&members);
 }
 
+/* Instances that follow another tool's conventions, a line each. */
+static void print_presets(const struct sg_plan *plan, FILE *out) {
+    const char *name = "like";
+
+    for (const char *line = plan->job->presets; *line != '\0'; name = "") {
+        const int n = (int)strcspn(line, "\n");
+
+        fprintf(out, "  %-15s %.*s\n", name, n, line);
+        line += n + (line[n] == '\n');
+    }
+}
+
 static void print_work(const struct sg_plan *plan, FILE *out) {
     char each[32];
     char total[40];
@@ -280,6 +292,7 @@ void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes
     fprintf(out, "plan of %s\n", plan->job->file);
     print_items(plan, out);
     print_sweeps(plan, out);
+    print_presets(plan, out);
     print_work(plan, out);
     print_stages(plan, out);
     print_ranks(plan, n_ranks, out);
