@@ -9,6 +9,8 @@ import torch
 import tiny_onnx as onnx
 
 SAMPLES = 2
+MAXIMA = ("ReduceMax", "ReduceMin", "MaxPool", "GlobalMaxPool")
+KINKED = ("Relu", "PRelu", "Abs", "LpPool", "GlobalLpPool", "LpNormalization", "ReduceL1")   # at 0
 
 
 def spaced(rng, n, low=-1.5, high=1.5):
@@ -21,7 +23,8 @@ class Case:
         self.rng, self.opset = rng, opset
         self.nodes, self.weights, self.steps = [], [], []
         self.now = {}
-        self.kinks, self.kink_at, self.near = [], None, []   # numbers that no element of a value may come near
+        self.kinks, self.kink_at = [], None   # numbers that no element of this value may come near
+        self.near, self.gaps = [], []         # values that may not meet; values of which no two elements may
 
     # -- random choices
 
@@ -185,10 +188,10 @@ class Case:
                 return False
             if not all(far(values[a] - values[b]) for a, b in self.near):
                 return False
-            if not all(bool((values[ins[0]].flatten().sort()[0].diff() > 0.003).all())
-                       for kind, ins, _, _ in self.nodes if kind in ("ReduceMax", "ReduceMin", "MaxPool", "GlobalMaxPool")):
+            apart = self.gaps + [ins[0] for kind, ins, _, _ in self.nodes if kind in MAXIMA]
+            if not all(bool((values[v].flatten().sort()[0].diff() > 0.003).all()) for v in apart):
                 return False
-            if not all(far(values[ins[0]]) for kind, ins, _, _ in self.nodes if kind in ("Relu", "PRelu", "Abs")):
+            if not all(far(values[ins[0]]) for kind, ins, _, _ in self.nodes if kind in KINKED):
                 return False
         return True
 

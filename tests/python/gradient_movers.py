@@ -195,7 +195,96 @@ def depth(c):
     return c.finish(c.op("SpaceToDepth", [x], meaning, blocksize=b), x)
 
 
-MOVERS = [reshaped, transposed, joined, joined_images, sliced, split, gathered, padded, repeated, depth]
+def picked(c):
+    """Single elements by indices that are known."""
+    kind = c.pick("GatherElements", "GatherND", "ScatterElements", "ScatterND", "Compress", "ReverseSequence", "Trilu",
+                  "CumSum", "Hardmax", "ArgMax", "ArgMin", "Scatter")
+    c.opset = 10 if kind == "Scatter" else max(c.opset, 14 if kind == "Trilu" else 12)
+    shape = shape_of(c, 2 if kind == "Trilu" else 1, 3, 4)
+    if kind.startswith("Scatter"):
+        return scattered(c, kind, shape)
+    x = c.operand(*shape)
+    rank, axis = len(shape) + 1, c.between(1, len(shape))
+    n = shape[axis - 1]
+    if kind == "GatherElements":
+        index = c.rng.integers(-n, n, [1] + [c.between(1, 4) if i + 1 == axis else c.between(1, v) for i, v in enumerate(shape)])
+        return c.finish(c.op(kind, [x, c.const(index)], lambda v, i: torch.gather(v[tuple(
+            slice(None) if k == axis else slice(0, i.shape[k]) for k in range(rank))], axis, i % n), axis=axis), x)
+    if kind == "GatherND":
+        first, n_index = c.between(0, 1), c.between(1, rank - 1)
+        rows = [1] + [c.between(1, 3)] if first else [c.between(1, 3)]
+        sizes = ([1] + shape)[first:first + n_index]
+        index = np.stack([c.rng.integers(-s, s, rows) for s in sizes], -1)
+        def meaning(v, i):
+            v = v[0] if first else v
+            i = i[0] if first else i
+            y = v[tuple(i[..., k] % s for k, s in enumerate(sizes))]
+            return y[None] if first else y
+        return c.finish(c.op(kind, [x, c.const(index)], meaning, batch_dims=first or None), None)
+    if kind == "Compress":
+        flat = c.chance(0.3)
+        keep = c.rng.random(c.between(1, int(np.prod(shape)) if flat else n)) < 0.6
+        keep[0] = True
+        at = torch.tensor(np.flatnonzero(keep))
+        meaning = lambda v, _: v.flatten()[at] if flat else v.index_select(axis, at)
+        return c.finish(c.op(kind, [x, c.const(keep)], meaning, axis=None if flat else axis), None)
+    if kind == "ReverseSequence":
+        length = c.between(1, shape[0])
+        return c.finish(c.op(kind, [x, c.const(np.array([length]))], lambda v, _: torch.cat(
+            [v[:, :length].flip(1), v[:, length:]], 1), time_axis=1, batch_axis=0), x)
+    if kind == "Trilu":
+        upper, k = c.chance(0.5), c.between(-3, 3)
+        f = torch.triu if upper else torch.tril
+        return c.finish(c.op(kind, [x, c.const(np.array(k))], lambda v, _: f(v, k), upper=int(upper)), x)
+    if kind == "CumSum":
+        late, back = c.chance(0.4), c.chance(0.4)
+        def meaning(v, _):
+            v = v.flip(axis) if back else v
+            y = v.cumsum(axis) - (v if late else 0)
+            return y.flip(axis) if back else y
+        return c.finish(c.op(kind, [x, c.const(np.array(axis))], meaning, exclusive=int(late), reverse=int(back)), x)
+    if kind == "Hardmax":
+        flat = c.opset < 13
+        def meaning(v):
+            t = v.flatten(axis) if flat else v
+            at = -1 if flat else axis
+            return F.one_hot(t.argmax(at), t.shape[at]).movedim(-1, at).reshape(v.shape).double()
+        y = c.op(kind, [x], meaning, axis=axis)
+        c.gaps.append(x)
+        return c.finish(c.op("Mul", [y, x], torch.mul), x)
+    keep = c.chance(0.5)
+    f = torch.argmax if kind == "ArgMax" else torch.argmin
+    y = c.op(kind, [x], lambda v: f(v, axis, keepdim=True).double(), axis=axis)
+    c.gaps.append(x)
+    return c.finish(c.op("Mul", [y, x], torch.mul), x)
+
+
+def scattered(c, kind, shape):
+    """Updates of the input, of a constant, or into a constant."""
+    axis = c.between(0, len(shape) - 1)
+    if kind == "ScatterND":
+        k = c.between(1, len(shape))
+        places = c.rng.permutation(int(np.prod(shape[:k])))[:c.between(1, 3)]
+        index = np.stack(np.unravel_index(places, shape[:k]), -1)
+        updates = [len(places)] + shape[k:]
+        meaning = lambda v, i, u: v.index_put(tuple(i[:, j] for j in range(k)), u)
+    else:
+        updates = [c.between(1, n) for n in shape]
+        lines = np.array([c.rng.permutation(shape[axis])[:updates[axis]]
+                          for _ in range(int(np.prod(updates)) // updates[axis])])
+        index = np.moveaxis(lines.reshape([n for i, n in enumerate(updates) if i != axis] + [updates[axis]]), -1, axis)
+        meaning = lambda v, i, u: v.scatter(axis, i, u)
+    way = c.pick("both", "input", "updates")
+    if way == "both":
+        x, u = c.operands([shape, updates])
+    elif way == "input":
+        x, u = c.operands([shape])[0], c.weight(*updates)
+    else:
+        x, u = c.weight(*shape), c.operands([updates])[0]
+    return c.finish(c.op(kind, [x, c.const(index), u], meaning, axis=axis if kind != "ScatterND" else None), None)
+
+
+MOVERS = [picked, picked, picked, reshaped, transposed, joined, joined_images, sliced, split, gathered, padded, repeated, depth]
 
 
 def network(c):

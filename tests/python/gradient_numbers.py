@@ -223,9 +223,9 @@ def matrices(c):
 
 def gemm(c):
     m, k, n = c.between(1, 4), c.between(1, 5), c.between(1, 4)
-    ta, tb = c.chance(0.4) and GEMM_ALL, c.chance(0.5)
+    ta, tb = c.chance(0.4), c.chance(0.5)
     sa, sb = [k, m] if ta else [m, k], [n, k] if tb else [k, n]
-    way = c.pick("weight", "weight", "both", "left") if GEMM_ALL else "weight"
+    way = c.pick("weight", "weight", "both", "left")
     if way == "weight":
         plain = not ta and c.chance(0.6)
         a, b = c.operand(k) if plain else c.operands([sa])[0], c.weight(*sb)
@@ -235,7 +235,7 @@ def gemm(c):
     else:
         a, b = c.operands([sa, sb])
     alpha, beta = c.pick(None, c.number(0.3, 1.5)), c.pick(None, c.number(0.3, 1.5))
-    shapes = [[n], [1], [1, n]] + ([[m, 1], [m, n], [1, 1], []] if GEMM_ALL else [])
+    shapes = [[n], [1], [1, n], [m, 1], [m, n], [1, 1], []]
     bias = [c.weight(*c.pick(*shapes))] if c.chance(0.7) or c.opset < 11 else []
 
     def meaning(a, b, d=None):
@@ -243,9 +243,6 @@ def gemm(c):
         return y if d is None else y + d * (1 if beta is None else beta)
     y = c.op("Gemm", [a, b] + bias, meaning, alpha=alpha, beta=beta, transA=1 if ta else None, transB=1 if tb else None)
     return c.finish(y, a if way == "weight" else None)
-
-
-GEMM_ALL = False
 
 
 def batch_norm(v, scale, bias, mean, var, eps):
@@ -256,7 +253,7 @@ def batch_norm(v, scale, bias, mean, var, eps):
 
 def normalisation(c):
     kind = c.pick("BatchNormalization", "BatchNormalization", "InstanceNormalization", "LayerNormalization", "LRN",
-                  *MORE_NORMS)
+                  "LpNormalization", "MeanVarianceNormalization")
     shape = [c.between(1, 5)] + [c.between(1 if kind != "InstanceNormalization" else 2, 4)
                                  for _ in range(c.between(0 if kind == "BatchNormalization" else 1, 3))]
     if kind == "LRN":
@@ -283,11 +280,11 @@ def normalisation(c):
     if kind == "MeanVarianceNormalization":
         c.opset = max(c.opset, 9)
         over = sorted({0} | {c.between(1, len(shape)) for _ in range(3)})
-        if int(np.prod([c.of(x)[i] for i in over])) == 1:
+        if int(np.prod([c.of(x)[i] for i in over])) < 4:
             return normalisation(type(c)(c.rng, c.opset))
         def mvn(v):
             d = v - v.mean(over, keepdim=True)
-            return d / ((d * d).mean(over, keepdim=True) + 1e-9).sqrt()
+            return d / ((d * d).mean(over, keepdim=True).sqrt() + float(np.float32(1e-9)))
         return c.finish(c.op(kind, [x], mvn, axes=over), x)
     if kind == "LpNormalization":
         p, axis = c.pick(1, 2), c.between(1, len(shape))
@@ -303,7 +300,6 @@ def normalisation(c):
     return c.finish(c.op(kind, [x], lrn, size=size, alpha=alpha, beta=beta, bias=bias), x)
 
 
-MORE_NORMS = ()
 
 
 def softmax(c):

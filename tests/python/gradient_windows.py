@@ -207,7 +207,8 @@ def pooling(c):
     return c.finish(c.op(kind, [x], meaning, count_include_pad=1 if pad else None, **attributes), x)
 
 
-POOLS = ["MaxPool", "MaxPool", "AveragePool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"]
+POOLS = ["MaxPool", "MaxPool", "AveragePool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool",
+         "LpPool", "GlobalLpPool"]
 
 
 def coordinate(mode, i, old, new, scale, roi):
