@@ -14,9 +14,15 @@ static void print_ends(const struct sg_model *m, FILE *out) {
         (void)fprintf(out, "  (batch %lld in the file; any batch runs)",
                       (long long)m->frozen_batch);
     }
-    (void)fprintf(out, "\nexplained    %s %s", m->explained->name,
-                  sg_shape_text(&m->explained->shape, text, sizeof text));
-    (void)fprintf(out, m->remark != NULL ? "  (%s)\n" : "%s\n", m->remark != NULL ? m->remark : "");
+    (void)fprintf(out, "\n");
+    for (int i = 0; i < m->n_outputs; i++) {
+        const struct sg_tensor *t = &m->signature.outputs[i];
+
+        (void)fprintf(out, "explained    %s %s", t->name,
+                      sg_shape_text(&t->shape, text, sizeof text));
+        (void)fprintf(out, i == 0 && m->remark != NULL ? "  (%s)\n" : "%s\n",
+                      m->remark != NULL ? m->remark : "");
+    }
     (void)fprintf(out, "outputs     ");
     for (int64_t i = 0; i < m->graph.n_outputs; i++) {
         (void)fprintf(out, " %s", m->graph.outputs[i].name);
