@@ -41,19 +41,25 @@ struct sg_explain {
     const struct sg_fixed_input *fixed;
 };
 
-/* Builds the model from the bytes of an ONNX file. `bytes` must outlive the model (weights may be
- * used in place); `what` need not. `name` is the file's name, for messages. Tensors go by their
- * names in the graph; "auto" is the graph's first output, before a Softmax or LogSoftmax at its
- * end. Nodes that no explained tensor needs are dropped; nodes around a layer are not fused, so
- * that its numbers exist. Errors: SG_E_MODEL with file, node name and operator, or the tensor and
- * the nearest name, what is wrong, what is allowed; SG_E_NOMEM. */
-sg_status sg_model_build(const void *bytes, size_t n_bytes, const char *name,
-                         const struct sg_explain *what, struct sg_model **out);
-
-/* The same for one tensor to explain (NULL: "auto") and no layers. */
+/* Builds the model from the bytes of an ONNX file, which are not needed afterwards. `name` is the
+ * file's name, for messages. `tensor`: the one to explain, see sg_model_open. */
 sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
                           struct sg_model **out);
 void sg_model_destroy(struct sg_model *m);
+
+/* The same in two steps, for ranks that share the weights, and for more than one tensor. Tensors go
+ * by their names in the graph; "auto" is the graph's first output, before a Softmax or LogSoftmax
+ * at its end. Nodes that no explained tensor needs are dropped; nodes around a layer are not fused,
+ * so that its numbers exist. open does all but the work on weights; `bytes` must stay until place,
+ * `what` need not. The weights take weight_bytes of memory, aligned to 64; place puts them there
+ * (NULL: memory of the model's own) and the model is finished. Of the ranks that give the same
+ * memory one has to say `fill`, and the others must wait for it before they run a net. Errors:
+ * SG_E_MODEL with file, node name and operator, or the tensor and the nearest name, what is wrong,
+ * what is allowed; SG_E_NOMEM. */
+sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name,
+                        const struct sg_explain *what, struct sg_model **out);
+int64_t sg_model_weight_bytes(const struct sg_model *m);
+sg_status sg_model_place(struct sg_model *m, void *memory, int fill);
 
 /* The model as it is seen from outside; lives as long as the model. */
 const struct sg_signature *sg_model_signature(const struct sg_model *m);
@@ -63,8 +69,8 @@ int64_t
 sg_model_n_outputs(const struct sg_model *m); /* K: elements of all explained tensors a sample */
 const char *sg_model_tensor(const struct sg_model *m); /* name of the first explained tensor */
 int64_t sg_model_n_parameters(const struct sg_model *m);
-int64_t
-sg_model_bytes(const struct sg_model *m); /* that it holds, beside those it was built from */
+int64_t sg_model_bytes(
+    const struct sg_model *m); /* that it holds; without weights that place got memory for */
 int64_t sg_model_n_multiply_adds(const struct sg_model *m); /* of one sample's forward pass */
 
 /* Prints the model for people: inputs, outputs, layers with shapes, parameters, multiply-adds,

@@ -46,12 +46,13 @@ static sg_status prepare(struct sg_model *m) {
         m->n_parameters += node->n_parameters;
         m->n_multiply_adds += node->multiply_adds;
     }
+    sg_weights_measure(m);
 done:
     return status;
 }
 
-sg_status sg_model_build(const void *bytes, size_t n_bytes, const char *name,
-                         const struct sg_explain *what, struct sg_model **out) {
+sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name,
+                        const struct sg_explain *what, struct sg_model **out) {
     sg_status status = SG_OK;
     struct sg_model *m = sg_calloc(1, sizeof *m);
 
@@ -66,7 +67,6 @@ sg_status sg_model_build(const void *bytes, size_t n_bytes, const char *name,
     SG_TRY(sg_fuse(m));
     SG_TRY(prepare(m));
     SG_TRY(sg_make_signature(m));
-    sg_region_free(&m->scratch);
     m->what = NULL;
     *out = m;
     m = NULL;
@@ -77,9 +77,17 @@ done:
 
 sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
                           struct sg_model **out) {
+    sg_status status = SG_OK;
     const struct sg_explain what = {.n_tensors = tensor != NULL, .tensors = &tensor};
+    struct sg_model *m = NULL;
 
-    return sg_model_build(bytes, n_bytes, name, &what, out);
+    SG_TRY(sg_model_open(bytes, n_bytes, name, &what, &m));
+    SG_TRY(sg_model_place(m, NULL, 1));
+    *out = m;
+    m = NULL;
+done:
+    sg_model_destroy(m);
+    return status;
 }
 
 void sg_model_destroy(struct sg_model *m) {
