@@ -170,6 +170,7 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
         memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
         inst->method = method;
         inst->params = params;
+        inst->params.probing.kind = method->probe;
         clear_unused(&inst->params, sg_method_uses(method));
     }
     return inst != NULL;

@@ -1,5 +1,5 @@
 /* src/methods/gradient_x_input.c - map = x grad f(x), element by element. x is the model's input,
- * so the map depends on which value its preprocessing calls 0.
+ * so the map depends on which value its preprocessing calls 0; at a layer x is its activation.
  * Source: Shrikumar, Greenside, Shcherbina and Kundaje 2016, arXiv:1605.01713. */
 #include "methods/methods_impl.h"
 
@@ -25,6 +25,7 @@ const struct sg_method sg_method_gradient_x_input = {
     .sampler = &sg_sampler_clean,
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 0,
+    .uses = SG_USES_LAYER,
     .min_samples = 1,
     .finish = finish,
 };

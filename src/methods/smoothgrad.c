@@ -47,6 +47,7 @@ const struct sg_method sg_method_smoothgrad = {
     .sampler = &sg_sampler_gaussian,
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 1,
+    .uses = SG_USES_LAYER,
     .min_samples = 1,
     .finish = sg_finish_mean,
     .standard_error = sg_finish_mean_se,

@@ -25,6 +25,6 @@ const struct sg_method sg_method_vargrad = {
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 2,
     .min_samples = 2,
-    .uses = SG_USES_DIVISOR,
+    .uses = SG_USES_DIVISOR | SG_USES_LAYER,
     .finish = finish,
 };
