@@ -6,9 +6,9 @@
 #include "methods/methods_impl.h"
 
 static sg_status finish(const struct sg_finish *in, double *map) {
-    const int64_t plane = sg_shape_plane(in->input);
+    const int64_t plane = sg_shape_plane(in->shape);
 
-    for (int64_t c = 0; c < in->input->axes[0]; c++) {
+    for (int64_t c = 0; c < in->shape->axes[0]; c++) {
         const double zero = in->params->space == SG_SPACE_PIXEL ? in->domain->input_at_zero[c] : 0;
 
         for (int64_t i = c * plane; i < (c + 1) * plane; i++) {
@@ -31,7 +31,7 @@ const struct sg_method sg_method_gradient_x_input = {
               "  year = {2016}\n"
               "}\n",
     .sampler = &sg_sampler_clean,
-    .probe = SG_PROBE_CLEAN_GRADIENT,
+    .probe = SG_PROBE_GRADIENT,
     .n_powers = 0,
     .min_samples = 1,
     .uses = SG_USES_SPACE,

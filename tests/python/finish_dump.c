@@ -60,7 +60,7 @@ static sg_status dump(const struct sg_job *job, const char *label, int64_t n,
                                  .x = values + d,
                                  .clean = values,
                                  .n_features = d,
-                                 .input = input,
+                                 .shape = input,
                                  .domain = &domain,
                                  .params = &inst->params};
 
