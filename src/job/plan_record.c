@@ -86,12 +86,14 @@ static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes
     struct sg_record *r = &plan->record;
     struct sg_axis axes[SG_MAX_FIELD_AXES] = {a->target};
     const int n_axes = 1 + map_axes(plan, i_instance, axes + 1);
+    static const char *const rules[] = {"", " under guided backpropagation",
+                                        " under DeconvNet's rule"};
     char about[160];
 
     (void)snprintf(about, sizeof about,
-                   "%s map, in units of the score per unit of %s "
+                   "%s map%s, in units of the score per unit of %s "
                    "as the method's formula combines them",
-                   inst->method->name,
+                   inst->method->name, rules[inst->params.probing.rule],
                    inst->params.space == SG_SPACE_PIXEL ? "a pixel (white is 1)"
                                                         : "the model's input");
     SG_TRY(add(r, "maps", inst, "map", SG_TYPE_F32, n_axes, axes, about));
