@@ -16,9 +16,11 @@
 
 enum { SG_MAX_LABEL = 63, SG_MAX_TENSOR = 255 };
 
-/* Conventions on which tools disagree, each a named option that is stored with the result. Spaces:
- * what the network eats, and what it was before scale, mean and std. */
-enum sg_space { SG_SPACE_INPUT, SG_SPACE_PIXEL };
+/* Conventions on which tools disagree, each a named option that is stored with the result. */
+enum sg_space {
+    SG_SPACE_INPUT,
+    SG_SPACE_PIXEL
+}; /* what the network eats; before scale, mean, std */
 enum sg_noise_range { SG_RANGE_ITEM, SG_RANGE_ITEM_CHANNEL, SG_RANGE_DATASET, SG_RANGE_DOMAIN };
 enum sg_noise_clean { SG_CLEAN_NONE, SG_CLEAN_EXTRA, SG_CLEAN_ONE_OF_N };
 enum sg_noise_outside { SG_OUTSIDE_KEEP, SG_OUTSIDE_CLIP, SG_OUTSIDE_REFLECT };
@@ -124,10 +126,10 @@ struct sg_sampler {
 struct sg_finish {
     const struct sg_sums *sums;     /* one group; NULL without a sweep */
     const struct sg_shape *shape;   /* of the tensor */
+    const struct sg_domain *domain; /* of the model's input */
     const float *x;                 /* [D] the tensor at the item: the input, or the activation */
     const float *clean;             /* [D] what the probe reads at the item */
     int64_t n_features;             /* D */
-    const struct sg_domain *domain; /* of the model's input */
     const struct sg_params *params;
 };
 
@@ -187,7 +189,7 @@ sg_status sg_instance_map(const struct sg_instance *inst, const struct sg_finish
 
 /* Finishes one target's map[map shape] and, where se is not NULL, its standard error. `read`: the
  * shape of the tensor which the instance reads, x and clean are that tensor and the probe's reading
- * at the item, `domain` that of the model's input. `sums` has the reading's groups and `one` is
+ * at the item; `domain` is that of the model's input. `sums` has the reading's groups and `one` is
  * scratch of the same n and powers with one group (both NULL for methods without a sweep, whose se
  * is 0). Errors: SG_E_NUMBERS (too few samples survived). */
 sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_shape *read,
