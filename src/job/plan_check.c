@@ -100,6 +100,18 @@ done:
     return status;
 }
 
+static sg_status check_space(const struct sg_plan *plan, const struct sg_instance *inst) {
+    sg_status status = SG_OK;
+
+    SG_CHECK(
+        inst->params.space == SG_SPACE_INPUT || inst->params.probing.layer[0] == '\0', SG_E_JOB,
+        "%s: methods.%s.space: the gradient is taken at the layer %s, which has no pixels; leave "
+        "out the one or the other",
+        plan->job->file, inst->label, inst->params.probing.layer);
+done:
+    return status;
+}
+
 static sg_status check_channels(const struct sg_plan *plan, int i_instance) {
     sg_status status = SG_OK;
     const struct sg_instance *inst = &plan->job->instances[i_instance];
@@ -146,6 +158,7 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
         SG_TRY(check_domain(plan, inst));
         SG_TRY(check_samples(plan, inst));
         SG_TRY(check_confidence(plan, inst));
+        SG_TRY(check_space(plan, inst));
         SG_TRY(check_channels(plan, i));
     }
 done:
