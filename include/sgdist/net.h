@@ -38,9 +38,15 @@ int64_t
 sg_model_bytes(const struct sg_model *m); /* that it holds, beside those it was built from */
 int64_t sg_model_n_multiply_adds(const struct sg_model *m); /* of one sample's forward pass */
 
-/* Prints the model for people: inputs, outputs, layers with shapes, parameters, multiply-adds,
- * opset, remarks. */
-void sg_model_print(const struct sg_model *m, FILE *out);
+/* Prints for people what an ONNX file holds, whether or not a model can be made of it: producer,
+ * operator set, weights, nodes, inputs, outputs, and every node that cannot be run, by operator and
+ * reason. Errors: SG_E_MODEL (damaged), SG_E_NOMEM. */
+sg_status sg_model_survey(const void *bytes, size_t n_bytes, const char *name, FILE *out);
+
+/* Prints the model for people: what is explained, parameters, multiply-adds, memory for batches of
+ * `block` samples, layers by operator; with `layers` not 0 each of them with its shape and tensor.
+ */
+void sg_model_print(const struct sg_model *m, int64_t block, int layers, FILE *out);
 
 /* A net for batches of exactly `batch` samples. sg_net_bytes_for tells the bytes it will take,
  * without making it. */

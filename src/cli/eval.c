@@ -130,7 +130,7 @@ static int64_t largest(const float *y, int64_t n) {
     return best;
 }
 
-/* Runs both ways; prints the target of each sample and its value. */
+/* Runs both ways; prints the target of each sample and its value, and what computed them. */
 static sg_status run(const struct arguments *args, struct evaluation *e) {
     sg_status status = SG_OK;
 
@@ -143,6 +143,7 @@ static sg_status run(const struct arguments *args, struct evaluation *e) {
         (void)printf("sample %lld  output %lld  value %.9g\n", (long long)n, (long long)k,
                      (double)y[k]);
     }
+    (void)printf("kernels %s\n", sg_kernel_family());
     SG_TRY(sg_net_backward(e->net, e->dy, e->dx, NULL));
     if (args->output != NULL) {
         SG_TRY(sg_npy_write(args->output, 2, (const int64_t[]){e->batch, e->n_outputs}, e->y));

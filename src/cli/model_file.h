@@ -10,6 +10,9 @@ struct model_file {
     struct sg_model *model;
 };
 
+/* Reads the bytes of `path`, without a model. Errors: SG_E_MODEL, SG_E_NOMEM. */
+sg_status model_file_read(const char *path, struct model_file *out);
+
 /* Reads `path` and builds the model that explains `tensor` (NULL: auto). Errors: SG_E_MODEL,
  * SG_E_NOMEM. */
 sg_status model_file_open(const char *path, const char *tensor, struct model_file *out);

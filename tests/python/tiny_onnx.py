@@ -33,6 +33,8 @@ def tensor(name, shape, values):
 def attribute(name, value):
     if isinstance(value, int):
         return chunk(1, name) + number(3, value) + number(20, 2)
+    if isinstance(value, float):
+        return chunk(1, name) + varint(2 << 3 | 5) + struct.pack("<f", value) + number(20, 1)
     return chunk(1, name) + b"".join(number(8, i) for i in value) + number(20, 7)
 
 
