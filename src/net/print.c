@@ -44,18 +44,20 @@ static const char *short_text(int64_t n, char *buf, size_t cap) {
     return buf;
 }
 
-static void print_explained(const struct sg_model *m, FILE *out) {
-    const struct onnx_node *maker = m->explained->source;
+/* One explained tensor; `remark` tells where "auto" went (NULL: it stayed at the output). */
+static void print_explained(const struct sg_model *m, int i, const char *remark, FILE *out) {
+    const struct sg_tensor *t = &m->signature.outputs[i];
+    const struct onnx_node *maker = m->outputs[i]->source;
     const struct sg_op *op = maker != NULL ? sg_op_find(maker->op_type) : NULL;
     char text[160];
 
-    (void)fprintf(out, "explained      %s %s", m->explained->name,
-                  sg_shape_text(&m->explained->shape, text, sizeof text));
-    if (m->remark != NULL) {
+    (void)fprintf(out, "explained      %s %s", t->name,
+                  sg_shape_text(&t->shape, text, sizeof text));
+    if (remark != NULL) {
         (void)fprintf(
             out,
             ", %s\n%15s(--tensor %s: probabilities, whose gradients vanish where they are sure)\n",
-            m->remark, "", m->graph.outputs[0].name);
+            remark, "", m->graph.outputs[0].name);
     } else if (op != NULL && (op->flags & (SG_OP_SOFTMAX | SG_OP_SATURATES)) != 0) {
         (void)fprintf(out,
                       ", made by %s: its gradients vanish where it is sure\n%15s(--tensor %s: what "
@@ -176,7 +178,9 @@ void sg_model_print(const struct sg_model *m, int64_t block, int layers, FILE *o
     if (sg_graph_n_refused(&m->graph) > 0) {
         (void)fprintf(out, "%15s(what is explained does not need them)\n", "");
     }
-    print_explained(m, out);
+    for (int i = 0; i < m->n_outputs; i++) {
+        print_explained(m, i, i == 0 ? m->remark : NULL, out);
+    }
     print_totals(m, block, out);
     print_kinds(m, out);
     if (layers) {

@@ -120,8 +120,8 @@ static sg_status clean_pass(struct sg_worker *w, int64_t t, int first, int *end)
     const struct sg_probed *probed = w->plan->probed;
     const int32_t rule = probed[first].probing.rule;
 
-    SG_TRY(sg_net_backward_by(w->one, (enum sg_rule)rule, w->dy, sg_clean_at(w, &probed[first], t),
-                              w->o.stop));
+    SG_TRY(sg_net_backward_at(w->one, (enum sg_rule)rule, w->dy, sg_clean_at(w, &probed[first], t),
+                              NULL, w->o.stop));
     w->phases.n_backwards++;
     w->item.n_gradients++;
     for (*end = first; *end < w->plan->n_probed && probed[*end].probing.rule == rule; (*end)++) {

@@ -69,8 +69,8 @@ sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, i
     for (int64_t j = 0; j < w->plan->block; j++) {
         sg_score_gradient(w->plan->job->score, w->y + j * k, k, w->item.targets[t], w->dy + j * k);
     }
-    return sg_net_backward_by(w->block, (enum sg_rule)sg_probed_of(w, r)->probing.rule, w->dy,
-                              sg_read_at(w, r), cancel);
+    return sg_net_backward_at(w->block, (enum sg_rule)sg_probed_of(w, r)->probing.rule, w->dy,
+                              sg_read_at(w, r), NULL, cancel);
 }
 
 /* Reads the block once for target t and the readings from `first` on, into their sums. */
