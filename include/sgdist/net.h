@@ -37,6 +37,8 @@ struct sg_explain {
     const char *const *layers;
     const char *input; /* what changes from sample to sample; NULL or "auto": the only input that is
                         * not held fixed */
+    const struct sg_shape *shape; /* of that input, with or without its batch axis, for lengths that
+                                   * the file leaves open; NULL: it leaves none open */
     int n_fixed;
     const struct sg_fixed_input *fixed;
 };

@@ -46,12 +46,21 @@ done:
     return status;
 }
 
-sg_status model_file_open(const char *path, const char *tensor, struct model_file *out) {
+sg_status model_file_build(struct model_file *f, const char *path, const struct sg_explain *what) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_model_open(f->bytes, f->n, path, what, &f->model));
+    SG_TRY(sg_model_place(f->model, NULL, 1));
+done:
+    return status;
+}
+
+sg_status model_file_open(const char *path, const struct sg_explain *what, struct model_file *out) {
     sg_status status = SG_OK;
     struct model_file f = {0};
 
     SG_TRY(model_file_read(path, &f));
-    SG_TRY(sg_model_create(f.bytes, f.n, path, tensor, &f.model));
+    SG_TRY(model_file_build(&f, path, what));
     *out = f;
     f = (struct model_file){0};
 done:

@@ -80,7 +80,7 @@ static void print_totals(const struct sg_model *m, int64_t block, FILE *out) {
                   sg_text_bytes((double)sg_net_bytes_for(m, block), all, sizeof all),
                   (long long)block, sg_text_plural(block),
                   sg_text_bytes((double)sg_net_bytes_for(m, 1), one, sizeof one),
-                  sg_text_bytes(4.0 * (double)m->n_parameters, (char[64]){0}, 64));
+                  sg_text_bytes((double)sg_model_weight_bytes(m), (char[64]){0}, 64));
 }
 
 static int by_cost(const void *a, const void *b) {

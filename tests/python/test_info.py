@@ -95,6 +95,19 @@ class Info(unittest.TestCase):
         self.assertRegex(self.info(frozen), r"input +x \[1,4\]  \(batch of 1 in the file;")
         self.info(model([node("Relu", ["x"], ["y"])], [], [4], [4], opset=21), code=2)
 
+    def test_lengths_that_the_file_leaves_open_are_given(self):
+        net = model([node("GlobalAveragePool", ["x"], ["p"]), node("Flatten", ["p"], ["y"], axis=1)], [],
+                    [3, "rows", "columns"], [3])
+        self.assertRegex(self.info(net, code=2), r"input +x \[N,3,\?,\?\]\n")
+        self.assertIn("--shape 3,224,224", self.error)
+        self.assertRegex(self.info(net, "--shape", "3,8,10", "--layers"), r"GlobalAveragePool +\[N,3,1,1\]")
+        for wrong in ("4,8,10", "3,8", "1,3,8,10,1"):
+            self.info(net, "--shape", wrong, code=2)
+            self.assertIn("does not fit", self.error)
+        for nonsense in ("3,8,", "3,0,8", "3x8x10", "1,1,1,1,1,1,1"):
+            self.info(net, "--shape", nonsense, code=2)
+            self.assertIn("--shape needs", self.error)
+
     def test_weights_in_nodes_and_in_other_files_are_counted(self):
         value = chunk(1, "value") + chunk(5, tensor("", [4], [1, 2, 3, 4])) + number(20, 4)
         constant = chunk(2, "k") + chunk(4, "Constant") + chunk(5, value)

@@ -47,11 +47,11 @@ def texts():
     x = []
     for i in range(N_IMAGES):
         page = Image.new("L", (96, 24), 235)
-        ImageDraw.Draw(page).text((6, 6), ("Gradients", "of a network", "are read here", "line by line")[i // 2], 20)
+        ImageDraw.Draw(page).text((6, 6), ("Gradients", "of a network", "are read here", "Page 17 of 20")[i // 2], 20)
         page = page.resize((192, 48), Image.BICUBIC)
         page = page.rotate(180) if i % 2 else page
         x.append(np.repeat((np.asarray(page) / 255 - 0.5)[None] / 0.5, 3, 0))
-    return (np.array(x) + 0.1 * rng.normal(size=(N_IMAGES, 3, 48, 192))).astype("f4")
+    return (np.array(x) + 0.05 * rng.normal(size=(N_IMAGES, 3, 48, 192))).astype("f4")
 
 
 def compare(sgdist, name, path, x, prediction=None):
