@@ -18,8 +18,9 @@ import tempfile
 
 try:
     import numpy as np
+    import skimage
     from PIL import Image, ImageDraw
-    from networks import each, evaluate, noisy_fields
+    from networks import each, evaluate
     from networks_table import FLIP, MEDIAN, OUTPUT, WORST
     from onnx_judge import Model
 except ImportError as missing:
@@ -36,11 +37,6 @@ ARCHIVES = {  # of npm, with the sum that the registry gives
     "nsfwjs-4.4.0.tgz": "706017d11e44de0803b73a568819f800a50ae470"}
 
 
-def pixels(side, seed):
-    """Pictures of mean 0 and deviation 1 on the scale 0..1; some noise falls outside, as SmoothGrad's does."""
-    return 0.5 + 0.25 * noisy_fields(N_IMAGES, 3, side, side, seed)
-
-
 def texts():
     """Lines of text on paper, every second one upside down, with noise."""
     rng = np.random.default_rng(9)
@@ -52,6 +48,17 @@ def texts():
         page = page.rotate(180) if i % 2 else page
         x.append(np.repeat((np.asarray(page) / 255 - 0.5)[None] / 0.5, 3, 0))
     return (np.array(x) + 0.05 * rng.normal(size=(N_IMAGES, 3, 48, 192))).astype("f4")
+
+
+def photos():
+    """Pictures that nobody objects to, 0..1, with noise."""
+    rng = np.random.default_rng(13)
+    folder = os.path.join(os.path.dirname(skimage.__file__), "data")
+    x = []
+    for i in range(N_IMAGES):
+        photo = Image.open(os.path.join(folder, ("coffee.png", "astronaut.png", "chelsea.png")[i % 3]))
+        x.append(np.asarray(photo.convert("RGB").resize((224, 224), Image.BICUBIC)).transpose(2, 0, 1) / 255)
+    return (np.array(x) + 0.05 * rng.normal(size=(N_IMAGES, 3, 224, 224))).astype("f4")
 
 
 def compare(sgdist, name, path, x, prediction=None):
@@ -95,7 +102,7 @@ def fetched(sgdist, source, folder):
                for part in ("model", "group1-shard1of1"))
     mobile = write(os.path.join(folder, "mobile.onnx"), convert(*scripts))
     return [compare(sgdist, "text direction", text, texts(), [i % 2 for i in range(N_IMAGES)]),
-            compare(sgdist, "nsfwjs mobilenet_v2", mobile, pixels(224, 13))]
+            compare(sgdist, "nsfwjs mobilenet_v2", mobile, photos(), [2] * N_IMAGES)]  # neutral
 
 
 def main():
@@ -104,7 +111,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         if os.path.exists(SQUEEZENET):
             path = write(os.path.join(folder, "squeezenet.onnx"), open(SQUEEZENET, "rb").read())
-            results.append(compare(sgdist, "squeezenet 1.0, fp16", path, 255 * pixels(224, 11)))
+            results.append(compare(sgdist, "squeezenet 1.0, fp16", path, 255 * photos()[:, ::-1]))
         else:
             reasons.append(f"there is no {SQUEEZENET}")
         if source is not None:
