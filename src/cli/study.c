@@ -170,6 +170,7 @@ void sg_study_close(struct study *s) {
 struct sg_rank_bytes sg_study_memory(const struct study *s) {
     return (struct sg_rank_bytes){.program = s->program_bytes,
                                   .model = (int64_t)s->n_model_bytes + sg_model_bytes(s->model),
+                                  .items = sg_items_bytes(s->items),
                                   .nets = sg_net_bytes_for(s->model, 1) +
                                           sg_net_bytes_for(s->model, s->plan->block)};
 }
@@ -177,5 +178,5 @@ struct sg_rank_bytes sg_study_memory(const struct study *s) {
 int64_t sg_study_rank_bytes(const struct study *s) {
     const struct sg_rank_bytes b = sg_study_memory(s);
 
-    return b.program + b.model + b.nets + sg_worker_bytes(s->plan);
+    return b.program + b.model + b.nets + b.items + sg_worker_bytes(s->plan);
 }

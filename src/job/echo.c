@@ -64,11 +64,27 @@ static int add_value(struct sg_text *t, const struct sg_key *key, const void *at
     return 0;
 }
 
+/* 0 for a text, path or number that the job does not give. */
+static int is_given(const struct sg_key *key, const void *at) {
+    const char *text;
+    double v;
+
+    if (key->kind == SG_KIND_NUMBER) {
+        memcpy(&v, at, sizeof v);
+        return v != 0.0;
+    }
+    memcpy(&text, at, sizeof text);
+    return text != NULL;
+}
+
 /* A line that turns out to have no value is taken back. */
 static void add_line(struct sg_text *t, const struct sg_key *key, const char *path,
                      const void *at) {
     const size_t before = t->length;
 
+    if ((key->flags & SG_KEY_QUIET) != 0 && !is_given(key, at)) {
+        return;
+    }
     sg_text_add(t, "%s: ", path);
     if (add_value(t, key, at)) {
         sg_text_add(t, "\n");
