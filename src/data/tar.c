@@ -115,8 +115,8 @@ static sg_status read_data(struct walker *w, int64_t n, char **out) {
     char *text = NULL;
 
     SG_CHECK(n <= MAX_EXTENDED && n <= w->end - w->at, SG_E_JOB,
-             "%s: damaged at byte %lld: a head of %lld bytes", w->where, (long long)w->at,
-             (long long)n);
+             "%s: it is cut short, or damaged at byte %lld: a head of %lld bytes", w->where,
+             (long long)w->at, (long long)n);
     text = sg_calloc((size_t)n + 1, 1);
     SG_CHECK(text != NULL, SG_E_NOMEM, "no memory for a name");
     status = sg_stream_read(w->stream, w->at, text, (size_t)n);
