@@ -20,8 +20,8 @@
 struct sg_model;
 struct sg_net;
 
-/* Builds the model from the bytes of an ONNX file. `bytes` must outlive the model (weights may be
- * used in place). `name` is the file's name, for messages. `tensor`: the tensor to explain, by its
+/* Builds the model from the bytes of an ONNX file, which are not needed afterwards. `name` is the
+ * file's name, for messages. `tensor`: the tensor to explain, by its
  * name in the graph; NULL or "auto": the graph's first output, before a Softmax or LogSoftmax at
  * its end. Nodes that the tensor does not need are dropped. Errors: SG_E_MODEL with file, node name
  * and operator, what is wrong, what is allowed; SG_E_NOMEM. */
@@ -29,13 +29,22 @@ sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, c
                           struct sg_model **out);
 void sg_model_destroy(struct sg_model *m);
 
+/* The same in two steps, for ranks that share the weights. open does all but the work on weights;
+ * `bytes` must stay until place. The weights take weight_bytes of memory, aligned to 64; place puts
+ * them there (NULL: memory of the model's own) and the model is finished. Of the ranks that give
+ * the same memory one has to say `fill`, and the others must wait for it before they run a net. */
+sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
+                        struct sg_model **out);
+int64_t sg_model_weight_bytes(const struct sg_model *m);
+sg_status sg_model_place(struct sg_model *m, void *memory, int fill);
+
 const struct sg_shape *sg_model_input(const struct sg_model *m); /* without the batch axis */
 int64_t
 sg_model_n_outputs(const struct sg_model *m); /* K: elements of the explained tensor a sample */
 const char *sg_model_tensor(const struct sg_model *m); /* name of the explained tensor */
 int64_t sg_model_n_parameters(const struct sg_model *m);
-int64_t
-sg_model_bytes(const struct sg_model *m); /* that it holds, beside those it was built from */
+int64_t sg_model_bytes(
+    const struct sg_model *m); /* that it holds; without weights that place got memory for */
 int64_t sg_model_n_multiply_adds(const struct sg_model *m); /* of one sample's forward pass */
 
 /* Prints the model for people: inputs, outputs, layers with shapes, parameters, multiply-adds,
@@ -58,6 +67,13 @@ sg_status sg_net_forward(struct sg_net *net, const float *x, float *y,
  * another dy (several targets of one forward pass). Same errors. */
 sg_status sg_net_backward(struct sg_net *net, const float *dy, float *dx,
                           const volatile sig_atomic_t *cancel);
+
+/* How a backward pass goes through the nonlinearities. */
+enum sg_rule { SG_RULE_GRADIENT /* the derivative */ };
+
+/* The same under a rule. */
+sg_status sg_net_backward_by(struct sg_net *net, enum sg_rule rule, const float *dy, float *dx,
+                             const volatile sig_atomic_t *cancel);
 
 /* Name of the kernels in use, "openblas-haswell+avx2": equal names give equal bits. Static string.
  */

@@ -46,6 +46,7 @@ static sg_status check_output(const struct study *s) {
              "%s: is a folder, not a result file: set study.output to a file in it", job->output);
     SG_TRY(check_other(job, job->file, "the job file itself"));
     SG_TRY(check_other(job, job->model_file, "model.file"));
+    SG_TRY(check_other(job, job->target_file, "target.from"));
     SG_TRY(check_other(job, job->data.path, "where the items are"));
     SG_TRY(check_other(job, job->data.labels, "data.labels"));
     SG_TRY(check_other(job, job->data.class_names, "data.class_names"));

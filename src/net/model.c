@@ -58,12 +58,13 @@ static sg_status prepare(struct sg_model *m) {
         m->n_parameters += node->n_parameters;
         m->n_multiply_adds += node->multiply_adds;
     }
+    sg_weights_measure(m);
 done:
     return status;
 }
 
-sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
-                          struct sg_model **out) {
+sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
+                        struct sg_model **out) {
     sg_status status = SG_OK;
     struct sg_model *m = sg_calloc(1, sizeof *m);
 
@@ -77,7 +78,20 @@ sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, c
     SG_TRY(make_explained_plain(m));
     SG_TRY(sg_fuse(m));
     SG_TRY(prepare(m));
-    sg_region_free(&m->scratch);
+    *out = m;
+    m = NULL;
+done:
+    sg_model_destroy(m);
+    return status;
+}
+
+sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
+                          struct sg_model **out) {
+    sg_status status = SG_OK;
+    struct sg_model *m = NULL;
+
+    SG_TRY(sg_model_open(bytes, n_bytes, name, tensor, &m));
+    SG_TRY(sg_model_place(m, NULL, 1));
     *out = m;
     m = NULL;
 done:

@@ -70,6 +70,16 @@ enum sg_op_flags {
     SG_OP_OUTPUTS = 2048      /* has several outputs, each made by a node of its own */
 };
 
+/* Factors of the output's channels that a node has taken into its weights: first come, first done.
+ */
+struct sg_scale {
+    struct sg_scale *next;
+    int64_t n; /* one for each channel, or 1 */
+    const float *scale;
+};
+
+struct sg_weight;
+
 struct sg_node {
     const struct sg_op *op;
     const struct onnx_node *source;
@@ -82,7 +92,9 @@ struct sg_node {
     int relu;       /* max(y, 0) follows */
     int has_affine; /* a batch norm or the like was taken into its weights */
     int removed;
-    void *own; /* the operator's parameters */
+    void *own;                 /* the operator's parameters */
+    struct sg_weight *weights; /* floats that `own` points to and that wait for their place */
+    struct sg_scale *scales;   /* for fill */
     int64_t multiply_adds;
     int64_t n_parameters;
 };
@@ -97,6 +109,7 @@ struct sg_call {
     float *dy;
     float **dx;
     int *accumulate;
+    enum sg_rule rule;   /* of this backward pass */
     void *kept;          /* from forward to backward */
     float *work;         /* during one call */
     uint32_t *relu_mask; /* of a node with relu */
@@ -123,8 +136,12 @@ struct sg_op {
     /* Some input is dynamic: says what node->out is (sg_set_dynamic, sg_set_view, sg_set_ints) and
      * refuses whatever cannot be done; forward and backward cannot fail. */
     sg_status (*infer)(struct sg_node *node);
-    /* Once all fusing is done: weights are brought into the form that the kernels want. */
+    /* Once all fusing is done: asks for the places of floats (sg_keep_floats, sg_make_floats). */
     sg_status (*prepare)(struct sg_node *node);
+    /* Once they have their places: brings weights into the form that the kernels want. Not called
+     * where another rank does it for this one: what has to be done everywhere belongs in prepare.
+     */
+    sg_status (*fill)(struct sg_node *node);
     void (*memory)(const struct sg_node *node, int64_t batch, struct sg_need *need);
     void (*forward)(const struct sg_call *call);
     void (*backward)(const struct sg_call *call);
@@ -149,6 +166,7 @@ struct sg_model {
     struct sg_node **nodes;
     int64_t n_parameters;
     int64_t n_multiply_adds;
+    int64_t weight_bytes;
     int64_t n_dropped; /* nodes that the explained tensor does not need */
     const char *remark;
 };
@@ -253,9 +271,18 @@ sg_status sg_float_constant(const struct sg_node *node, int i, const char *what,
 sg_status sg_check_rank(const struct sg_node *node, int i, int n_axes);
 /* `bytes` zeroed for node->own. */
 sg_status sg_own(struct sg_node *node, size_t bytes, void *out);
-/* Floats that outlive the build: in the file where they lie there, else copied. */
-sg_status sg_keep_floats(const struct sg_node *node, const float *floats, int64_t n,
-                         const float **out);
+/* weights.c: *out, which is in node->own or hangs on it, points to the floats; from the end of the
+ * build on to a copy in the model's weights. Until then nothing else may be put there. */
+sg_status sg_keep_floats(struct sg_node *node, const float *floats, int64_t n, const float **out);
+/* The same for n floats that the operator's `fill` makes: *out is NULL until then. */
+sg_status sg_make_floats(struct sg_node *node, int64_t n, float **out);
+/* Notes the factors of an absorbed affine map, and a weight times those that were noted. */
+sg_status sg_absorb_scale(struct sg_node *node, const struct sg_affine *a);
+float sg_scaled(const struct sg_node *node, int64_t channel, float weight);
+/* Gives a node its floats at once, for a run during the build. */
+sg_status sg_place_in_scratch(struct sg_node *node);
+/* Sums up m->weight_bytes. */
+void sg_weights_measure(struct sg_model *m);
 /* Puts a node before `node` that turns input i to plain ONNX order. */
 sg_status sg_make_plain(struct sg_node *node, int i);
 /* Input i, a whole value, as the others are; refused where its first axis is not of length 1. */

@@ -129,14 +129,16 @@ done:
 }
 
 static sg_status prepare(struct sg_node *node) {
-    sg_status status = SG_OK;
     struct conv_transpose *own = node->own;
 
-    own->prepared = sg_region_floats(&node->model->keep, sg_conv_prepared_size(&own->shape));
-    SG_NODE_NOMEM(own->prepared, node);
+    return sg_make_floats(node, sg_conv_prepared_size(&own->shape), &own->prepared);
+}
+
+static sg_status fill(struct sg_node *node) {
+    struct conv_transpose *own = node->own;
+
     sg_conv_prepare(&own->shape, own->weight, own->prepared);
-done:
-    return status;
+    return SG_OK;
 }
 
 static struct sg_conv shape_for(const struct sg_node *node, int64_t batch) {
@@ -179,6 +181,7 @@ const struct sg_op sg_op_conv_transpose = {
     .flags = SG_OP_FUSES_RELU,
     .infer = infer,
     .prepare = prepare,
+    .fill = fill,
     .memory = memory,
     .forward = forward,
     .backward = backward,
