@@ -75,9 +75,9 @@ sg_status sg_tar_scan(struct sg_stream *s, int64_t at, int64_t end, const char *
 
 /* Where an item's bytes lie, for items inside of other files. */
 struct sg_place {
-    int64_t file; /* number in items->files */
     int64_t offset;
-    int64_t bytes;
+    uint32_t bytes; /* UINT32_MAX: so many or more */
+    int32_t file;   /* number in items->files */
 };
 
 /* A source's full list. */
@@ -136,7 +136,6 @@ struct sg_items {
     struct sg_strings classes;
     struct sg_strings files; /* that places refer to */
     int64_t n_classes;
-    uint64_t *keys;          /* [n] */
     int32_t *labels;         /* [n] */
     int64_t *positions;      /* [n] in the full list */
     struct sg_place *places; /* [n], or NULL */
@@ -156,8 +155,8 @@ void sg_h5_close(struct sg_h5 *h5); /* NULL is allowed */
 sg_status sg_items_create(const struct sg_data_options *options, const struct sg_shape *input,
                           struct sg_items **out);
 
-/* Keys of all names. Errors: SG_E_JOB where two items have the same key, SG_E_NOMEM. */
-sg_status sg_items_make_keys(struct sg_items *items);
+/* Errors: SG_E_JOB where two items have the same name or the same key, SG_E_NOMEM. */
+sg_status sg_items_check_keys(const struct sg_items *items);
 
 /* Checks that preprocessing gives what the model takes, as far as it is known without decoding. */
 sg_status sg_items_check_fit(const struct sg_items *items);

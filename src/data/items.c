@@ -36,7 +36,6 @@ void sg_items_close(struct sg_items *items) {
     sg_strings_free(&items->names);
     sg_strings_free(&items->classes);
     sg_strings_free(&items->files);
-    sg_free(items->keys);
     sg_free(items->labels);
     sg_free(items->positions);
     sg_free(items->places);
@@ -86,19 +85,14 @@ done:
     return status;
 }
 
-sg_status sg_items_make_keys(struct sg_items *items) {
+sg_status sg_items_check_keys(const struct sg_items *items) {
     sg_status status = SG_OK;
     const int64_t n = items->names.n;
     struct key *sorted = sg_calloc((size_t)n, sizeof *sorted);
 
-    items->keys = sg_calloc((size_t)n, sizeof *items->keys);
-    SG_CHECK(sorted != NULL && items->keys != NULL, SG_E_NOMEM, "no memory for %lld keys",
-             (long long)n);
+    SG_CHECK(sorted != NULL, SG_E_NOMEM, "no memory for %lld keys", (long long)n);
     for (int64_t i = 0; i < n; i++) {
-        const char *name = sg_strings_at(&items->names, i);
-
-        items->keys[i] = sg_hash64(name, strlen(name));
-        sorted[i] = (struct key){items->keys[i], i};
+        sorted[i] = (struct key){sg_items_key(items, i), i};
     }
     SG_TRY(check_unique(items, sorted));
 done:
@@ -115,8 +109,9 @@ const char *sg_items_name(const struct sg_items *items, int64_t i) {
 }
 
 uint64_t sg_items_key(const struct sg_items *items, int64_t i) {
-    SG_ASSERT(i >= 0 && i < items->names.n);
-    return items->keys[i];
+    const char *name = sg_strings_at(&items->names, i);
+
+    return sg_hash64(name, strlen(name));
 }
 
 int64_t sg_items_label(const struct sg_items *items, int64_t i) {
@@ -149,9 +144,9 @@ const char *sg_items_file(const struct sg_items *items, int64_t k) {
 
 int64_t sg_items_bytes(const struct sg_items *items) {
     const int64_t n = items->names.n;
-    const int64_t each = (int64_t)(sizeof *items->keys + sizeof *items->labels +
-                                   sizeof *items->positions + sizeof *items->names.start) +
-                         (items->places != NULL ? (int64_t)sizeof *items->places : 0);
+    const int64_t each =
+        (int64_t)(sizeof *items->labels + sizeof *items->positions + sizeof *items->names.start) +
+        (items->places != NULL ? (int64_t)sizeof *items->places : 0);
     const int64_t item = items->array.n_axes > 0 ? sg_array_item_bytes(&items->array) : 0;
 
     return n * each + items->names.n_bytes + items->classes.n_bytes + item;

@@ -139,7 +139,7 @@ sg_status sg_items_open(const struct sg_data_options *options, const struct sg_s
     SG_TRY(read_class_names(options->class_names, items));
     SG_TRY(sg_items_check_fit(items));
     SG_TRY(choose(options, &l, items));
-    SG_TRY(sg_items_make_keys(items));
+    SG_TRY(sg_items_check_keys(items));
     *out = items;
     items = NULL;
 done:

@@ -138,7 +138,6 @@ sg_status sg_items_unpack(const struct sg_data_options *options, const struct sg
     memcpy(c.bytes, bytes, n);
     SG_TRY(carry_items(&c, items));
     SG_CHECK(c.at == n, SG_E_FORMAT, "the list of items has %zu bytes too many", n - c.at);
-    SG_TRY(sg_items_make_keys(items));
     *out = items;
     items = NULL;
 done:

@@ -25,7 +25,7 @@ struct image {
 struct walk {
     struct sg_items *items;
     struct sg_stream *stream;
-    int64_t file;
+    int32_t file;
     int depth;
     char *prefix; /* of names, "" or "n01440764/" */
     struct sg_strings names;
@@ -148,10 +148,12 @@ static sg_status add_image(struct walk *w, const char *name, const struct sg_tar
     status = grow(&images, &w->capacity, w->n, sizeof *w->images);
     w->images = images;
     SG_TRY(status);
-    w->images[w->n] =
-        (struct image){.name = w->names.n,
-                       .place = {.file = w->file, .offset = entry->offset, .bytes = entry->bytes},
-                       .label = -1};
+    w->images[w->n] = (struct image){
+        .name = w->names.n,
+        .place = {.offset = entry->offset,
+                  .bytes = entry->bytes < UINT32_MAX ? (uint32_t)entry->bytes : UINT32_MAX,
+                  .file = w->file},
+        .label = -1};
     SG_TRY(sg_check_name("data.tar", name));
     SG_TRY(sg_strings_add(&w->names, name, strlen(name)));
     w->n++;
@@ -230,7 +232,7 @@ done:
     return status;
 }
 
-static sg_status scan_file(struct walk *w, int64_t file) {
+static sg_status scan_file(struct walk *w, int32_t file) {
     sg_status status = SG_OK;
     const char *path = sg_strings_at(&w->items->files, file);
     struct sg_text where = {0};
@@ -351,7 +353,7 @@ static sg_status list(struct sg_items *items, const struct sg_data_options *opti
     struct walk w = {.items = items, .prefix = none};
 
     SG_TRY(add_patterns(items, options->path));
-    for (int64_t i = 0; i < items->files.n; i++) {
+    for (int32_t i = 0; i < items->files.n; i++) {
         SG_TRY(scan_file(&w, i));
     }
     SG_CHECK(w.n > 0, SG_E_JOB, "data.tar: there is no image (" SG_IMAGE_ENDINGS ") in %s%s",
@@ -386,7 +388,7 @@ done:
 }
 
 static sg_status read_image(struct sg_items *items, int64_t i, struct sg_image *out) {
-    static const int64_t max_bytes = INT64_C(1) << 30;
+    static const uint32_t max_bytes = UINT32_C(1) << 30;
     sg_status status = SG_OK;
     const struct sg_place *place = &items->places[i];
     unsigned char *bytes = NULL;

@@ -253,7 +253,7 @@ done:
 }
 
 /* Compressed archives have no places to read from. */
-static sg_status check_plain(const struct walker *w, const unsigned char *b) {
+static sg_status check_plain(const struct walker *w) {
     static const struct {
         const char *magic;
         size_t n;
@@ -267,7 +267,11 @@ static sg_status check_plain(const struct walker *w, const unsigned char *b) {
                    {"\x28\xb5\x2f\xfd", 4, "zstd", "unzstd"},
                    {"\x04\x22\x4d\x18", 4, "lz4", "unlz4"}};
     sg_status status = SG_OK;
+    unsigned char b[8] = {0};
+    const int64_t n = w->end - w->at < (int64_t)sizeof b ? w->end - w->at : (int64_t)sizeof b;
 
+    status = sg_stream_read(w->stream, w->at, b, (size_t)n);
+    SG_CHECK(status == SG_OK, SG_E_JOB, "%s: %s", w->where, sg_trace_message());
     for (size_t i = 0; i < sizeof packers / sizeof packers[0]; i++) {
         SG_CHECK(memcmp(b, packers[i].magic, packers[i].n) != 0, SG_E_JOB,
                  "%s: it is compressed (%s), and items are read from their places in the archive: "
@@ -284,6 +288,7 @@ static sg_status scan(struct walker *w,
     sg_status status = SG_OK;
     const int64_t start = w->at;
 
+    SG_TRY(check_plain(w));
     SG_CHECK(w->end - start >= BLOCK, SG_E_JOB, "%s: it is no tar archive: it has %lld bytes",
              w->where, (long long)(w->end - start));
     for (;;) {
@@ -292,9 +297,6 @@ static sg_status scan(struct walker *w,
         SG_TRY(get_block(w, w->at, &b));
         if (is_empty(b)) {
             break;
-        }
-        if (w->at == start) {
-            SG_TRY(check_plain(w, b));
         }
         SG_CHECK(sum_is_right(b), SG_E_JOB,
                  "%s: %s at byte %lld: what should be the head of an entry is none", w->where,

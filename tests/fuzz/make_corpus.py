@@ -188,7 +188,8 @@ def tar_of(files, kind=tarfile.USTAR_FORMAT, mtime=0):
             info = tarfile.TarInfo(name)
             info.size, info.mtime = len(data), mtime
             archive.addfile(info, io.BytesIO(data))
-    return out.getvalue().rstrip(b"\0") + bytes(1536)
+        end = archive.offset
+    return out.getvalue()[:end] + bytes(1024)  # without the padding to 10 KiB
 
 
 def tar_files():
