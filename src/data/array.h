@@ -32,7 +32,8 @@ struct sg_array {
     int is_big_endian;
     int n_axes; /* 0: the source is no array */
     int64_t axes[SG_ARRAY_MAX_AXES];
-    int64_t data_at; /* where the numbers begin in the stream */
+    int64_t data_at;     /* where the numbers begin in the stream */
+    int64_t cache_bytes; /* what reading keeps unpacked of them, in memory */
 
     /* An item as a picture; sg_array_fit finds them. */
     int64_t channels;

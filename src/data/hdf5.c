@@ -93,12 +93,10 @@ static size_t cache_for(hid_t dataset, const struct sg_array *a) {
     return chunked && bytes <= (double)max_cache ? (size_t)bytes : 0;
 }
 
-static sg_status open_h5(const char *path, const char *name, const struct sg_array *array,
-                         struct sg_h5 **out) {
+static sg_status open_h5(const char *path, const char *name, size_t cache, struct sg_h5 **out) {
     sg_status status = SG_OK;
     struct sg_h5 *h5 = sg_calloc(1, sizeof *h5);
     struct stat st;
-    size_t cache;
 
     SG_CHECK(h5 != NULL, SG_E_NOMEM, "no memory to open a file");
     h5->file = H5I_INVALID_HID;
@@ -106,14 +104,8 @@ static sg_status open_h5(const char *path, const char *name, const struct sg_arr
     SG_CHECK(stat(path, &st) == 0 && S_ISREG(st.st_mode), SG_E_INPUT, "is not a regular file");
     h5->file = open_file(path);
     SG_CHECK(h5->file >= 0, SG_E_INPUT, "is no HDF5 file, or is damaged or cut short");
-    h5->dataset = open_dataset(h5->file, name, 0);
+    h5->dataset = open_dataset(h5->file, name, cache);
     SG_CHECK(h5->dataset >= 0, SG_E_INPUT, "has no dataset '%s'", name);
-    cache = array != NULL ? cache_for(h5->dataset, array) : 0;
-    if (cache > 0) {
-        (void)H5Dclose(h5->dataset);
-        h5->dataset = open_dataset(h5->file, name, cache);
-        SG_CHECK(h5->dataset >= 0, SG_E_INPUT, "has no dataset '%s'", name);
-    }
     *out = h5;
     h5 = NULL;
 done:
@@ -206,10 +198,11 @@ done:
 static sg_status look(struct sg_items *items) {
     sg_status status = SG_OK;
 
-    SG_TRY(open_h5(items->path, items->array_name, NULL, &items->h5));
+    SG_TRY(open_h5(items->path, items->array_name, 0, &items->h5));
     SG_CHECK(find_type(items->h5->dataset, &items->array), SG_E_INPUT,
              "its dataset '%s' holds no numbers", items->array_name);
     SG_TRY(read_axes(items->h5->dataset, items->array_name, &items->array));
+    items->array.cache_bytes = (int64_t)cache_for(items->h5->dataset, &items->array);
 done:
     return status;
 }
@@ -222,7 +215,7 @@ static sg_status read_labels(const char *path, const char *name, int64_t n_items
     int32_t *labels = NULL;
     hid_t type = H5I_INVALID_HID;
 
-    SG_TRY(open_h5(path, name, NULL, &h5));
+    SG_TRY(open_h5(path, name, 0, &h5));
     type = H5Dget_type(h5->dataset);
     SG_TRY(read_axes(h5->dataset, name, &a));
     SG_CHECK(a.n_axes == 1 && H5Tget_class(type) == H5T_INTEGER, SG_E_INPUT,
@@ -275,7 +268,8 @@ static sg_status read_item(struct sg_items *items, int64_t i, struct sg_image *o
         SG_CHECK(items->buffer != NULL, SG_E_NOMEM, "no memory for an item");
     }
     if (items->h5 == NULL) {
-        status = open_h5(items->path, items->array_name, &items->array, &items->h5);
+        status =
+            open_h5(items->path, items->array_name, (size_t)items->array.cache_bytes, &items->h5);
     }
     if (status == SG_OK) {
         status = read_part(items->h5, &items->array, items->positions[i], 1, items->buffer);

@@ -147,7 +147,8 @@ int64_t sg_items_bytes(const struct sg_items *items) {
     const int64_t each =
         (int64_t)(sizeof *items->labels + sizeof *items->positions + sizeof *items->names.start) +
         (items->places != NULL ? (int64_t)sizeof *items->places : 0);
-    const int64_t item = items->array.n_axes > 0 ? sg_array_item_bytes(&items->array) : 0;
+    const int64_t item =
+        items->array.n_axes > 0 ? sg_array_item_bytes(&items->array) + items->array.cache_bytes : 0;
 
     return n * each + items->names.n_bytes + items->classes.n_bytes + item;
 }

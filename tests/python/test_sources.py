@@ -5,6 +5,7 @@ label, to the last bit. Usage: test_sources.py SGDIST"""
 import gzip
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -21,9 +22,9 @@ except ImportError as missing:
 
 import same_bits
 import tiny_onnx as onnx
-from program import sgdist, write_job
+from program import REPOSITORY, sgdist, write_job
 
-SGDIST = sys.argv[1]
+SGDIST = os.path.abspath(sys.argv[1])
 RANDOM = np.random.default_rng(11)
 PHOTO = (3, 10, 14)
 
@@ -234,8 +235,7 @@ class Arrays(Scratch):
         return {f"{stem}#{i}": (-1 if labels is None else labels[i], x) for i, x in enumerate(self.as_input(a))}
 
     def test_npy_of_every_type(self):
-        for dtype in ("|b1", "|u1", "|i1", "<u2", ">u2", "<i2", "<u4", ">i4", "<i8", "<u8", "<f2", ">f2", "<f4", ">f4", "<f8",
-                      ">f8"):
+        for dtype in ("|b1", "|u1", "|i1", ">u2", "<i2", "<u4", ">i8", "<u8", "<f2", ">f4", "<f8"):
             a = self.numbers(dtype, (5, 3, 4, 6)).astype(dtype)
             if dtype == "<f2":
                 a.flat[:6] = [0.0, -0.0, 6e-8, -6.1e-5, 65504, 1e-4]
@@ -385,6 +385,33 @@ class Ranks(Scratch):
                 sgdist(SGDIST, job, "--set", f"study.output={path}", launcher=["mpirun", "-n", str(ranks)] if ranks > 1 else [])
             for path in results[1:]:
                 self.assertEqual(same_bits.compare(results[0], path), 0, data)
+
+
+class Documentation(Scratch):
+    def test_every_job_of_the_page_works_as_typed(self):
+        with open(os.path.join(REPOSITORY, "docs", "data.md")) as f:
+            page = f.read()
+        os.symlink(os.path.join(REPOSITORY, "jobs"), self.path("jobs"))
+        folder = {"cwd": self.scratch.name, "check": True, "capture_output": True, "text": True}
+        script, = re.findall(r"```python\n(.*?)```", page, re.S)
+        subprocess.run([sys.executable, "-W", "ignore", "-c", script], **folder)
+        scores = {}
+        for job in re.findall(r"```yaml\n(.*?)```", page, re.S):
+            with open(self.path("try.yaml"), "w") as f:
+                f.write(job)
+            subprocess.run([SGDIST, "check", "try.yaml"], **folder)
+            subprocess.run([SGDIST, "try.yaml", "--set", "sampling.samples=2"], **folder)
+            name, = re.findall("name: (.*)}", job)
+            with h5py.File(self.path(f"results/{name}.h5"), "r") as f:
+                self.assertTrue((f["items/status"][()] == 1).all())
+                scores[name] = np.sort(f["items/score"][:60].ravel())
+                if name == "again":
+                    again = f["items/target"][()]
+        self.assertEqual(list(scores), ["folder", "list", "tar", "npy", "npz", "hdf5", "idx", "again"])
+        for name in ("tar", "npy", "npz", "hdf5", "idx"):  # the same 60 pictures and labels, however they are stored
+            self.assertTrue(np.array_equal(scores["list"], scores[name]), name)
+        with h5py.File(self.path("results/folder.h5"), "r") as f:
+            self.assertTrue((again == f["items/target"][:10]).all())
 
 
 if __name__ == "__main__":

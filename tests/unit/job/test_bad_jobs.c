@@ -132,7 +132,7 @@ static const struct {
      {"jobs/x.yaml:4:9: target: must be one of predicted, label, {class: 207}, {top: 5}",
       "not 'class'"}},
     {SMALL "target: {class: 1, top: 2}\n", NULL, {"target.top: cannot stand beside 'class'"}},
-    {SMALL "target: {}\n", NULL, {"target: needs a class or a top"}},
+    {SMALL "target: {}\n", NULL, {"target: needs a class, a top or a result"}},
     {SMALL "target: {top: 0}\n", NULL, {"target.top: must be from 1"}},
     {SMALL "target: {clas: 1}\n", NULL, {"target.clas: unknown key", "did you mean 'class'"}},
     {HEAD "methods: [gradient]\n", "data.indices=[5, 20:10]", {"'20:10' is not a range", "10:20"}},
