@@ -26,6 +26,9 @@ sg_status sg_lower_alike(struct sg_node *node, const char *op_type, struct sg_va
                          const char *attribute, int64_t i, struct sg_value **out);
 sg_status sg_lower_reshape(struct sg_node *node, struct sg_value *a, int n_axes,
                            const int64_t *axes, struct sg_value **out);
+/* Gather along one axis. */
+sg_status sg_lower_pick(struct sg_node *node, struct sg_value *a, int64_t axis,
+                        struct sg_value *index, struct sg_value **out);
 /* The node's own result is this value; it runs nothing itself. */
 sg_status sg_become(struct sg_node *node, struct sg_value *result);
 
