@@ -284,10 +284,10 @@ sg_status sg_graph_build(struct sg_model *m, const char *tensor) {
     sg_status status = SG_OK;
     struct names t = {0};
 
-    SG_CHECK(m->graph.opset >= 7 && m->graph.opset <= 17, SG_E_MODEL,
-             "%s: it uses operator set %lld; 7 to 17 are supported (torch.onnx.export(..., "
+    SG_CHECK(m->graph.opset >= SG_OPSET_FIRST && m->graph.opset <= SG_OPSET_LAST, SG_E_MODEL,
+             "%s: it uses operator set %lld; %d to %d are supported (torch.onnx.export(..., "
              "opset_version=13))",
-             m->file, (long long)m->graph.opset);
+             m->file, (long long)m->graph.opset, SG_OPSET_FIRST, SG_OPSET_LAST);
     SG_TRY(make_names(m, &t));
     SG_TRY(define_all(m, &t));
     SG_TRY(check_missing(m, &t));

@@ -75,6 +75,9 @@ static sg_status check_known(const struct sg_node *node) {
     SG_NODE_CHECK(node->model->graph.opset >= node->op->opset_min, node,
                   "it needs operator set %d or later, the model says %lld", node->op->opset_min,
                   (long long)node->model->graph.opset);
+    SG_NODE_CHECK(node->op->opset_max == 0 || node->model->graph.opset <= node->op->opset_max, node,
+                  "operator sets after %d do not have it, the model says %lld", node->op->opset_max,
+                  (long long)node->model->graph.opset);
 done:
     return status;
 }

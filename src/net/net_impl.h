@@ -27,6 +27,9 @@
 
 enum { SG_CONSTANT_AXES = ONNX_MAX_AXES };
 
+/* Operator sets that are read. */
+enum { SG_OPSET_FIRST = 7, SG_OPSET_LAST = 17 };
+
 struct sg_constant {
     int n_axes;
     int64_t axes[SG_CONSTANT_AXES]; /* with the batch axis, if there is one: ONNX order */
@@ -116,7 +119,8 @@ struct sg_affine {
 
 struct sg_op {
     const char *name;
-    int opset_min;
+    int opset_min; /* 0: all that are supported */
+    int opset_max; /* the last one that has it, or 0 */
     unsigned flags;
     /* All inputs are constants (or there are none): computes node->out as one. */
     sg_status (*fold)(struct sg_node *node);

@@ -18,7 +18,10 @@ def reshaped(c):
     n = int(np.prod(shape))
     way = c.pick("cut", "flatten", "squeeze", "unsqueeze", "zero", "nothing")
     if way == "nothing":
-        return c.finish(c.op("Dropout", [c.op("Identity", [x], torch.clone)], torch.clone), x)
+        y = c.op("Dropout", [c.op("Identity", [x], torch.clone)], torch.clone)
+        if c.opset >= 15:
+            y = c.op("CastLike", [y, c.const(np.zeros(1))], lambda v, _: v)
+        return c.finish(y, x)
     if way == "flatten":
         axis = c.between(1, len(shape))
         return c.finish(c.op("Flatten", [x], lambda v: v.flatten(0, axis - 1).flatten(1).reshape(

@@ -104,7 +104,7 @@ def convolution(c):
 
 
 def transposed(c):
-    n = c.pick(*TRANSPOSED_AXES)
+    n = c.pick(1, 2, 2, 3)
     plane, groups = [c.between(1, {1: 6, 2: 4, 3: 3}[n]) for _ in range(n)], c.pick(1, 1, 2)
     channels, per_group = groups * c.between(1, 2), c.between(1, 3)
     kernel, stride = [c.between(1, 3) for _ in plane], [c.between(1, 3) for _ in plane]
@@ -153,9 +153,6 @@ def transposed(c):
 
     return c.finish(c.op("ConvTranspose", [x, w] + bias, meaning, group=groups if groups > 1 else None,
                          **attributes), x)
-
-
-TRANSPOSED_AXES = (2,)
 
 
 def along(x, axis, matrix):

@@ -41,7 +41,7 @@ FAMILIES = {    # a generator and its number of cases
     "networks": (movers.network, 250),
 }
 # Of the table: what makes constants only, or is the same number of every input.
-NO_GRADIENT = {"And", "ConstantOfShape", "Equal", "Mod", "Not", "Or", "Range", "Shape", "Size", "Xor"}
+NO_GRADIENT = {"And", "ConstantOfShape", "Equal", "Mod", "Or", "Range", "Shape", "Size", "Xor"}
 
 
 def draw(family, make, i):

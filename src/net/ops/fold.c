@@ -39,6 +39,15 @@ void sg_input_layout(const struct sg_node *node, int i, struct sg_layout *out) {
     }
 }
 
+int64_t sg_output_index(const struct sg_node *node) {
+    int64_t i = 0;
+
+    while (i < node->source->n_out && strcmp(node->source->out[i], node->out->name) != 0) {
+        i++;
+    }
+    return i;
+}
+
 int sg_input_axes(const struct sg_node *node, int i, int64_t axes[SG_CONSTANT_AXES]) {
     const struct sg_value *v = node->in[i];
 

@@ -69,5 +69,7 @@ done:
     return status;
 }
 
-SG_MAPPING("Expand", expand);
+const struct sg_op sg_op_expand = {
+    .name = "Expand", .opset_min = 8, .flags = SG_OP_TAKES_WHOLE, .fold = expand, .infer = expand};
+
 SG_MAPPING("Tile", tile);

@@ -316,14 +316,16 @@ static void backward(const struct sg_call *call) {
     }
 }
 
-#define RESIZING(op_name, file_name)                                                               \
+#define RESIZING(op_name, first, last, file_name)                                                  \
     const struct sg_op sg_op_##file_name = {                                                       \
         .name = op_name,                                                                           \
+        .opset_min = first,                                                                        \
+        .opset_max = last,                                                                         \
         .flags = SG_OP_TAKES_WHOLE,                                                                \
         .infer = resize,                                                                           \
         .forward = forward,                                                                        \
         .backward = backward,                                                                      \
     }
 
-RESIZING("Resize", resize);
-RESIZING("Upsample", upsample);
+RESIZING("Resize", 10, 0, resize);
+RESIZING("Upsample", 0, 9, upsample);

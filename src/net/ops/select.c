@@ -132,20 +132,10 @@ done:
     return status;
 }
 
-/* Which output of the file's node this one makes. */
-static int64_t output_index(const struct sg_node *node) {
-    int64_t i = 0;
-
-    while (strcmp(node->source->out[i], node->out->name) != 0) {
-        i++;
-    }
-    return i;
-}
-
 /* Each output of a Split is a node of its own. */
 static sg_status split(struct sg_node *node) {
     sg_status status = SG_OK;
-    const int64_t i_out = output_index(node);
+    const int64_t i_out = sg_output_index(node);
     const int64_t *parts;
     struct sg_map map = {0};
     struct sg_layout in = {0};
