@@ -103,6 +103,7 @@ static sg_status infer(struct sg_node *node) {
         const struct sg_value *v = node->in[i];
 
         n_dynamic += v != NULL && v->kind == SG_VALUE_DYNAMIC;
+        node->out->of_shape = node->out->of_shape || (v != NULL && v->of_shape);
         if (v != NULL && v->whole && !(node->flags & SG_OP_TAKES_WHOLE)) {
             SG_TRY(sg_make_ordinary(node, i));
         }
@@ -123,6 +124,8 @@ static sg_status infer(struct sg_node *node) {
         SG_TRY(sg_fold_by_running(node));
     }
     SG_ASSERT(node->out->kind != SG_VALUE_UNKNOWN);
+    node->out->of_shape = node->out->of_shape && node->out->kind == SG_VALUE_CONSTANT;
+    SG_TRY(sg_check_batch_first(node));
     if (node->out->producer == node) {
         SG_ASSERT(node->op->forward != NULL && node->op->backward != NULL);
         count_parameters(node);

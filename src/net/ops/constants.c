@@ -56,7 +56,8 @@ static sg_status size(struct sg_node *node) {
 
     SG_TRY(sg_check_inputs(node, 1, 1));
     SG_TRY(sg_set_ints(node, 0, NULL, &ints));
-    ints[0] = node->in[0]->kind == SG_VALUE_DYNAMIC ? node->in[0]->size : node->in[0]->constant.n;
+    node->out->of_shape = node->in[0]->kind == SG_VALUE_DYNAMIC;
+    ints[0] = node->out->of_shape ? node->in[0]->size : node->in[0]->constant.n;
 done:
     return status;
 }

@@ -124,7 +124,9 @@ sg_status sg_fold_by_running(struct sg_node *node) {
     memcpy(given, node->in, (size_t)node->n_in * sizeof(struct sg_value *));
     node->in = given;
     SG_TRY(as_value(node, &node->in[0]));
+    m->folding++;
     SG_TRY(sg_infer_again(node));
+    m->folding--;
     memory = sg_region_take(&m->scratch, (size_t)(m->n_nodes - first) + 1, sizeof(float *));
     floats = sg_region_floats(&m->scratch, in->constant.n);
     SG_NODE_CHECK(memory != NULL && floats != NULL, node, "no memory to work out its constant");

@@ -160,6 +160,11 @@ static sg_status out_axes(const struct sg_node *node, const struct request *r,
         SG_NODE_CHECK(length >= 1.0 && length <= (double)max_length, node,
                       "it makes an axis of length %g", length);
         axes[k] = (int64_t)length;
+        if (k == 0 && sg_is_file_batch(node, 3, axes[0])) {
+            axes[0] = 1;
+            scale[0] = 1.0;
+            continue;
+        }
         scale[k] = r->sizes != NULL ? length / (double)in->axes[k] : (double)r->scales[k];
     }
 done:

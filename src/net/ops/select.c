@@ -187,6 +187,9 @@ static sg_status transpose(struct sg_node *node) {
         SG_NODE_CHECK(k >= 0 && k < in.n_axes && (seen >> k & 1) == 0, node,
                       "its order of axes is none");
         seen |= 1u << k;
+        if (i == 0 && k != 0) {
+            SG_TRY(sg_check_batch_axis(node, 0));
+        }
         axes[i] = in.axes[k];
         SG_TRY(sg_map_steps(node, &map, i, axes[i], 0, in.strides[k]));
     }
