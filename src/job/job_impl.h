@@ -171,6 +171,7 @@ extern const struct sg_key sg_instance_keys[]; /* a method's map; fills struct s
 /* The values that are more than one scalar: how they are read and echoed. */
 void sg_read_target(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_indices(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_shape(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_crop(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_mean(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_std(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
@@ -178,10 +179,12 @@ void sg_read_bounds(struct sg_reader *r, const struct sg_node *node, const char 
 void sg_read_level(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_sigma(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_channels(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_layer(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_methods(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 int sg_echo_target(struct sg_text *t, const void *at);
 int sg_echo_indices(struct sg_text *t, const void *at);
+int sg_echo_shape(struct sg_text *t, const void *at);
 int sg_echo_crop(struct sg_text *t, const void *at);
 int sg_echo_mean(struct sg_text *t, const void *at);
 int sg_echo_std(struct sg_text *t, const void *at);
@@ -189,6 +192,7 @@ int sg_echo_bounds(struct sg_text *t, const void *at);
 int sg_echo_level(struct sg_text *t, const void *at);
 int sg_echo_sigma(struct sg_text *t, const void *at);
 int sg_echo_channels(struct sg_text *t, const void *at);
+int sg_echo_layer(struct sg_text *t, const void *at);
 int sg_echo_methods(struct sg_text *t, const void *at);
 int sg_echo_name(struct sg_text *t, const void *at);
 
@@ -206,6 +210,8 @@ void sg_preset_add_line(struct sg_reader *r, const struct sg_preset *preset,
 
 /* Zeroes what a method with these uses does not look at: equal samples must be equal bytes. */
 void sg_clear_unused(struct sg_params *p, unsigned uses);
+/* Collects the layers that instances name. */
+sg_status sg_job_list_layers(struct sg_job *job);
 
 /* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where noisy samples
  * are drawn. */

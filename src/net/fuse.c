@@ -48,6 +48,7 @@ static struct sg_node *only_before(const struct sg_node *node, const int *uses) 
 /* `before` makes the value of `node` from now on. */
 static void replace(struct sg_node *before, struct sg_node *node) {
     node->out->producer = before;
+    before->inside[before->inside[0] != NULL] = before->out->name;
     before->out = node->out;
     before->n_parameters += node->n_parameters;
     node->removed = 1;

@@ -90,9 +90,10 @@ struct sg_node {
     int n_in;
     struct sg_value **in; /* NULL: left out */
     struct sg_value *out;
-    unsigned flags; /* the operator's, which infer may change */
-    int relu;       /* max(y, 0) follows */
-    int has_affine; /* a batch norm or the like was taken into its weights */
+    unsigned flags;        /* the operator's, which infer may change */
+    int relu;              /* max(y, 0) follows */
+    int has_affine;        /* a batch norm or the like was taken into its weights */
+    const char *inside[2]; /* names of the tensors that fusing left inside of it */
     int removed;
     void *own;                 /* the operator's parameters */
     struct sg_weight *weights; /* floats that `own` points to and that wait for their place */

@@ -83,6 +83,11 @@ def linear_model(outputs=CLASSES, shape=SHAPE):
     return onnx.linear(shape, [[(k + 1) * (j % 3 - 1) for j in range(d)] for k in range(outputs)])
 
 
+def open_model():
+    """Rows and columns are not said."""
+    return onnx.model([onnx.node("Relu", ["x"], ["y"])], [], [SHAPE[0], "rows", "columns"], [CLASSES])
+
+
 def good_folder(folder):
     folder.mkdir(parents=True)
     (folder / "job.yaml").write_text(GOOD_JOB)
@@ -306,6 +311,8 @@ JOB = [
     Row("AdaptGrad without bounds", 2, (r"adaptgrad", r"domain"), "[adaptgrad]",
         methods("[adaptgrad]") + edited("  domain: {space: pixel, bounds: [0, 1]}\n", "")),
     Row("confidence above one", 2, (r"confidence", r"1\.5"), "1.5", methods("[{method: adaptgrad, confidence: 1.5}]")),
+    Row("a rule without a Relu", 2, (r"gradient\.rule", r"no Relu", r"Clip"), "deconvnet",
+        methods("[{method: gradient, rule: deconvnet}]")),
     Row("a preset that does not exist", 2, (r"\blike\b", r"did you mean 'captum'", r"zennit"), "captun",
         methods("[{method: smoothgrad, like: captun}]")),
     Row("a range beside a preset's sigma", 2, (r"noise\.range", r"\blike\b", r"level"), "range: domain",
@@ -354,6 +361,9 @@ MODEL = [
         prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[NAN_WEIGHTS]))),
     Row("input that is no image", 2, (r"\b2\b.*\baxes\b|axes.*\b2\b|1 axis",), prepare=put(
         "model.onnx", linear_model(shape=[16]))),
+    Row("lengths that the model leaves open", 2, (r"model\.shape",), prepare=put("model.onnx", open_model())),
+    Row("lengths that the model does not have", 2, (r"\b3\b.*does not fit",), prepare=put("model.onnx", open_model()),
+        edit=edited("file: model.onnx", "file: model.onnx, shape: [3, 4, 4]")),
     Row("weights that do not fit", 2, (r"Gemm_y", r"\b15\b", r"\b16\b"),
         prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[ODD_WEIGHTS]))),
     Row("kernel of another size than it says", 2, (r"Conv_y", r"kernel_shape"), prepare=put("model.onnx", node_model(
