@@ -13,7 +13,13 @@
 #include <stdint.h>
 
 enum sg_score { SG_SCORE_LOGIT, SG_SCORE_PROBABILITY, SG_SCORE_LOG_PROBABILITY };
-enum sg_target { SG_TARGET_PREDICTED, SG_TARGET_LABEL, SG_TARGET_CLASS, SG_TARGET_TOP };
+enum sg_target {
+    SG_TARGET_PREDICTED,
+    SG_TARGET_LABEL,
+    SG_TARGET_CLASS,
+    SG_TARGET_TOP,
+    SG_TARGET_FROM
+};
 enum sg_nonfinite { SG_NONFINITE_FAIL, SG_NONFINITE_SKIP };
 
 /* A checked job. All strings and arrays belong to it; paths are relative to the working directory
@@ -30,11 +36,17 @@ struct sg_job {
     char *tensor;     /* "auto" or the name of a tensor */
     enum sg_score score;
 
+    int n_layers; /* tensors that instances read beside the input, each once */
+    const char **layers;
+
     struct sg_data_options data;
 
     enum sg_target target;
     int64_t target_class; /* SG_TARGET_CLASS */
     int64_t n_targets;    /* maps an item: SG_TARGET_TOP's number, else 1 */
+    char *target_file;    /* SG_TARGET_FROM: the result whose targets are taken; whoever opens the
+                           * items fills in n_targets and targets[n_items][n_targets] from it */
+    int32_t *targets;
 
     int64_t block; /* sampling.block: samples of a block; part of the identity */
     enum sg_nonfinite nonfinite;
@@ -48,10 +60,12 @@ struct sg_job {
     int64_t
         max_failed; /* items that may fail before the run ends with exit code 3; -1: any number */
 
-    char *echo;  /* "key: value\n" for every key of the identity, defaults filled in, in a fixed
-                  * order: two jobs are  the same study if and only if these texts are equal */
-    char *given; /* the job file's own text followed by the --set arguments as comments, for the
-                    record */
+    char *echo;    /* "key: value\n" for every key of the identity, defaults filled in, in a fixed
+                    * order: two jobs are  the same study if and only if these texts are equal */
+    char *presets; /* "label: name version" for every instance that has a preset, and what the job
+                    * says otherwise; "" if there are none */
+    char *given;   /* the job file's own text followed by the --set arguments as comments, for the
+                      record */
 };
 
 /* Reads and checks the job. `sets`: n_sets "key.path=value" texts that override the file. Files
@@ -63,6 +77,17 @@ sg_status sg_job_read(const char *file, const char *const *sets, int n_sets, str
 sg_status sg_job_parse(const char *text, size_t n, const char *file, const char *const *sets,
                        int n_sets, struct sg_job **out);
 void sg_job_destroy(struct sg_job *job);
+
+/* The conventions of another tool: options of an instance, as YAML. */
+struct sg_preset {
+    const char *name;
+    const char *version;  /* of the tool */
+    const char *tool;     /* what of it */
+    const char *settings; /* "{key: value, ..}" with the keys of an entry of `methods` */
+};
+
+/* The table, NULL past its end. */
+const struct sg_preset *sg_preset_at(int i);
 
 /* For a failure that only model and items have shown, and whose message begins with a key's path:
  * puts the place of the key in the job's text in front. Returns `status`, the message is the

@@ -23,7 +23,7 @@
     X(sample, "JOB.yaml", "the noisy inputs and gradients of single samples, for audit", 1)        \
     X(info, "MODEL.onnx", "inputs, outputs, layers, parameters and cost of a model", 0)            \
     X(eval, "MODEL.onnx", "outputs and input gradients of a model for a NumPy array", 0)           \
-    X(list, "methods|ops", "the methods or operators that are built in", 0)
+    X(list, "methods|ops|presets", "the methods, operators or presets that are built in", 0)
 
 #define SG_VERB_DECLARE(name, operands, about, parallel) int sg_cli_##name(int argc, char **argv);
 SG_VERB_LIST(SG_VERB_DECLARE)
@@ -65,6 +65,10 @@ struct job_arguments {
 sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments *arguments,
                         struct study *out);
 void sg_study_close(struct study *s);
+
+/* The targets of `target: {from: ...}` into the job, for these items; nothing for other jobs. Rank 0
+ * only. Errors: SG_E_JOB with the item's name where the other result has none for it. */
+sg_status sg_study_read_targets(struct sg_job *job, const struct sg_items *items);
 
 /* Bytes of a rank that do not depend on the result: model, nets, worker. */
 int64_t sg_study_rank_bytes(const struct study *s);

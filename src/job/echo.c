@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static const char *base_name(const char *path) {
+const char *sg_base_name(const char *path) {
     size_t n = strlen(path);
 
     while (n > 1 && path[n - 1] == '/') {
@@ -28,7 +28,7 @@ static void add_text(struct sg_text *t, const struct sg_key *key, const void *at
     sg_text_add(t, "%s",
                 text == NULL                ? "none"
                 : key->kind == SG_KIND_TEXT ? text
-                                            : base_name(text));
+                                            : sg_base_name(text));
 }
 
 /* Adds the value; 0 if there is nothing to show. */
@@ -64,11 +64,27 @@ static int add_value(struct sg_text *t, const struct sg_key *key, const void *at
     return 0;
 }
 
+/* 0 for a text, path or number that the job does not give. */
+static int is_given(const struct sg_key *key, const void *at) {
+    const char *text;
+    double v;
+
+    if (key->kind == SG_KIND_NUMBER) {
+        memcpy(&v, at, sizeof v);
+        return v != 0.0;
+    }
+    memcpy(&text, at, sizeof text);
+    return text != NULL;
+}
+
 /* A line that turns out to have no value is taken back. */
 static void add_line(struct sg_text *t, const struct sg_key *key, const char *path,
                      const void *at) {
     const size_t before = t->length;
 
+    if ((key->flags & SG_KEY_QUIET) != 0 && !is_given(key, at)) {
+        return;
+    }
     sg_text_add(t, "%s: ", path);
     if (add_value(t, key, at)) {
         sg_text_add(t, "\n");
@@ -95,8 +111,8 @@ static void add_map(struct sg_text *t, const struct sg_key *keys, const char *pa
     }
 }
 
-static unsigned uses_of(const struct sg_instance *inst) {
-    return sg_method_uses(inst->method);
+void sg_echo_params(struct sg_text *t, const char *path, const struct sg_instance *inst) {
+    add_map(t, sg_instance_keys, path, sg_method_uses(inst->method), (const char *)&inst->params);
 }
 
 void sg_echo_add(struct sg_text *t, const struct sg_draft *draft) {
@@ -108,7 +124,7 @@ void sg_echo_add(struct sg_text *t, const struct sg_draft *draft) {
 
         (void)sg_path_join("methods", inst->label, path, sizeof path);
         sg_text_add(t, "%s.method: %s\n", path, inst->method->name);
-        add_map(t, sg_instance_keys, path, uses_of(inst), (const char *)&inst->params);
+        sg_echo_params(t, path, inst);
     }
 }
 
@@ -130,6 +146,22 @@ static int value_of(const char *line, size_t key_bytes, const char **value) {
     *value = line != NULL ? line + key_bytes + 1 : "(not there)";
     *value += **value == ' ';
     return (int)strcspn(*value, "\n");
+}
+
+void sg_echo_add_changes(const char *from, const char *to, struct sg_text *out) {
+    const char *comma = ", but ";
+
+    for (const char *line = to; *line != '\0';) {
+        const int n = (int)strcspn(line, "\n");
+        const char *other = find_line(from, line, strcspn(line, ":\n"));
+
+        if (other == NULL || strcspn(other, "\n") != (size_t)n ||
+            strncmp(other, line, (size_t)n) != 0) {
+            sg_text_add(out, "%s%.*s", comma, n, line);
+            comma = ", ";
+        }
+        line += n + (line[n] == '\n');
+    }
 }
 
 /* Keys of `from` that `to` has not, or (once, `changes`) has with another value. */

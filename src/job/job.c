@@ -47,13 +47,18 @@ static void fini(struct sg_job *job) {
     sg_free(job->output);
     sg_free(job->model_file);
     sg_free(job->tensor);
+    sg_free(job->target_file);
+    sg_free(job->targets);
     sg_free(job->data.path);
+    sg_free(job->data.array);
     sg_free(job->data.labels);
     sg_free(job->data.class_names);
     sg_free(job->data.indices);
+    sg_free(job->layers);
     sg_free(job->instances);
     sg_free(job->echo);
     sg_free(job->given);
+    sg_free(job->presets);
 }
 
 void sg_job_destroy(struct sg_job *job) {
@@ -98,22 +103,30 @@ static struct sg_place place_of(const struct sg_node *root, const char *group, c
     return node != NULL ? node->key_at : root->at;
 }
 
+/* sampling.noise.range where the job's preset gives a sigma. */
+static void check_range(struct sg_reader *r, const struct sg_node *root, const struct sg_draft *d) {
+    const struct sg_node *sampling = sg_node_find(root, "sampling");
+    const struct sg_node *noise =
+        sampling != NULL && sampling->kind == SG_NODE_MAP ? sg_node_find(sampling, "noise") : NULL;
+    const struct sg_node *range =
+        noise != NULL && noise->kind == SG_NODE_MAP ? sg_node_find(noise, "range") : NULL;
+
+    if (range != NULL && d->preset != NULL && d->defaults.sampling.absolute &&
+        sg_node_find(noise, "sigma") == NULL) {
+        sg_problem(r, &range->key_at, "sampling.noise.range",
+                   "has no effect, because like: %s gives a sigma; give a level, too",
+                   d->preset->name);
+    }
+}
+
 /* What no single key can tell. */
 static void check_whole(struct sg_reader *r, const struct sg_node *root, const struct sg_draft *d) {
-    const struct sg_node *data = sg_node_find(root, "data");
-    const struct sg_place data_at = place_of(root, "data", NULL);
     const struct sg_place name_at = place_of(root, "study", "name");
-    const struct sg_place target_at = place_of(root, "target", NULL);
 
-    if (data != NULL && data->kind == SG_NODE_MAP && sg_node_find(data, "folder") == NULL &&
-        sg_node_find(data, "idx") == NULL) {
-        sg_problem(r, &data_at, "data", "one of 'folder' and 'idx' must say where the items are");
-    }
+    sg_source_check(r, root, d);
+    check_range(r, root, d);
     if (d->job.name != NULL && (strchr(d->job.name, '/') != NULL || strlen(d->job.name) > 100)) {
         sg_problem(r, &name_at, "study.name", "must have at most 100 bytes and no '/'");
-    }
-    if (d->job.target == SG_TARGET_LABEL && d->idx != NULL && d->job.data.labels == NULL) {
-        sg_problem(r, &target_at, "target", "label needs 'data.labels', a file of labels");
     }
 }
 
@@ -156,29 +169,38 @@ done:
     return status;
 }
 
+/* What instances inherit where the job says nothing: the defaults, above them the job's preset. */
+static void read_defaults(struct sg_reader *r, const struct sg_node *root, struct sg_draft *d) {
+    const struct sg_node *like = sg_node_find(root, "like");
+
+    sg_read_map(r, sg_instance_keys, NULL, "", 0, &d->defaults);
+    sg_read_map(r, sg_default_keys, NULL, "", 0, d);
+    if (like != NULL && !sg_node_is_null(like)) {
+        d->preset = sg_preset_read(r, like, "like");
+    }
+    if (d->preset != NULL) {
+        sg_preset_apply(r, d->preset, &d->defaults);
+    }
+}
+
 static sg_status check_tree(struct sg_reader *r, const struct sg_node *root, struct sg_draft *d) {
     sg_status status = SG_OK;
     struct sg_text echo = {0};
 
+    read_defaults(r, root, d);
     sg_read_map(r, sg_job_keys, root, "", 0, d);
     fill_names(r, d);
     check_whole(r, root, d);
     SG_TRY(sg_problems_status(r));
     sg_echo_add(&echo, d);
     d->job.echo = echo.failed ? NULL : sg_strdup(echo.data);
-    SG_CHECK(d->job.echo != NULL, SG_E_NOMEM, "%s: no memory for the job", r->file);
+    d->job.presets = sg_strdup(d->presets.data != NULL ? d->presets.data : "");
+    SG_CHECK(d->job.echo != NULL && d->job.presets != NULL, SG_E_NOMEM, "%s: no memory for the job",
+             r->file);
 done:
     sg_text_free(&echo);
+    sg_text_free(&d->presets);
     return status;
-}
-
-/* One of the two paths becomes the data's. */
-static void settle_source(struct sg_draft *d) {
-    d->job.data.source = d->folder != NULL ? SG_SOURCE_FOLDER : SG_SOURCE_IDX;
-    d->job.data.path = d->folder != NULL ? d->folder : d->idx;
-    if (d->folder != NULL) {
-        sg_free(d->idx);
-    }
 }
 
 static char *folder_of(const char *file) {
@@ -204,11 +226,12 @@ static sg_status parse(const char *text, size_t n, const char *file, const char 
              file);
     SG_TRY(sg_job_tree(text, n, file, sets, n_sets, &root));
     status = check_tree(&r, root, d);
-    settle_source(d);
+    sg_source_settle(d);
     *job = d->job;
     sg_free(d);
     d = NULL;
     SG_TRY(status);
+    SG_TRY(sg_job_list_layers(job));
     job->given = given_text(text, n, sets, n_sets);
     SG_CHECK(job->given != NULL, SG_E_NOMEM, "%s: no memory for the job", file);
     *out = job;

@@ -55,9 +55,10 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                          size_t cap) {
     static const char *const ranges[] = {"item's range", "item channel's range", "data set's range",
                                          "domain"};
+    static const char *const forms[] = {"centred", "half", "one-sided", "exact"};
     static const char *const clean[] = {"", ", clean input extra", ", clean input one of them"};
     static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
-    const unsigned uses = sg_method_uses(plan->job->instances[s->members[0]].method);
+    const unsigned uses = sg_method_uses(plan->job->instances[s->readings[0].members[0]].method);
     const struct sg_sampling *p = &s->sampling;
     struct sg_text channels = {0};
     char number[40];
@@ -73,8 +74,8 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                                  p->space == SG_SPACE_PIXEL ? ", in pixels" : "");
     }
     if ((uses & SG_USES_CONFIDENCE) != 0) {
-        used += (size_t)snprintf(buf + used, cap - used, "%sconfidence %s, %s bounds",
-                                 used > 0 ? ", " : "", number,
+        used += (size_t)snprintf(buf + used, cap - used, "%sconfidence %s, z %s, %s bounds",
+                                 used > 0 ? ", " : "", number, forms[p->z],
                                  p->bounds == SG_BOUNDS_GLOBAL ? "global" : "channel");
     }
     if (p->channels != UINT64_MAX) {
@@ -94,20 +95,36 @@ static void members_text(const struct sg_plan *plan, int sweep, struct sg_text *
     }
 }
 
+/* A sweep's first reading stands in its line, the others below. */
+static void print_reading(const struct sg_plan *plan, const struct sg_reading *r, FILE *out) {
+    struct sg_text members = {0};
+
+    for (int i = 0; i < r->n_members; i++) {
+        sg_text_add(&members, "%s%s", i > 0 ? ", " : "", plan->job->instances[r->members[i]].label);
+    }
+    if (plan->probed[r->probed].layer >= 0) {
+        sg_text_add(&members, " (layer %s)", plan->probed[r->probed].probing.layer);
+    }
+    fprintf(out, "  %6d  %6d  %s\n", r->n_powers, r->n_groups,
+            members.data != NULL ? members.data : "");
+    sg_text_free(&members);
+}
+
 static void print_sweep(const struct sg_plan *plan, int i, int width, FILE *out) {
     const struct sg_sweep *s = &plan->sweeps[i];
-    struct sg_text members = {0};
     char options[CELL];
     char samples[32];
     char blocks[32];
 
     options_text(plan, s, options, sizeof options);
-    members_text(plan, i, &members);
-    fprintf(out, "  %5d  %-10s  %-*s  %13s  %11s  %6d  %6d  %s\n", i + 1, s->sampler->name, width,
-            options, count_text(s->n_draws, samples, sizeof samples),
-            count_text(s->n_blocks, blocks, sizeof blocks), s->n_powers, s->n_groups,
-            members.data != NULL ? members.data : "");
-    sg_text_free(&members);
+    fprintf(out, "  %5d  %-10s  %-*s  %13s  %11s", i + 1, s->sampler->name, width, options,
+            count_text(s->n_draws, samples, sizeof samples),
+            count_text(s->n_blocks, blocks, sizeof blocks));
+    print_reading(plan, &s->readings[0], out);
+    for (int k = 1; k < s->n_readings; k++) {
+        fprintf(out, "  %5s  %-10s  %-*s  %13s  %11s", "", "", width, "", "", "");
+        print_reading(plan, &s->readings[k], out);
+    }
 }
 
 /* One line for each pass through the network, and who lives on it. */
@@ -135,6 +152,18 @@ static void print_sweeps(const struct sg_plan *plan, FILE *out) {
     }
     fprintf(out, "\n");
     sg_text_free(&members);
+}
+
+/* Instances that follow another tool's conventions, a line each. */
+static void print_presets(const struct sg_plan *plan, FILE *out) {
+    const char *name = "like";
+
+    for (const char *line = plan->job->presets; *line != '\0'; name = "") {
+        const int n = (int)strcspn(line, "\n");
+
+        fprintf(out, "  %-15s %.*s\n", name, n, line);
+        line += n + (line[n] == '\n');
+    }
 }
 
 static void print_work(const struct sg_plan *plan, FILE *out) {
@@ -229,16 +258,19 @@ static void print_memory(const struct sg_plan *plan, const struct sg_rank_bytes 
     char model[32];
     char net[32];
     char sums[32];
+    char items[32];
     const double total = (double)bytes->program + (double)bytes->model + (double)bytes->nets +
-                         (double)plan->sums_bytes;
+                         (double)plan->sums_bytes + (double)bytes->items;
 
     fprintf(out,
-            "  %-15s %s = program and libraries %s + model %s + network %s + sums and blocks %s\n",
+            "  %-15s %s = program and libraries %s + model %s + network %s + sums and blocks %s + "
+            "list of items %s\n",
             "memory a rank", sg_text_bytes(total, all, sizeof all),
             sg_text_bytes((double)bytes->program, program, sizeof program),
             sg_text_bytes((double)bytes->model, model, sizeof model),
             sg_text_bytes((double)bytes->nets, net, sizeof net),
-            sg_text_bytes((double)plan->sums_bytes, sums, sizeof sums));
+            sg_text_bytes((double)plan->sums_bytes, sums, sizeof sums),
+            sg_text_bytes((double)bytes->items, items, sizeof items));
 }
 
 static void print_disk(const struct sg_plan *plan, FILE *out) {
@@ -279,6 +311,7 @@ void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes
     fprintf(out, "plan of %s\n", plan->job->file);
     print_items(plan, out);
     print_sweeps(plan, out);
+    print_presets(plan, out);
     print_work(plan, out);
     print_stages(plan, out);
     print_ranks(plan, n_ranks, out);

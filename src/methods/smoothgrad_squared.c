@@ -32,8 +32,10 @@ const struct sg_method sg_method_smoothgrad_squared = {
               "  year = {2019}\n"
               "}\n",
     .sampler = &sg_sampler_gaussian,
-    .probe = SG_PROBE_INPUT_GRADIENT,
+    .probe = SG_PROBE_GRADIENT,
     .n_powers = 2,
     .min_samples = 1,
+    .uses = SG_USES_SPACE | SG_USES_LAYER,
+    .gradient_power = 2,
     .finish = finish,
 };

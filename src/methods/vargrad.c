@@ -22,9 +22,10 @@ const struct sg_method sg_method_vargrad = {
               "  year = {2018}\n"
               "}\n",
     .sampler = &sg_sampler_gaussian,
-    .probe = SG_PROBE_INPUT_GRADIENT,
+    .probe = SG_PROBE_GRADIENT,
     .n_powers = 2,
     .min_samples = 2,
-    .uses = SG_USES_DIVISOR,
+    .uses = SG_USES_DIVISOR | SG_USES_SPACE | SG_USES_LAYER,
+    .gradient_power = 2,
     .finish = finish,
 };

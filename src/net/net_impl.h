@@ -52,6 +52,7 @@ struct sg_value {
     int64_t size;                     /* elements a sample */
     int64_t hwc_channels;
     struct sg_value *root;    /* whose storage it uses; itself unless it is a view */
+    struct sg_value *of;      /* a view of this; NULL for a root */
     struct sg_node *producer; /* of a root; NULL for the input */
     const struct onnx_node *source;
     int index;    /* of a root in the model's list of stored values */
@@ -73,8 +74,19 @@ enum sg_op_flags {
     SG_OP_SOFTMAX = 256, /* "auto" explains what goes into it */
     SG_OP_RELU = 512,    /* is max(x, 0): disappears into a node with SG_OP_FUSES_RELU */
     SG_OP_TAKES_WHOLE = 1024, /* inputs may be whole values */
-    SG_OP_OUTPUTS = 2048      /* has several outputs, each made by a node of its own */
+    SG_OP_OUTPUTS = 2048,     /* has several outputs, each made by a node of its own */
+    SG_OP_SATURATES = 4096    /* squeezes any number into a probability */
 };
+
+/* Factors of the output's channels that a node has taken into its weights: first come, first done.
+ */
+struct sg_scale {
+    struct sg_scale *next;
+    int64_t n; /* one for each channel, or 1 */
+    const float *scale;
+};
+
+struct sg_weight;
 
 struct sg_node {
     const struct sg_op *op;
@@ -84,11 +96,14 @@ struct sg_node {
     int n_in;
     struct sg_value **in; /* NULL: left out */
     struct sg_value *out;
-    unsigned flags; /* the operator's, which infer may change */
-    int relu;       /* max(y, 0) follows */
-    int has_affine; /* a batch norm or the like was taken into its weights */
+    unsigned flags;        /* the operator's, which infer may change */
+    int relu;              /* max(y, 0) follows */
+    int has_affine;        /* a batch norm or the like was taken into its weights */
+    const char *inside[2]; /* names of the tensors that fusing left inside of it */
     int removed;
-    void *own; /* the operator's parameters */
+    void *own;                 /* the operator's parameters */
+    struct sg_weight *weights; /* floats that `own` points to and that wait for their place */
+    struct sg_scale *scales;   /* for fill */
     int64_t multiply_adds;
     int64_t n_parameters;
 };
@@ -103,6 +118,7 @@ struct sg_call {
     float *dy;
     float **dx;
     int *accumulate;
+    enum sg_rule rule;   /* of this backward pass */
     void *kept;          /* from forward to backward */
     float *work;         /* during one call */
     uint32_t *relu_mask; /* of a node with relu */
@@ -130,8 +146,12 @@ struct sg_op {
     /* Some input is dynamic: says what node->out is (sg_set_dynamic, sg_set_view, sg_set_ints) and
      * refuses whatever cannot be done; forward and backward cannot fail. */
     sg_status (*infer)(struct sg_node *node);
-    /* Once all fusing is done: weights are brought into the form that the kernels want. */
+    /* Once all fusing is done: asks for the places of floats (sg_keep_floats, sg_make_floats). */
     sg_status (*prepare)(struct sg_node *node);
+    /* Once they have their places: brings weights into the form that the kernels want. Not called
+     * where another rank does it for this one: what has to be done everywhere belongs in prepare.
+     */
+    sg_status (*fill)(struct sg_node *node);
     void (*memory)(const struct sg_node *node, int64_t batch, struct sg_need *need);
     void (*forward)(const struct sg_call *call);
     void (*backward)(const struct sg_call *call);
@@ -148,16 +168,22 @@ struct sg_model {
     const void *bytes;
     size_t n_bytes;
     struct onnx_graph graph;
-    int64_t frozen_batch; /* the batch axis in the file: -1 symbolic */
-    int folding;          /* the nodes at hand work on constants that pass for values */
+    int64_t frozen_batch;          /* the batch axis in the file: -1 symbolic */
+    int folding;                   /* the nodes at hand work on constants that pass for values */
+    const struct sg_explain *what; /* while the model is made */
     struct sg_value *input;
-    struct sg_value *explained;
+    int n_outputs;
+    struct sg_value **outputs; /* the explained ones */
+    int n_layers;
+    struct sg_value **layers;
+    struct sg_signature signature;
     int64_t n_nodes;
     int64_t capacity;
     struct sg_node **nodes;
     int64_t n_parameters;
     int64_t n_multiply_adds;
-    int64_t n_dropped; /* nodes that the explained tensor does not need */
+    int64_t weight_bytes;
+    int64_t n_dropped; /* nodes that no explained tensor needs */
     const char *remark;
 };
 
@@ -201,6 +227,11 @@ static inline int sg_is_constant(const struct sg_node *node, int i) {
 /* 1 if the value lies channels-last in memory because it has three axes. */
 static inline int sg_is_spatial(const struct sg_value *v) {
     return v->shape.n_axes == 3 && !v->whole;
+}
+
+/* The channels of a value that lies channels-last in memory, flattened or not; else 0. */
+static inline int64_t sg_last_channels(const struct sg_value *v) {
+    return sg_is_spatial(v) ? v->shape.axes[0] : v->hwc_channels;
 }
 
 /* A dynamic value by its ONNX axes: where elements lie in the memory of one sample. */
@@ -276,9 +307,18 @@ sg_status sg_float_constant(const struct sg_node *node, int i, const char *what,
 sg_status sg_check_rank(const struct sg_node *node, int i, int n_axes);
 /* `bytes` zeroed for node->own. */
 sg_status sg_own(struct sg_node *node, size_t bytes, void *out);
-/* Floats that outlive the build: in the file where they lie there, else copied. */
-sg_status sg_keep_floats(const struct sg_node *node, const float *floats, int64_t n,
-                         const float **out);
+/* weights.c: *out, which is in node->own or hangs on it, points to the floats; from the end of the
+ * build on to a copy in the model's weights. Until then nothing else may be put there. */
+sg_status sg_keep_floats(struct sg_node *node, const float *floats, int64_t n, const float **out);
+/* The same for n floats that the operator's `fill` makes: *out is NULL until then. */
+sg_status sg_make_floats(struct sg_node *node, int64_t n, float **out);
+/* Notes the factors of an absorbed affine map, and a weight times those that were noted. */
+sg_status sg_absorb_scale(struct sg_node *node, const struct sg_affine *a);
+float sg_scaled(const struct sg_node *node, int64_t channel, float weight);
+/* Gives a node its floats at once, for a run during the build. */
+sg_status sg_place_in_scratch(struct sg_node *node);
+/* Sums up m->weight_bytes. */
+void sg_weights_measure(struct sg_model *m);
 /* Puts a node before `node` that turns input i to plain ONNX order. */
 sg_status sg_make_plain(struct sg_node *node, int i);
 /* Input i, a whole value, as the others are; refused where its first axis is not of length 1. */
@@ -305,8 +345,22 @@ sg_status sg_broadcast(const struct sg_node *node, const struct sg_constant *c,
  * where the order in memory allows, otherwise through transpositions. */
 sg_status sg_reshape_to(struct sg_node *node, int n_axes, const int64_t *axes);
 
-/* graph.c: from the decoded file to values, and to the nodes that the explained tensor needs. */
-sg_status sg_graph_build(struct sg_model *m, const char *tensor);
+/* graph.c: 1 if the graph's operator set is one that can be read. */
+int sg_graph_is_readable(const struct onnx_graph *g);
+/* graph.c: from the decoded file to values, and to the nodes that the explained tensors need. */
+sg_status sg_graph_build(struct sg_model *m);
+/* inputs.c: a graph input that was reached: the one that changes, or one that is held fixed. */
+sg_status sg_take_input(struct sg_model *m, struct sg_value *v, const struct onnx_value *in);
+sg_status sg_check_fixed(const struct sg_model *m);
+/* outside.c: the signature; refuses tensors that cannot be told apart, or whose gradient would not
+ * be theirs alone. After fusing. */
+sg_status sg_make_signature(struct sg_model *m);
+/* infer.c: what is against running a node, whatever its inputs are; NULL if nothing is. The text
+ * may be in buf[cap]. */
+const char *sg_why_not(const struct onnx_graph *g, const struct onnx_node *node, char *buf,
+                       size_t cap);
+/* survey.c: nodes that something is against. */
+int64_t sg_graph_n_refused(const struct onnx_graph *g);
 /* infer.c: shapes, constants and views of one node; keeps it if it has to run. */
 sg_status sg_infer_node(struct sg_model *m, const struct onnx_node *source, struct sg_value *out,
                         int n_in, struct sg_value **in);

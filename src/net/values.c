@@ -175,6 +175,7 @@ sg_status sg_set_view(struct sg_node *node, struct sg_value *of, int n_axes, con
     SG_ASSERT(node->out->size == of->size);
     node->out->kind = SG_VALUE_DYNAMIC;
     node->out->root = of->root;
+    node->out->of = of;
     node->out->hwc_channels = hwc_channels;
 done:
     return status;
@@ -244,28 +245,9 @@ sg_status sg_own(struct sg_node *node, size_t bytes, void *out) {
     sg_status status = SG_OK;
 
     node->own = sg_region_take(&node->model->keep, 1, bytes);
+    node->weights = NULL; /* those of an earlier shape of the node */
     SG_NODE_NOMEM(node->own, node);
     memcpy(out, &node->own, sizeof node->own);
-done:
-    return status;
-}
-
-sg_status sg_keep_floats(const struct sg_node *node, const float *floats, int64_t n,
-                         const float **out) {
-    sg_status status = SG_OK;
-    const struct sg_model *m = node->model;
-    const char *start = m->bytes;
-    const char *at = (const char *)floats;
-    float *copy;
-
-    if (at >= start && at < start + m->n_bytes) {
-        *out = floats;
-        return SG_OK;
-    }
-    copy = sg_region_floats(&node->model->keep, n);
-    SG_NODE_NOMEM(copy, node);
-    memcpy(copy, floats, (size_t)n * sizeof *copy);
-    *out = copy;
 done:
     return status;
 }

@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* Code for several instruction sets, chosen at load time; a matter of speed only. */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) &&                 \
+    !defined(__clang__)
 #define CLONES __attribute__((target_clones("default", "avx2")))
 #else
 #define CLONES

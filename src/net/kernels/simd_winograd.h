@@ -138,6 +138,20 @@ INLINE void winograd_out(const int m, const struct sg_row *r, const float *from,
     }
 }
 
+/* Lane i of the result is lane from[i] of a, or lane from[i] - LANES of b. */
+#if defined(__clang__) /* which has no shuffle by a variable */
+INLINE vec shuffle(vec a, vec b, ivec from) {
+    vec out;
+
+    for (int i = 0; i < LANES; i++) {
+        out[i] = from[i] < LANES ? a[from[i]] : b[from[i] - LANES];
+    }
+    return out;
+}
+#else
+#define shuffle(a, b, from) __builtin_shuffle(a, b, from)
+#endif
+
 /* A square of vectors is transposed by swapping its off-diagonal quarters, then those of each
  * quarter, and so on. */
 INLINE void transpose_square(const float *from, int64_t from_stride, float *to, int64_t to_stride) {
@@ -160,8 +174,8 @@ INLINE void transpose_square(const float *from, int64_t from_stride, float *to, 
         for (int i = 0; i < LANES; i++) {
             if ((i & d) == 0) {
                 const vec upper = row[i];
-                row[i] = __builtin_shuffle(upper, row[i + d], low);
-                row[i + d] = __builtin_shuffle(upper, row[i + d], high);
+                row[i] = shuffle(upper, row[i + d], low);
+                row[i + d] = shuffle(upper, row[i + d], high);
             }
         }
     }

@@ -2,11 +2,11 @@
  * padding; weights and bias are constants. */
 #include "net/ops/ops_impl.h"
 
-#include <string.h>
+#include "sgdist/memory.h"
 
 struct conv {
     struct sg_conv shape; /* of one sample */
-    const float *weight;  /* [k][c/groups][kh][kw], until prepared */
+    const float *weight;  /* [k][c/groups][kh][kw], until the build is over */
     const float *bias;    /* [k], or NULL */
     float *prepared;
 };
@@ -35,7 +35,7 @@ done:
     return status;
 }
 
-static sg_status read_bias(const struct sg_node *node, struct conv *own) {
+static sg_status read_bias(struct sg_node *node, struct conv *own) {
     sg_status status = SG_OK;
     const struct sg_constant *bias;
 
@@ -44,7 +44,7 @@ static sg_status read_bias(const struct sg_node *node, struct conv *own) {
         SG_NODE_CHECK(bias->n == own->shape.k, node,
                       "its bias has %lld numbers for %lld output channels", (long long)bias->n,
                       (long long)own->shape.k);
-        SG_TRY(sg_keep_floats(node, bias->floats, bias->n, &own->bias));
+        own->bias = bias->floats;
     }
 done:
     return status;
@@ -100,11 +100,8 @@ done:
 static sg_status absorb_affine(struct sg_node *node, const struct sg_affine *a) {
     sg_status status = SG_OK;
     struct conv *own = node->own;
-    const int64_t per_k = weight_size(&own->shape) / own->shape.k;
-    float *weight = sg_region_floats(&node->model->scratch, weight_size(&own->shape));
-    float *bias = sg_region_floats(&node->model->keep, own->shape.k);
+    float *bias = sg_region_floats(&node->model->scratch, own->shape.k);
 
-    SG_NODE_NOMEM(weight, node);
     SG_NODE_NOMEM(bias, node);
     for (int64_t k = 0; k < own->shape.k; k++) {
         const int64_t at = a->n > 1 ? k : 0;
@@ -113,12 +110,9 @@ static sg_status absorb_affine(struct sg_node *node, const struct sg_affine *a) 
         const double old = own->bias != NULL ? (double)own->bias[k] : 0.0;
 
         bias[k] = (float)(scale * old + shift);
-        for (int64_t i = k * per_k; i < (k + 1) * per_k; i++) {
-            weight[i] = (float)(scale * (double)own->weight[i]);
-        }
     }
-    own->weight = weight;
     own->bias = bias;
+    SG_TRY(sg_absorb_scale(node, a));
 done:
     return status;
 }
@@ -127,11 +121,30 @@ static sg_status prepare(struct sg_node *node) {
     sg_status status = SG_OK;
     struct conv *own = node->own;
 
-    own->prepared = sg_region_floats(&node->model->keep, sg_conv_prepared_size(&own->shape));
-    SG_NODE_NOMEM(own->prepared, node);
-    sg_conv_prepare(&own->shape, own->weight, own->prepared);
-    own->weight = NULL;
+    if (own->bias != NULL) {
+        SG_TRY(sg_keep_floats(node, own->bias, own->shape.k, &own->bias));
+    }
+    SG_TRY(sg_make_floats(node, sg_conv_prepared_size(&own->shape), &own->prepared));
 done:
+    return status;
+}
+
+static sg_status fill(struct sg_node *node) {
+    sg_status status = SG_OK;
+    struct conv *own = node->own;
+    const int64_t n = weight_size(&own->shape);
+    float *scaled = NULL;
+
+    if (node->scales != NULL) {
+        scaled = sg_malloc_aligned((size_t)n, sizeof *scaled);
+        SG_NODE_NOMEM(scaled, node);
+        for (int64_t i = 0; i < n; i++) {
+            scaled[i] = sg_scaled(node, i / (n / own->shape.k), own->weight[i]);
+        }
+    }
+    sg_conv_prepare(&own->shape, scaled != NULL ? scaled : own->weight, own->prepared);
+done:
+    sg_free(scaled);
     return status;
 }
 
@@ -169,6 +182,7 @@ const struct sg_op sg_op_conv = {
     .flags = SG_OP_FUSES_RELU | SG_OP_RELU_INSIDE,
     .infer = infer,
     .prepare = prepare,
+    .fill = fill,
     .memory = memory,
     .forward = forward,
     .backward = backward,

@@ -70,6 +70,7 @@ static sg_status run_node(struct sg_node *node, float **memory) {
     if (node->op->prepare != NULL) {
         SG_TRY(node->op->prepare(node));
     }
+    SG_TRY(sg_place_in_scratch(node));
     if (node->op->memory != NULL) {
         node->op->memory(node, 1, &need);
     }

@@ -9,37 +9,13 @@ struct product {
     int64_t rows; /* a sample */
     int64_t k;
     int64_t m;
-    int transposed;      /* weight is [m][k] instead of [k][m] */
-    const float *weight; /* in the file, or the model's */
-    const float *bias;   /* [m], or NULL */
+    int transposed;     /* weights are [m][k] instead of [k][m] */
+    float alpha;        /* they are multiplied by it */
+    int64_t channels;   /* of a channels-last input, in whose order they are brought; else 1 */
+    const float *given; /* as they came, until the build is over */
+    float *weight;
+    const float *bias; /* [m], or NULL */
 };
-
-/* A copy of the weights that may be changed: scaled, and in the order of memory. */
-static sg_status copy_weight(struct sg_node *node, float alpha, int64_t channels) {
-    sg_status status = SG_OK;
-    struct product *own = node->own;
-    const int64_t plane = own->k / channels;
-    float *copy = sg_region_floats(&node->model->keep, own->k * own->m);
-
-    SG_NODE_NOMEM(copy, node);
-    for (int64_t c = 0; c < channels; c++) {
-        for (int64_t p = 0; p < plane; p++) {
-            const int64_t from = c * plane + p;
-            const int64_t to = p * channels + c;
-
-            for (int64_t j = 0; j < own->m; j++) {
-                if (own->transposed) {
-                    copy[j * own->k + to] = alpha * own->weight[j * own->k + from];
-                } else {
-                    copy[to * own->m + j] = alpha * own->weight[from * own->m + j];
-                }
-            }
-        }
-    }
-    own->weight = copy;
-done:
-    return status;
-}
 
 /* beta C, spread over the m columns. */
 static sg_status read_bias(struct sg_node *node, float beta) {
@@ -52,7 +28,7 @@ static sg_status read_bias(struct sg_node *node, float beta) {
     SG_NODE_CHECK(
         (c->n == own->m || c->n == 1) && c->n_axes <= 2 && (c->n_axes < 2 || c->axes[0] == 1), node,
         "its bias must be one number or one for each of its %lld outputs", (long long)own->m);
-    bias = sg_region_floats(&node->model->keep, own->m);
+    bias = sg_region_floats(&node->model->scratch, own->m);
     SG_NODE_NOMEM(bias, node);
     for (int64_t j = 0; j < own->m; j++) {
         bias[j] = beta * c->floats[c->n == 1 ? 0 : j];
@@ -78,13 +54,13 @@ static sg_status become_product(struct sg_node *node, int transposed, float alph
                   sg_axes_text(w->n_axes, w->axes, text, sizeof text),
                   (long long)in->shape.axes[last]);
     SG_TRY(sg_own(node, sizeof *own, &own));
-    *own = (struct product){
-        .k = in->shape.axes[last], .m = w->axes[transposed ? 0 : 1], .transposed = transposed};
+    *own = (struct product){.k = in->shape.axes[last],
+                            .m = w->axes[transposed ? 0 : 1],
+                            .transposed = transposed,
+                            .alpha = alpha,
+                            .channels = in->hwc_channels > 1 ? in->hwc_channels : 1,
+                            .given = w->floats};
     own->rows = in->size / own->k;
-    SG_TRY(sg_keep_floats(node, w->floats, w->n, &own->weight));
-    if (in->hwc_channels > 1 || alpha != 1.0f) {
-        SG_TRY(copy_weight(node, alpha, in->hwc_channels > 1 ? in->hwc_channels : 1));
-    }
     if (has_bias) {
         SG_TRY(read_bias(node, beta));
     }
@@ -207,10 +183,8 @@ done:
 static sg_status absorb_affine(struct sg_node *node, const struct sg_affine *a) {
     sg_status status = SG_OK;
     struct product *own = node->own;
-    float *weight = sg_region_floats(&node->model->keep, a->scale != NULL ? own->k * own->m : 0);
-    float *bias = sg_region_floats(&node->model->keep, own->m);
+    float *bias = sg_region_floats(&node->model->scratch, own->m);
 
-    SG_NODE_NOMEM(weight, node);
     SG_NODE_NOMEM(bias, node);
     for (int64_t j = 0; j < own->m; j++) {
         const int64_t at = a->n > 1 ? j : 0;
@@ -218,16 +192,45 @@ static sg_status absorb_affine(struct sg_node *node, const struct sg_affine *a) 
         const double shift = a->shift != NULL ? (double)a->shift[at] : 0.0;
 
         bias[j] = (float)(scale * (own->bias != NULL ? (double)own->bias[j] : 0.0) + shift);
-        for (int64_t i = 0; a->scale != NULL && i < own->k; i++) {
-            const int64_t w = own->transposed ? j * own->k + i : i * own->m + j;
-
-            weight[w] = (float)(scale * (double)own->weight[w]);
-        }
     }
-    own->weight = a->scale != NULL ? weight : own->weight;
     own->bias = bias;
+    SG_TRY(sg_absorb_scale(node, a));
 done:
     return status;
+}
+
+static sg_status prepare(struct sg_node *node) {
+    sg_status status = SG_OK;
+    struct product *own = node->own;
+
+    SG_TRY(sg_make_floats(node, own->k * own->m, &own->weight));
+    if (own->bias != NULL) {
+        SG_TRY(sg_keep_floats(node, own->bias, own->m, &own->bias));
+    }
+done:
+    return status;
+}
+
+/* Scaled, and in the order of memory. */
+static sg_status fill(struct sg_node *node) {
+    struct product *own = node->own;
+    const int64_t plane = own->k / own->channels;
+
+    if (own->channels == 1 && own->alpha == 1.0f && node->scales == NULL) {
+        memcpy(own->weight, own->given, (size_t)(own->k * own->m) * sizeof *own->weight);
+        return SG_OK;
+    }
+    for (int64_t i = 0; i < own->k; i++) {
+        const int64_t to = i % plane * own->channels + i / plane;
+
+        for (int64_t j = 0; j < own->m; j++) {
+            const int64_t from = own->transposed ? j * own->k + i : i * own->m + j;
+
+            own->weight[own->transposed ? j * own->k + to : to * own->m + j] =
+                sg_scaled(node, j, own->alpha * own->given[from]);
+        }
+    }
+    return SG_OK;
 }
 
 static void forward(const struct sg_call *call) {
@@ -254,6 +257,8 @@ const struct sg_op sg_op_gemm = {
     .flags = SG_OP_FUSES_RELU | SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE,
     .fold = lower_gemm,
     .infer = infer_gemm,
+    .prepare = prepare,
+    .fill = fill,
     .forward = forward,
     .backward = backward,
     .absorb_affine = absorb_affine,
@@ -263,6 +268,8 @@ const struct sg_op sg_op_mat_mul = {
     .name = "MatMul",
     .flags = SG_OP_FUSES_RELU | SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE,
     .infer = infer_mat_mul,
+    .prepare = prepare,
+    .fill = fill,
     .forward = forward,
     .backward = backward,
     .absorb_affine = absorb_affine,

@@ -16,7 +16,7 @@ struct norm {
     float epsilon;
 };
 
-static sg_status read_vectors(const struct sg_node *node, int64_t n, struct norm *own) {
+static sg_status read_vectors(struct sg_node *node, int64_t n, struct norm *own) {
     sg_status status = SG_OK;
     const struct sg_constant *c;
 

@@ -15,7 +15,7 @@ done:
 }
 
 /* f is a function of x, slope one of y. */
-#define SMOOTH(op_name, file_name, f, slope)                                                       \
+#define SMOOTH(op_name, file_name, more_flags, f, slope)                                           \
     static void forward_##file_name(const struct sg_call *call) {                                  \
         const int64_t n = call->batch * call->node->out->size;                                     \
                                                                                                    \
@@ -36,13 +36,14 @@ done:
     }                                                                                              \
     const struct sg_op sg_op_##file_name = {                                                       \
         .name = op_name,                                                                           \
-        .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT,      \
+        .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT |     \
+                 (more_flags),                                                                     \
         .infer = infer,                                                                            \
         .forward = forward_##file_name,                                                            \
         .backward = backward_##file_name,                                                          \
     }
 
-SMOOTH("Sigmoid", sigmoid, 1.0f / (1.0f + expf(-x)), y *(1.0f - y));
+SMOOTH("Sigmoid", sigmoid, SG_OP_SATURATES, 1.0f / (1.0f + expf(-x)), y *(1.0f - y));
 /* Without overflow; the derivative is 1 / (1 + exp(-x)) = 1 - exp(-y). */
-SMOOTH("Softplus", softplus, (x > 0.0f ? x : 0.0f) + log1pf(expf(-fabsf(x))), -expm1f(-y));
-SMOOTH("Tanh", tanh, tanhf(x), 1.0f - y * y);
+SMOOTH("Softplus", softplus, 0, (x > 0.0f ? x : 0.0f) + log1pf(expf(-fabsf(x))), -expm1f(-y));
+SMOOTH("Tanh", tanh, 0, tanhf(x), 1.0f - y * y);

@@ -89,18 +89,18 @@ static void order_loops(const struct sg_node *node, struct sg_spread *s) {
 static sg_status keep_constant(struct sg_node *node, int i, const float **out) {
     sg_status status = SG_OK;
     const struct sg_constant *c = &node->in[i]->constant;
-    float *floats;
+    const float *given = c->floats;
 
-    if (c->floats != NULL) {
-        SG_TRY(sg_keep_floats(node, c->floats, c->n, out));
-    } else {
-        floats = sg_region_floats(&node->model->keep, c->n);
+    if (given == NULL) {
+        float *floats = sg_region_floats(&node->model->scratch, c->n);
+
         SG_NODE_NOMEM(floats, node);
         for (int64_t k = 0; k < c->n; k++) {
             floats[k] = (float)c->ints[k];
         }
-        *out = floats;
+        given = floats;
     }
+    SG_TRY(sg_keep_floats(node, given, c->n, out));
 done:
     return status;
 }

@@ -206,12 +206,13 @@ static inline sg_status toy_finish(struct toy *t, const struct sg_instance *inst
     double work[6 * TOY_MAX];
 
     assert_true(sg_instance_n_work(inst, &t->shape) <= 6 * TOY_MAX);
-    return sg_instance_finish(inst, &t->shape, t->sums, t->one, t->x, t->clean, work, map, se);
+    return sg_instance_finish(inst, &t->shape, &t->domain, t->sums, t->one, t->x, t->clean, work,
+                              map, se);
 }
 
 /* Sweep and finish of one instance. */
 static inline void toy_run(struct toy *t, const struct sg_instance *inst, float *map, float *se) {
-    if (inst->method->probe != SG_PROBE_CLEAN_GRADIENT) {
+    if (sg_instance_has_sweep(inst)) {
         toy_sweep(t, inst, sg_instance_n_powers(inst), sg_instance_n_groups(inst));
     }
     assert_int_equal(toy_finish(t, inst, map, se), SG_OK);

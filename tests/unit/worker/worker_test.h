@@ -147,8 +147,7 @@ static inline void study_open(struct study *s, const struct weights *w, const ch
         sg_model_create(s->model_file.data, s->model_file.n, "net.onnx", NULL, &s->model) !=
             SG_OK ||
         sg_items_open(&s->job->data, sg_model_input(s->model), &s->items) != SG_OK ||
-        sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model), s->items,
-                       &s->plan) != SG_OK) {
+        sg_plan_create(s->job, sg_model_signature(s->model), s->items, &s->plan) != SG_OK) {
         fail_msg("the study was refused: %s", sg_trace_message());
     }
 }
@@ -301,8 +300,10 @@ static inline struct samples take_samples(const struct study *s, int64_t item, i
     a.gradients = calloc(n * (size_t)s->plan->n_targets, sizeof *a.gradients);
     assert_true(a.inputs != NULL && a.gradients != NULL);
     worker_open(s, &f, &w);
-    assert_int_equal(sg_worker_samples(w, item, sweep, 0, a.n, a.inputs, a.gradients, a.targets),
-                     SG_OK);
+    assert_int_equal(
+        sg_worker_samples(w, &(struct sg_sample_range){.item = item, .i_sweep = sweep, .n = a.n},
+                          a.inputs, a.gradients, a.targets),
+        SG_OK);
     sg_worker_destroy(w);
     return a;
 }
