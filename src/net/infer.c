@@ -80,7 +80,7 @@ const char *sg_why_not(const struct onnx_graph *g, const struct onnx_node *node,
                        op->opset_min, (long long)g->opset);
         return buf;
     }
-    if (op->opset_max > 0 && g->opset > op->opset_max) {
+    if (op->opset_max != 0 && g->opset > op->opset_max) {
         (void)snprintf(buf, cap, "operator sets after %d do not have it, the model says %lld",
                        op->opset_max, (long long)g->opset);
         return buf;
