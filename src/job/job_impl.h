@@ -191,6 +191,7 @@ void sg_read_bounds(struct sg_reader *r, const struct sg_node *node, const char 
 void sg_read_level(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_sigma(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_channels(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_layer(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_methods(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 int sg_echo_tar(struct sg_text *t, const void *at);
@@ -203,6 +204,7 @@ int sg_echo_bounds(struct sg_text *t, const void *at);
 int sg_echo_level(struct sg_text *t, const void *at);
 int sg_echo_sigma(struct sg_text *t, const void *at);
 int sg_echo_channels(struct sg_text *t, const void *at);
+int sg_echo_layer(struct sg_text *t, const void *at);
 int sg_echo_methods(struct sg_text *t, const void *at);
 int sg_echo_name(struct sg_text *t, const void *at);
 
@@ -220,6 +222,8 @@ void sg_preset_add_line(struct sg_reader *r, const struct sg_preset *preset,
 
 /* Zeroes what a method with these uses does not look at: equal samples must be equal bytes. */
 void sg_clear_unused(struct sg_params *p, unsigned uses);
+/* Collects the layers that instances name. */
+sg_status sg_job_list_layers(struct sg_job *job);
 
 /* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where noisy samples
  * are drawn. */

@@ -24,6 +24,7 @@ static const char *const words_reduction[] = {"none",    "sum",  "abs_sum", "l2"
 static const char *const words_divisor[] = {"unbiased", "population", NULL};
 static const char *const words_bounds[] = {"channel", "global", NULL};
 static const char *const words_z[] = {"centred", "half", "one_sided", "exact", NULL};
+static const char *const words_rule[] = {"gradient", "guided_backprop", "deconvnet", NULL};
 static const char *const words_dtype[] = {"float32", NULL};
 
 #define IN_JOB(field)            .offset = offsetof(struct sg_draft, job.field)
@@ -200,6 +201,8 @@ const struct sg_key sg_instance_keys[] = {
      .suffix = "n",
      .uses = SG_USES_SAMPLES},
     {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_SAMPLES},
+    {WORD("rule", words_rule), IN_PARAMS(probing.rule), .fallback = "gradient",
+     .flags = SG_KEY_EXPANDS},
     {.name = "confidence",
      .kind = SG_KIND_NUMBER,
      IN_PARAMS(sampling.confidence),
@@ -208,6 +211,7 @@ const struct sg_key sg_instance_keys[] = {
      .fallback = "0.95",
      .suffix = "c",
      .uses = SG_USES_CONFIDENCE},
+    {CUSTOM("layer", layer), IN_PARAMS(probing), .flags = SG_KEY_EXPANDS, .uses = SG_USES_LAYER},
     {WORD("bounds", words_bounds), IN_PARAMS(sampling.bounds), .fallback = "channel",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_CONFIDENCE},
     {WORD("z", words_z), IN_PARAMS(sampling.z), .fallback = "centred", .flags = SG_KEY_EXPANDS,
