@@ -153,8 +153,7 @@ static sg_status take_shape(const struct sg_model *m, const struct onnx_value *i
 
         SG_CHECK(length != -1 || given != NULL, SG_E_MODEL,
                  "%s: its input '%s' has the shape %s (-1: an axis that is left open): give the "
-                 "lengths of a "
-                 "sample, like model.shape: [3, 224, 224] (info: --shape 3,224,224)",
+                 "lengths of a sample, like model.shape: [3, 224, 224] (info: --shape 3,224,224)",
                  m->file, in->name, wants);
         out->axes[i] = length != -1 ? length : given->axes[i + skip];
         SG_CHECK(given == NULL || given->axes[i + skip] == out->axes[i], SG_E_MODEL,
