@@ -98,7 +98,10 @@ static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes
     (void)snprintf(about, sizeof about,
                    "%.30s map, in units of the score per unit of %.17s%.40s in the "
                    "method's formula",
-                   inst->method->name, layer[0] != '\0' ? "the layer " : "the model's input",
+                   inst->method->name,
+                   layer[0] != '\0'                       ? "the layer "
+                   : inst->params.space == SG_SPACE_PIXEL ? "a pixel"
+                                                          : "the model's input",
                    layer);
     SG_TRY(add(r, "maps", inst, "map", SG_TYPE_F32, n_axes, axes, about));
     if (inst->params.standard_error && inst->method->sampler->is_stochastic) {

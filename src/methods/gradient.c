@@ -23,7 +23,8 @@ const struct sg_method sg_method_gradient = {
     .sampler = &sg_sampler_clean,
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 0,
-    .uses = SG_USES_LAYER,
     .min_samples = 1,
+    .uses = SG_USES_SPACE | SG_USES_LAYER,
+    .gradient_power = 1,
     .finish = finish,
 };

@@ -47,8 +47,9 @@ const struct sg_method sg_method_smoothgrad = {
     .sampler = &sg_sampler_gaussian,
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 1,
-    .uses = SG_USES_LAYER,
     .min_samples = 1,
+    .uses = SG_USES_SPACE | SG_USES_LAYER,
+    .gradient_power = 1,
     .finish = sg_finish_mean,
     .standard_error = sg_finish_mean_se,
 };

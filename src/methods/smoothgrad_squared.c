@@ -34,7 +34,8 @@ const struct sg_method sg_method_smoothgrad_squared = {
     .sampler = &sg_sampler_gaussian,
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 2,
-    .uses = SG_USES_LAYER,
     .min_samples = 1,
+    .uses = SG_USES_SPACE | SG_USES_LAYER,
+    .gradient_power = 2,
     .finish = finish,
 };
