@@ -30,6 +30,9 @@ struct sg_job {
     char *tensor;     /* "auto" or the name of a tensor */
     enum sg_score score;
 
+    int n_layers; /* tensors that instances read beside the input, each once */
+    const char **layers;
+
     struct sg_data_options data;
 
     enum sg_target target;

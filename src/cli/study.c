@@ -49,6 +49,21 @@ done:
     return status;
 }
 
+/* What the job asks of its model. */
+static sg_status open_model(struct study *s) {
+    const struct sg_job *job = s->job;
+    const struct sg_explain what = {.n_tensors = 1,
+                                    .tensors = (const char *const *)&job->tensor,
+                                    .n_layers = job->n_layers,
+                                    .layers = job->layers};
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_model_open(s->model_bytes, s->n_model_bytes, job->model_file, &what, &s->model));
+    SG_TRY(sg_model_place(s->model, NULL, 1));
+done:
+    return status;
+}
+
 /* ---- rank 0 ---- */
 
 /* A rule of the backward pass that meets nothing it could change would be taken for one. */
@@ -76,12 +91,10 @@ static sg_status read_all(const struct job_arguments *a, struct study *s, size_t
     SG_TRY(
         sg_job_read_file(s->job->model_file, max_model_bytes, &s->model_bytes, &s->n_model_bytes));
     sg_sha256_hex(s->model_bytes, s->n_model_bytes, s->model_sha256);
-    SG_TRY(sg_model_create(s->model_bytes, s->n_model_bytes, s->job->model_file, s->job->tensor,
-                           &s->model));
+    SG_TRY(open_model(s));
     status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
     if (status == SG_OK) {
-        status = sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model),
-                                s->items, &s->plan);
+        status = sg_plan_create(s->job, sg_model_signature(s->model), s->items, &s->plan);
     }
     if (status == SG_OK) {
         status = check_rules(s);
@@ -100,12 +113,10 @@ static sg_status build_all(const struct job_arguments *a, struct study *s, size_
     sg_status status = SG_OK;
 
     SG_TRY(sg_job_parse(s->job_text, n_job, a->file, a->sets, a->n_sets, &s->job));
-    SG_TRY(sg_model_create(s->model_bytes, s->n_model_bytes, s->job->model_file, s->job->tensor,
-                           &s->model));
+    SG_TRY(open_model(s));
     SG_TRY(
         sg_items_unpack(&s->job->data, sg_model_input(s->model), items, n_item_bytes, &s->items));
-    SG_TRY(sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model), s->items,
-                          &s->plan));
+    SG_TRY(sg_plan_create(s->job, sg_model_signature(s->model), s->items, &s->plan));
 done:
     return status;
 }

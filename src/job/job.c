@@ -51,6 +51,7 @@ static void fini(struct sg_job *job) {
     sg_free(job->data.labels);
     sg_free(job->data.class_names);
     sg_free(job->data.indices);
+    sg_free(job->layers);
     sg_free(job->instances);
     sg_free(job->echo);
     sg_free(job->given);
@@ -245,6 +246,7 @@ static sg_status parse(const char *text, size_t n, const char *file, const char 
     sg_free(d);
     d = NULL;
     SG_TRY(status);
+    SG_TRY(sg_job_list_layers(job));
     job->given = given_text(text, n, sets, n_sets);
     SG_CHECK(job->given != NULL, SG_E_NOMEM, "%s: no memory for the job", file);
     *out = job;

@@ -178,6 +178,7 @@ void sg_read_bounds(struct sg_reader *r, const struct sg_node *node, const char 
 void sg_read_level(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_sigma(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_channels(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_layer(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_methods(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 int sg_echo_target(struct sg_text *t, const void *at);
@@ -189,8 +190,12 @@ int sg_echo_bounds(struct sg_text *t, const void *at);
 int sg_echo_level(struct sg_text *t, const void *at);
 int sg_echo_sigma(struct sg_text *t, const void *at);
 int sg_echo_channels(struct sg_text *t, const void *at);
+int sg_echo_layer(struct sg_text *t, const void *at);
 int sg_echo_methods(struct sg_text *t, const void *at);
 int sg_echo_name(struct sg_text *t, const void *at);
+
+/* Collects the layers that instances name. */
+sg_status sg_job_list_layers(struct sg_job *job);
 
 /* The preset that the node names, or NULL after a problem. */
 const struct sg_preset *sg_preset_read(struct sg_reader *r, const struct sg_node *node,

@@ -178,6 +178,7 @@ const struct sg_key sg_instance_keys[] = {
      .fallback = "0.95",
      .suffix = "c",
      .uses = SG_USES_CONFIDENCE},
+    {CUSTOM("layer", layer), IN_PARAMS(probing), .flags = SG_KEY_EXPANDS, .uses = SG_USES_LAYER},
     {WORD("bounds", words_bounds), IN_PARAMS(sampling.bounds), .fallback = "channel",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_CONFIDENCE},
     {WORD("z", words_z), IN_PARAMS(sampling.z), .fallback = "centred", .flags = SG_KEY_EXPANDS,

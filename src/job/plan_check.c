@@ -100,15 +100,19 @@ done:
     return status;
 }
 
-static sg_status check_channels(const struct sg_plan *plan, const struct sg_instance *inst) {
+static sg_status check_channels(const struct sg_plan *plan, int i_instance) {
     sg_status status = SG_OK;
+    const struct sg_instance *inst = &plan->job->instances[i_instance];
+    const struct sg_shape *read = sg_plan_read_shape(plan, i_instance);
     const int64_t c = plan->input.axes[0];
     const uint64_t mask = inst->params.sampling.channels;
 
-    SG_CHECK(inst->params.reduction == SG_CHANNELS_NONE || plan->input.n_axes > 1, SG_E_JOB,
-             "%s: methods.%s.channels: the model's input has no axis beside its %lld channels, so "
-             "that nothing would be left; set channels: none",
-             plan->job->file, inst->label, (long long)c);
+    SG_CHECK(inst->params.reduction == SG_CHANNELS_NONE || read->n_axes > 1, SG_E_JOB,
+             "%s: methods.%s.channels: %s has no axis beside its %lld channels, so that nothing "
+             "would be left; set channels: none",
+             plan->job->file, inst->label,
+             inst->params.probing.layer[0] != '\0' ? "the layer" : "the model's input",
+             (long long)read->axes[0]);
     SG_CHECK(mask == UINT64_MAX || c >= SG_MAX_CHANNELS || mask >> c == 0, SG_E_JOB,
              "%s: methods.%s.noise.channels: the model's input has the channels 0 to %lld alone",
              plan->job->file, inst->label, (long long)c - 1);
@@ -120,7 +124,7 @@ done:
 static sg_status check_size(const struct sg_plan *plan) {
     sg_status status = SG_OK;
 
-    SG_CHECK(plan->input.n_axes <= 4, SG_E_JOB,
+    SG_CHECK(plan->input.n_axes <= SG_MAX_MAP_AXES, SG_E_JOB,
              "%s: model.file: the model's input has %d axes beside the channels; at most three are "
              "supported",
              plan->job->file, plan->input.n_axes - 1);
@@ -142,7 +146,7 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
         SG_TRY(check_domain(plan, inst));
         SG_TRY(check_samples(plan, inst));
         SG_TRY(check_confidence(plan, inst));
-        SG_TRY(check_channels(plan, inst));
+        SG_TRY(check_channels(plan, i));
     }
 done:
     return status;

@@ -102,6 +102,9 @@ static void print_reading(const struct sg_plan *plan, const struct sg_reading *r
     for (int i = 0; i < r->n_members; i++) {
         sg_text_add(&members, "%s%s", i > 0 ? ", " : "", plan->job->instances[r->members[i]].label);
     }
+    if (plan->probed[r->probed].layer >= 0) {
+        sg_text_add(&members, " (layer %s)", plan->probed[r->probed].probing.layer);
+    }
     fprintf(out, "  %6d  %6d  %s\n", r->n_powers, r->n_groups,
             members.data != NULL ? members.data : "");
     sg_text_free(&members);

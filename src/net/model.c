@@ -33,18 +33,6 @@ const char *sg_op_name(int i, int *opset_min, int *opset_max) {
     return sg_ops[i]->name;
 }
 
-/* What is asked of the explained tensor leaves in ONNX order. */
-static sg_status make_explained_plain(struct sg_model *m) {
-    sg_status status = SG_OK;
-    struct sg_node outside = {.model = m, .in = &m->explained, .n_in = 1, .label = "the output"};
-
-    if (m->explained->hwc_channels > 0) {
-        SG_TRY(sg_make_plain(&outside, 0));
-    }
-done:
-    return status;
-}
-
 static sg_status prepare(struct sg_model *m) {
     sg_status status = SG_OK;
 
@@ -63,21 +51,23 @@ done:
     return status;
 }
 
-sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
-                        struct sg_model **out) {
+sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name,
+                        const struct sg_explain *what, struct sg_model **out) {
     sg_status status = SG_OK;
     struct sg_model *m = sg_calloc(1, sizeof *m);
 
     SG_CHECK(m != NULL, SG_E_NOMEM, "%s: no memory for the model", name);
     m->bytes = bytes;
     m->n_bytes = n_bytes;
+    m->what = what;
     m->file = sg_region_text(&m->keep, name, strlen(name));
     SG_CHECK(m->file != NULL, SG_E_NOMEM, "%s: no memory for the model", name);
     SG_TRY(onnx_decode(bytes, n_bytes, m->file, &m->keep, &m->graph));
-    SG_TRY(sg_graph_build(m, tensor));
-    SG_TRY(make_explained_plain(m));
+    SG_TRY(sg_graph_build(m));
     SG_TRY(sg_fuse(m));
     SG_TRY(prepare(m));
+    SG_TRY(sg_make_signature(m));
+    m->what = NULL;
     *out = m;
     m = NULL;
 done:
@@ -88,9 +78,10 @@ done:
 sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
                           struct sg_model **out) {
     sg_status status = SG_OK;
+    const struct sg_explain what = {.n_tensors = tensor != NULL, .tensors = &tensor};
     struct sg_model *m = NULL;
 
-    SG_TRY(sg_model_open(bytes, n_bytes, name, tensor, &m));
+    SG_TRY(sg_model_open(bytes, n_bytes, name, &what, &m));
     SG_TRY(sg_model_place(m, NULL, 1));
     *out = m;
     m = NULL;
@@ -107,16 +98,20 @@ void sg_model_destroy(struct sg_model *m) {
     }
 }
 
+const struct sg_signature *sg_model_signature(const struct sg_model *m) {
+    return &m->signature;
+}
+
 const struct sg_shape *sg_model_input(const struct sg_model *m) {
     return &m->input->shape;
 }
 
 int64_t sg_model_n_outputs(const struct sg_model *m) {
-    return m->explained->size;
+    return m->signature.n_elements;
 }
 
 const char *sg_model_tensor(const struct sg_model *m) {
-    return m->explained->name;
+    return m->outputs[0]->name;
 }
 
 int64_t sg_model_n_parameters(const struct sg_model *m) {

@@ -47,6 +47,7 @@ struct sg_value {
     int64_t size;                     /* elements a sample */
     int64_t hwc_channels;
     struct sg_value *root;    /* whose storage it uses; itself unless it is a view */
+    struct sg_value *of;      /* a view of this; NULL for a root */
     struct sg_node *producer; /* of a root; NULL for the input */
     const struct onnx_node *source;
     int index;   /* of a root in the model's list of stored values */
@@ -88,9 +89,10 @@ struct sg_node {
     int n_in;
     struct sg_value **in; /* NULL: left out */
     struct sg_value *out;
-    unsigned flags; /* the operator's, which infer may change */
-    int relu;       /* max(y, 0) follows */
-    int has_affine; /* a batch norm or the like was taken into its weights */
+    unsigned flags;        /* the operator's, which infer may change */
+    int relu;              /* max(y, 0) follows */
+    int has_affine;        /* a batch norm or the like was taken into its weights */
+    const char *inside[2]; /* names of the tensors that fusing left inside of it */
     int removed;
     void *own;                 /* the operator's parameters */
     struct sg_weight *weights; /* floats that `own` points to and that wait for their place */
@@ -158,16 +160,21 @@ struct sg_model {
     const void *bytes;
     size_t n_bytes;
     struct onnx_graph graph;
-    int64_t frozen_batch; /* the batch axis in the file: -1 symbolic */
+    int64_t frozen_batch;          /* the batch axis in the file: -1 symbolic */
+    const struct sg_explain *what; /* while the model is made */
     struct sg_value *input;
-    struct sg_value *explained;
+    int n_outputs;
+    struct sg_value **outputs; /* the explained ones */
+    int n_layers;
+    struct sg_value **layers;
+    struct sg_signature signature;
     int64_t n_nodes;
     int64_t capacity;
     struct sg_node **nodes;
     int64_t n_parameters;
     int64_t n_multiply_adds;
     int64_t weight_bytes;
-    int64_t n_dropped; /* nodes that the explained tensor does not need */
+    int64_t n_dropped; /* nodes that no explained tensor needs */
     const char *remark;
 };
 
@@ -211,6 +218,11 @@ static inline int sg_is_constant(const struct sg_node *node, int i) {
 /* 1 if the value lies channels-last in memory because it has three axes. */
 static inline int sg_is_spatial(const struct sg_value *v) {
     return v->shape.n_axes == 3 && !v->whole;
+}
+
+/* The channels of a value that lies channels-last in memory, flattened or not; else 0. */
+static inline int64_t sg_last_channels(const struct sg_value *v) {
+    return sg_is_spatial(v) ? v->shape.axes[0] : v->hwc_channels;
 }
 
 /* A dynamic value by its ONNX axes: where elements lie in the memory of one sample. */
@@ -309,8 +321,14 @@ sg_status sg_broadcast(const struct sg_node *node, const struct sg_constant *c,
  * where the order in memory allows, otherwise through transpositions. */
 sg_status sg_reshape_to(struct sg_node *node, int n_axes, const int64_t *axes);
 
-/* graph.c: from the decoded file to values, and to the nodes that the explained tensor needs. */
-sg_status sg_graph_build(struct sg_model *m, const char *tensor);
+/* graph.c: from the decoded file to values, and to the nodes that the explained tensors need. */
+sg_status sg_graph_build(struct sg_model *m);
+/* inputs.c: a graph input that was reached: the one that changes, or one that is held fixed. */
+sg_status sg_take_input(struct sg_model *m, struct sg_value *v, const struct onnx_value *in);
+sg_status sg_check_fixed(const struct sg_model *m);
+/* outside.c: the signature; refuses tensors that cannot be told apart, or whose gradient would not
+ * be theirs alone. After fusing. */
+sg_status sg_make_signature(struct sg_model *m);
 /* infer.c: shapes, constants and views of one node; keeps it if it has to run. */
 sg_status sg_infer_node(struct sg_model *m, const struct onnx_node *source, struct sg_value *out,
                         int n_in, struct sg_value **in);

@@ -14,9 +14,15 @@ static void print_ends(const struct sg_model *m, FILE *out) {
         (void)fprintf(out, "  (batch %lld in the file; any batch runs)",
                       (long long)m->frozen_batch);
     }
-    (void)fprintf(out, "\nexplained    %s %s", m->explained->name,
-                  sg_shape_text(&m->explained->shape, text, sizeof text));
-    (void)fprintf(out, m->remark != NULL ? "  (%s)\n" : "%s\n", m->remark != NULL ? m->remark : "");
+    (void)fprintf(out, "\n");
+    for (int i = 0; i < m->n_outputs; i++) {
+        const struct sg_tensor *t = &m->signature.outputs[i];
+
+        (void)fprintf(out, "explained    %s %s", t->name,
+                      sg_shape_text(&t->shape, text, sizeof text));
+        (void)fprintf(out, i == 0 && m->remark != NULL ? "  (%s)\n" : "%s\n",
+                      m->remark != NULL ? m->remark : "");
+    }
     (void)fprintf(out, "outputs     ");
     for (int64_t i = 0; i < m->graph.n_outputs; i++) {
         (void)fprintf(out, " %s", m->graph.outputs[i].name);
@@ -33,10 +39,13 @@ static void print_node(const struct sg_node *node, int64_t i, FILE *out) {
     (void)snprintf(op, sizeof op, "%s%s%s",
                    node->source != NULL ? node->source->op_type : node->op->name,
                    node->has_affine ? "+affine" : "", node->relu ? "+Relu" : "");
-    (void)fprintf(out, "%4lld  %-22s %-20s %12lld %10.3f  %s\n", (long long)i + 1, op,
+    (void)fprintf(out, "%4lld  %-22s %-20s %12lld %10.3f  ", (long long)i + 1, op,
                   sg_shape_text(&node->out->shape, text, sizeof text),
-                  (long long)node->n_parameters, (double)node->multiply_adds / 1e6,
-                  node->out->name);
+                  (long long)node->n_parameters, (double)node->multiply_adds / 1e6);
+    for (int k = 0; k < 2 && node->inside[k] != NULL; k++) {
+        (void)fprintf(out, "%s > ", node->inside[k]);
+    }
+    (void)fprintf(out, "%s\n", node->out->name);
 }
 
 void sg_model_print(const struct sg_model *m, FILE *out) {
