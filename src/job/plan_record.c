@@ -97,9 +97,10 @@ static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes
     char about[160];
 
     (void)snprintf(about, sizeof about,
-                   "%.30s map%s, in units of the score per unit of %.17s%.40s in the "
+                   "%.30s map%s%s, in units of the score per unit of %.17s%.38s in the "
                    "method's formula",
                    inst->method->name, rules[inst->params.probing.rule],
+                   inst->params.probing.absolute ? ", absolute" : "",
                    layer[0] != '\0'                       ? "the layer "
                    : inst->params.space == SG_SPACE_PIXEL ? "a pixel"
                                                           : "the model's input",
