@@ -16,6 +16,25 @@ done:
     return status;
 }
 
+static sg_status check_given(const struct sg_plan *plan, const struct sg_items *items) {
+    sg_status status = SG_OK;
+    const struct sg_job *job = plan->job;
+
+    if (job->target != SG_TARGET_FROM) {
+        return SG_OK;
+    }
+    SG_ASSERT(job->targets != NULL);
+    for (int64_t i = 0; i < plan->n_items * job->n_targets; i++) {
+        SG_CHECK(job->targets[i] >= 0 && job->targets[i] < plan->n_outputs, SG_E_JOB,
+                 "%s: target.from: %s has the target %d for the item '%s', which is not an output "
+                 "of the model, 0 to %lld",
+                 job->file, job->target_file, (int)job->targets[i],
+                 sg_items_name(items, i / job->n_targets), (long long)plan->n_outputs - 1);
+    }
+done:
+    return status;
+}
+
 static sg_status check_labels(const struct sg_plan *plan, const struct sg_items *items) {
     sg_status status = SG_OK;
     const char *file = plan->job->file;
@@ -100,6 +119,18 @@ done:
     return status;
 }
 
+static sg_status check_space(const struct sg_plan *plan, const struct sg_instance *inst) {
+    sg_status status = SG_OK;
+
+    SG_CHECK(
+        inst->params.space == SG_SPACE_INPUT || inst->params.probing.layer[0] == '\0', SG_E_JOB,
+        "%s: methods.%s.space: the gradient is taken at the layer %s, which has no pixels; leave "
+        "out the one or the other",
+        plan->job->file, inst->label, inst->params.probing.layer);
+done:
+    return status;
+}
+
 static sg_status check_channels(const struct sg_plan *plan, int i_instance) {
     sg_status status = SG_OK;
     const struct sg_instance *inst = &plan->job->instances[i_instance];
@@ -139,6 +170,7 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
     SG_TRY(check_size(plan));
     SG_TRY(check_target(plan));
     SG_TRY(check_labels(plan, items));
+    SG_TRY(check_given(plan, items));
     SG_TRY(check_preprocess(plan));
     for (int i = 0; i < plan->job->n_instances; i++) {
         const struct sg_instance *inst = &plan->job->instances[i];
@@ -146,6 +178,7 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
         SG_TRY(check_domain(plan, inst));
         SG_TRY(check_samples(plan, inst));
         SG_TRY(check_confidence(plan, inst));
+        SG_TRY(check_space(plan, inst));
         SG_TRY(check_channels(plan, i));
     }
 done:

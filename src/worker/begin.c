@@ -50,6 +50,10 @@ static sg_status choose_targets(struct sg_worker *w) {
     case SG_TARGET_CLASS:
         targets[0] = (int32_t)job->target_class;
         break;
+    case SG_TARGET_FROM:
+        memcpy(targets, job->targets + w->item.index * job->n_targets,
+               (size_t)job->n_targets * sizeof *targets);
+        break;
     case SG_TARGET_LABEL:
         SG_CHECK(label >= 0, SG_E_INPUT, "%s: it has no label, and the job's target is its label",
                  sg_items_name(w->o.items, w->item.index));

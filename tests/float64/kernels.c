@@ -128,17 +128,6 @@ void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t 
     }
 }
 
-void sg_relu_backward_by(enum sg_rule rule, const uint32_t *mask, const float *dy, float *dx,
-                         int64_t n, int accumulate) {
-    for (int64_t i = 0; i < n; i++) {
-        const int is_open = rule == SG_RULE_DECONVNET || (mask[i / 32] >> (i % 32) & 1) != 0;
-        const int passes = is_open && (rule == SG_RULE_GRADIENT || !(dy[i] < 0));
-        const float d = passes ? dy[i] : 0;
-
-        dx[i] = accumulate ? dx[i] + d : d;
-    }
-}
-
 void sg_add(const float *a, const float *b, float *y, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         y[i] = a[i] + b[i];
