@@ -32,8 +32,9 @@ struct sg_job {
     char *output;
     int64_t seed;
 
-    char *model_file; /* model */
-    char *tensor;     /* "auto" or the name of a tensor */
+    char *model_file;      /* model */
+    struct sg_shape shape; /* of a sample, where the model's file leaves lengths open; or no axes */
+    char *tensor;          /* "auto" or the name of a tensor */
     enum sg_score score;
 
     int n_layers; /* tensors that instances read beside the input, each once */

@@ -55,7 +55,8 @@ static sg_status open_model(struct study *s) {
     const struct sg_explain what = {.n_tensors = 1,
                                     .tensors = (const char *const *)&job->tensor,
                                     .n_layers = job->n_layers,
-                                    .layers = job->layers};
+                                    .layers = job->layers,
+                                    .shape = job->shape.n_axes > 0 ? &job->shape : NULL};
     sg_status status = SG_OK;
 
     SG_TRY(sg_model_open(s->model_bytes, s->n_model_bytes, job->model_file, &what, &s->model));

@@ -99,27 +99,71 @@ done:
     return status;
 }
 
-/* `indices` first, then the first `limit` of them. */
-static sg_status choose(const struct sg_data_options *options, const struct sg_listing *l,
-                        struct sg_items *items) {
+static sg_status check_indices(const struct sg_data_options *options, const struct sg_listing *l) {
     sg_status status = SG_OK;
-    int64_t n = options->n_indices > 0 ? options->n_indices : l->n;
 
-    n = options->limit > 0 && options->limit < n ? options->limit : n;
-    items->positions = sg_calloc((size_t)n, sizeof *items->positions);
-    items->labels = sg_calloc((size_t)n, sizeof *items->labels);
-    items->places = l->places != NULL ? sg_calloc((size_t)n, sizeof *items->places) : NULL;
-    SG_CHECK(items->positions != NULL && items->labels != NULL &&
-                 (l->places == NULL || items->places != NULL),
-             SG_E_NOMEM, "no memory for a list of %lld items", (long long)n);
-    items->has_places = l->places != NULL;
     for (int64_t i = 0; i < options->n_indices; i++) {
         SG_CHECK(options->indices[i] >= 0 && options->indices[i] < l->n, SG_E_JOB,
                  "data.indices: %lld is out of range: there are items 0 to %lld",
                  (long long)options->indices[i], (long long)l->n - 1);
     }
+done:
+    return status;
+}
+
+/* The whole list: what can be large changes hands instead of being copied. */
+static sg_status take_all(struct sg_listing *l, struct sg_items *items) {
+    sg_status status = SG_OK;
+
+    items->names = l->names;
+    items->labels = l->labels;
+    items->places = l->places;
+    l->names = (struct sg_strings){0};
+    l->labels = NULL;
+    l->places = NULL;
+    if (items->labels == NULL) {
+        items->labels = sg_calloc((size_t)l->n, sizeof *items->labels);
+        SG_CHECK(items->labels != NULL, SG_E_NOMEM, "no memory for the list of items");
+        memset(items->labels, 0xff, (size_t)l->n * sizeof *items->labels); /* -1 */
+    }
+    for (int64_t i = 0; i < l->n; i++) {
+        items->positions[i] = i;
+    }
+done:
+    return status;
+}
+
+static sg_status take_some(const struct sg_data_options *options, const struct sg_listing *l,
+                           int64_t n, struct sg_items *items) {
+    sg_status status = SG_OK;
+
+    items->labels = sg_calloc((size_t)n, sizeof *items->labels);
+    items->places = l->places != NULL ? sg_calloc((size_t)n, sizeof *items->places) : NULL;
+    SG_CHECK(items->labels != NULL && (l->places == NULL || items->places != NULL), SG_E_NOMEM,
+             "no memory for a list of %lld items", (long long)n);
     for (int64_t i = 0; i < n; i++) {
         SG_TRY(add_item(items, l, options->n_indices > 0 ? options->indices[i] : i));
+    }
+done:
+    return status;
+}
+
+/* `indices` first, then the first `limit` of them. */
+static sg_status choose(const struct sg_data_options *options, struct sg_listing *l,
+                        struct sg_items *items) {
+    sg_status status = SG_OK;
+    int64_t n = options->n_indices > 0 ? options->n_indices : l->n;
+
+    n = options->limit > 0 && options->limit < n ? options->limit : n;
+    SG_TRY(check_indices(options, l));
+    items->has_places = l->places != NULL;
+    items->positions = sg_calloc((size_t)n, sizeof *items->positions);
+    SG_CHECK(items->positions != NULL, SG_E_NOMEM, "no memory for a list of %lld items",
+             (long long)n);
+    if (options->n_indices == 0 && n == l->n && l->stem == NULL) {
+        SG_TRY(take_all(l, items));
+    } else {
+        SG_TRY(take_some(options, l, n, items));
     }
 done:
     return status;

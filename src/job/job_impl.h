@@ -184,6 +184,7 @@ extern const struct sg_key sg_instance_keys[]; /* a method's map; fills struct s
 void sg_read_tar(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_target(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_indices(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_shape(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_crop(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_mean(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_std(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
@@ -197,6 +198,7 @@ void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *p
 int sg_echo_tar(struct sg_text *t, const void *at);
 int sg_echo_target(struct sg_text *t, const void *at);
 int sg_echo_indices(struct sg_text *t, const void *at);
+int sg_echo_shape(struct sg_text *t, const void *at);
 int sg_echo_crop(struct sg_text *t, const void *at);
 int sg_echo_mean(struct sg_text *t, const void *at);
 int sg_echo_std(struct sg_text *t, const void *at);

@@ -49,6 +49,7 @@ static const struct sg_key explain_keys[] = {
 
 static const struct sg_key model_keys[] = {
     {.name = "file", .kind = SG_KIND_FILE, IN_JOB(model_file), .flags = SG_KEY_REQUIRED},
+    {CUSTOM("shape", shape), IN_JOB(shape)},
     {MAP("explain", explain_keys)},
     {0}};
 

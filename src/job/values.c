@@ -208,6 +208,27 @@ int sg_echo_crop(struct sg_text *t, const void *at) {
     return 1;
 }
 
+void sg_read_shape(struct sg_reader *r, const struct sg_node *node, const char *path, void *at) {
+    struct sg_shape *shape = at;
+
+    if (sg_is_list(r, node, path, 1, SG_MAX_AXES)) {
+        for (int i = 0; i < node->n; i++) {
+            (void)sg_read_int(r, node->children[i], path, 1, INT32_MAX, &shape->axes[i]);
+        }
+        shape->n_axes = node->n;
+    }
+}
+
+int sg_echo_shape(struct sg_text *t, const void *at) {
+    const struct sg_shape *shape = at;
+
+    for (int i = 0; i < shape->n_axes; i++) {
+        sg_text_add(t, "%s%lld", i > 0 ? ", " : "[", (long long)shape->axes[i]);
+    }
+    sg_text_add(t, "]");
+    return shape->n_axes > 0;
+}
+
 /* A number for all channels, or a list with one a channel. */
 static int read_per_channel(struct sg_reader *r, const struct sg_key *range,
                             const struct sg_node *node, const char *path, double *v) {

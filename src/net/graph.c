@@ -281,7 +281,7 @@ done:
 }
 
 int sg_graph_is_readable(const struct onnx_graph *g) {
-    return g->opset >= 7 && g->opset <= 17;
+    return g->opset >= SG_OPSET_FIRST && g->opset <= SG_OPSET_LAST;
 }
 
 static sg_status walk_all(struct sg_model *m, const struct names *t) {
@@ -315,9 +315,9 @@ sg_status sg_graph_build(struct sg_model *m) {
     struct names t = {0};
 
     SG_CHECK(sg_graph_is_readable(&m->graph), SG_E_MODEL,
-             "%s: it uses operator set %lld; 7 to 17 are supported (torch.onnx.export(..., "
+             "%s: it uses operator set %lld; %d to %d are supported (torch.onnx.export(..., "
              "opset_version=13))",
-             m->file, (long long)m->graph.opset);
+             m->file, (long long)m->graph.opset, SG_OPSET_FIRST, SG_OPSET_LAST);
     SG_TRY(make_names(m, &t));
     SG_TRY(define_all(m, &t));
     SG_TRY(check_missing(m, &t));

@@ -80,6 +80,11 @@ const char *sg_why_not(const struct onnx_graph *g, const struct onnx_node *node,
                        op->opset_min, (long long)g->opset);
         return buf;
     }
+    if (op->opset_max != 0 && g->opset > op->opset_max) {
+        (void)snprintf(buf, cap, "operator sets after %d do not have it, the model says %lld",
+                       op->opset_max, (long long)g->opset);
+        return buf;
+    }
     return NULL;
 }
 
@@ -114,6 +119,7 @@ static sg_status infer(struct sg_node *node) {
         const struct sg_value *v = node->in[i];
 
         n_dynamic += v != NULL && v->kind == SG_VALUE_DYNAMIC;
+        node->out->of_shape = node->out->of_shape || (v != NULL && v->of_shape);
         if (v != NULL && v->whole && !(node->flags & SG_OP_TAKES_WHOLE)) {
             SG_TRY(sg_make_ordinary(node, i));
         }
@@ -134,6 +140,8 @@ static sg_status infer(struct sg_node *node) {
         SG_TRY(sg_fold_by_running(node));
     }
     SG_ASSERT(node->out->kind != SG_VALUE_UNKNOWN);
+    node->out->of_shape = node->out->of_shape && node->out->kind == SG_VALUE_CONSTANT;
+    SG_TRY(sg_check_batch_first(node));
     if (node->out->producer == node) {
         SG_ASSERT(node->op->forward != NULL && node->op->backward != NULL);
         count_parameters(node);

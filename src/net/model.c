@@ -28,8 +28,8 @@ const char *sg_op_name(int i, int *opset_min, int *opset_max) {
     if (i < 0 || i >= sg_n_ops) {
         return NULL;
     }
-    *opset_min = sg_ops[i]->opset_min > 7 ? sg_ops[i]->opset_min : 7;
-    *opset_max = 17;
+    *opset_min = sg_ops[i]->opset_min > 0 ? sg_ops[i]->opset_min : SG_OPSET_FIRST;
+    *opset_max = sg_ops[i]->opset_max > 0 ? sg_ops[i]->opset_max : SG_OPSET_LAST;
     return sg_ops[i]->name;
 }
 

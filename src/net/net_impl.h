@@ -7,7 +7,9 @@
  *
  * Every sample is run as a batch of its own: the batch axis of the file has the length 1 in all
  * shapes, so shape arithmetic is on plain numbers and the batch may stand anywhere in them. The
- * samples that a net runs at a time are an axis outside of all these.
+ * samples that a net runs at a time are an axis outside of all these. What is explained is thus the
+ * file's model on a batch of one sample, exactly: a file with a symbolic batch or one of 1 needs no
+ * proof. Of a file with another batch see sg_check_batch_axis.
  *
  * Layout of a dynamic value in memory, `batch` samples one after the other: with the ONNX axes
  * 1, C, H, W channels-last [H][W][C]; with 1 and any other number of axes the ONNX order. The
@@ -26,6 +28,9 @@
 #define SG_BATCH INT64_MIN
 
 enum { SG_CONSTANT_AXES = ONNX_MAX_AXES };
+
+/* Operator sets that are read. */
+enum { SG_OPSET_FIRST = 7, SG_OPSET_LAST = 17 };
 
 struct sg_constant {
     int n_axes;
@@ -50,9 +55,10 @@ struct sg_value {
     struct sg_value *of;      /* a view of this; NULL for a root */
     struct sg_node *producer; /* of a root; NULL for the input */
     const struct onnx_node *source;
-    int index;   /* of a root in the model's list of stored values */
-    int visited; /* by the search for needed nodes */
-    int counted; /* among the parameters */
+    int index;    /* of a root in the model's list of stored values */
+    int of_shape; /* a constant that was worked out from the shape of a dynamic value */
+    int visited;  /* by the search for needed nodes */
+    int counted;  /* among the parameters */
 };
 
 enum sg_op_flags {
@@ -132,7 +138,8 @@ struct sg_affine {
 
 struct sg_op {
     const char *name;
-    int opset_min;
+    int opset_min; /* 0: all that are supported */
+    int opset_max; /* the last one that has it, or 0 */
     unsigned flags;
     /* All inputs are constants (or there are none): computes node->out as one. */
     sg_status (*fold)(struct sg_node *node);
@@ -162,6 +169,7 @@ struct sg_model {
     size_t n_bytes;
     struct onnx_graph graph;
     int64_t frozen_batch;          /* the batch axis in the file: -1 symbolic */
+    int folding;                   /* the nodes at hand work on constants that pass for values */
     const struct sg_explain *what; /* while the model is made */
     struct sg_value *input;
     int n_outputs;
@@ -274,6 +282,21 @@ sg_status sg_set_ints(struct sg_node *node, int n_axes, const int64_t *axes, int
 sg_status sg_constant_size(const struct sg_node *node, int n_axes, const int64_t *axes, int64_t *n);
 /* The output is input i itself. */
 sg_status sg_set_alias(struct sg_node *node, int i);
+
+/* Where the file fixes a batch B other than 1, the model is that of a batch of 1 as long as every
+ * dynamic value has the shape [B, ...] in the file and [1, ...] here, and no node mixes the rows:
+ * then each row is what the model of a batch of 1 makes of the sample. So nodes that work along the
+ * first axis are refused, and so are results that do not begin with it. */
+sg_status sg_check_batch_axis(const struct sg_node *node, int64_t axis);
+int sg_has_file_batch(const struct sg_node *node); /* the node has such a value */
+/* What infer made begins with the batch axis. */
+sg_status sg_check_batch_first(const struct sg_node *node);
+/* Constants that hold the same row for each sample of the file's batch, as a class token does that
+ * was spread over it, become that row. */
+sg_status sg_take_first_rows(struct sg_node *node);
+/* 1 if `length`, which the file gives for the first axis of the node's result as a literal in input
+ * i, is the batch. */
+int sg_is_file_batch(const struct sg_node *node, int i, int64_t length);
 
 /* Checks that there are between min and max inputs and that the first `min` are given. */
 sg_status sg_check_inputs(const struct sg_node *node, int min, int max);

@@ -152,6 +152,21 @@ static void find_widths(const struct sg_model *m, int *layer, int *shape) {
     }
 }
 
+/* The node's tensor after those inside it, "conv > relu", which can be read as layers as well. */
+static void print_names(const struct sg_node *node, int indent, FILE *out) {
+    enum { LINE = 100 };
+    int column = indent;
+
+    for (int k = 0; k < 2 && node->inside[k] != NULL; k++) {
+        column += fprintf(out, column > indent ? " %s >" : "%s >", node->inside[k]);
+    }
+    if (column > indent && column + 1 + (int)strlen(node->out->name) > LINE) {
+        (void)fprintf(out, "\n%*s", indent, "");
+        column = indent;
+    }
+    (void)fprintf(out, column > indent ? " %s\n" : "%s\n", node->out->name);
+}
+
 static void print_layers(const struct sg_model *m, FILE *out) {
     int layer;
     int shape;
@@ -165,16 +180,13 @@ static void print_layers(const struct sg_model *m, FILE *out) {
                   "weights", "mult-adds", "tensor");
     for (int64_t i = 0; i < m->n_nodes; i++) {
         const struct sg_node *node = m->nodes[i];
+        const int n = fprintf(out, "%4lld  %-*s  %-*s %7s %9s  ", (long long)i + 1, layer,
+                              layer_text(node, name, sizeof name), shape,
+                              sg_shape_text(&node->out->shape, axes, sizeof axes),
+                              short_text(node->n_parameters, parameters, sizeof parameters),
+                              short_text(node->multiply_adds, cost, sizeof cost));
 
-        (void)fprintf(out, "%4lld  %-*s  %-*s %7s %9s  ", (long long)i + 1, layer,
-                      layer_text(node, name, sizeof name), shape,
-                      sg_shape_text(&node->out->shape, axes, sizeof axes),
-                      short_text(node->n_parameters, parameters, sizeof parameters),
-                      short_text(node->multiply_adds, cost, sizeof cost));
-        for (int k = 0; k < 2 && node->inside[k] != NULL; k++) {
-            (void)fprintf(out, "%s > ", node->inside[k]);
-        }
-        (void)fprintf(out, "%s\n", node->out->name);
+        print_names(node, n, out);
     }
 }
 

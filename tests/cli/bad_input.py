@@ -86,6 +86,11 @@ def linear_model(outputs=CLASSES, shape=SHAPE):
     return onnx.linear(shape, [[(k + 1) * (j % 3 - 1) for j in range(d)] for k in range(outputs)])
 
 
+def open_model():
+    """Rows and columns are not said."""
+    return onnx.model([onnx.node("Relu", ["x"], ["y"])], [], [SHAPE[0], "rows", "columns"], [CLASSES])
+
+
 def good_folder(folder):
     folder.mkdir(parents=True)
     (folder / "job.yaml").write_text(GOOD_JOB)
@@ -396,6 +401,9 @@ MODEL = [
         prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[NAN_WEIGHTS]))),
     Row("input that is no image", 2, (r"\b2\b.*\baxes\b|axes.*\b2\b|1 axis",), prepare=put(
         "model.onnx", linear_model(shape=[16]))),
+    Row("lengths that the model leaves open", 2, (r"model\.shape",), prepare=put("model.onnx", open_model())),
+    Row("lengths that the model does not have", 2, (r"\b3\b.*does not fit",), prepare=put("model.onnx", open_model()),
+        edit=edited("file: model.onnx", "file: model.onnx, shape: [3, 4, 4]")),
     Row("weights that do not fit", 2, (r"Gemm_y", r"\b15\b", r"\b16\b"),
         prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[ODD_WEIGHTS]))),
     Row("kernel of another size than it says", 2, (r"Conv_y", r"kernel_shape"), prepare=put("model.onnx", node_model(

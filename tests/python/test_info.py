@@ -9,6 +9,14 @@ import sys
 import tempfile
 import unittest
 
+try:
+    import h5py
+    import numpy as np
+except ImportError as missing:
+    print("skipped:", missing)
+    sys.exit(77)
+
+from program import sgdist, write_idx, write_job
 from tiny_onnx import chunk, linear, model, node, number, tensor
 
 PROGRAM = os.path.abspath(sys.argv[1])
@@ -47,7 +55,7 @@ class Info(unittest.TestCase):
 
     def test_layers_name_their_tensors(self):
         text = self.info(conv_net(), "--layers")
-        self.assertRegex(text, r" 1  Conv\+Relu +\[N,8,10,10\] +216 +21\.6 k  r\n")
+        self.assertRegex(text, r" 1  Conv\+Relu +\[N,8,10,10\] +216 +21\.6 k  c > r\n")
         self.assertRegex(text, r" 3  Gemm +\[N,5\] +40 +40  y\n")
         self.assertNotIn("--layers", text)
         self.assertNotIn("[N,8,10,10]", self.info(conv_net()))
@@ -107,6 +115,19 @@ class Info(unittest.TestCase):
         for nonsense in ("3,8,", "3,0,8", "3x8x10", "1,1,1,1,1,1,1"):
             self.info(net, "--shape", nonsense, code=2)
             self.assertIn("--shape needs", self.error)
+
+    def test_a_job_gives_the_open_lengths(self):
+        net = model([node("GlobalAveragePool", ["x"], ["p"]), node("Flatten", ["p"], ["y"], axis=1)], [],
+                    [1, "rows", "columns"], [1])
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "net.onnx"), "wb") as f:
+                f.write(net)
+            write_idx(os.path.join(folder, "x.idx"), np.full((1, 5, 8), 100, np.uint8))
+            job = write_job(os.path.join(folder, "job.yaml"), study={"output": os.path.join(folder, "maps.h5")},
+                            model={"file": "net.onnx", "shape": [1, 5, 8]}, data={"idx": "x.idx"}, methods=["gradient"])
+            sgdist(PROGRAM, job)
+            with h5py.File(os.path.join(folder, "maps.h5")) as f:
+                np.testing.assert_allclose(f["maps/gradient/map"][:].ravel(), np.full(40, 1 / 40), rtol=1e-6)
 
     def test_weights_in_nodes_and_in_other_files_are_counted(self):
         value = chunk(1, "value") + chunk(5, tensor("", [4], [1, 2, 3, 4])) + number(20, 4)

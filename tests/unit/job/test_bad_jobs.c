@@ -143,6 +143,8 @@ static const struct {
     {HEAD "methods: [gradient]\n", "data.domain.bounds=[1]", {"must have 2 entries, not 1"}},
     {HEAD "methods: [gradient]\n", "data.domain.space=pixel", {"data.domain.bounds: is missing"}},
     {HEAD "methods: [gradient]\n", "data.preprocess.std=[1, 0]", {"std: must be greater than 0"}},
+    {HEAD "methods: [gradient]\n", "model.shape=[3, 0]", {"model.shape: must be from 1 to"}},
+    {HEAD "methods: [gradient]\n", "model.shape=8", {"model.shape: must be a list"}},
     {HEAD "methods: [gradient]\n", "data.preprocess.crop=[1, 2, 3]", {"must have 2 entries"}},
     {HEAD "methods: [gradient]\n", "sampling.noise.channels=red", {"must be all, or a list"}},
     {HEAD "methods: [gradient]\n", "sampling.noise.channels=[64]", {"from 0 to 63, not 64"}},

@@ -254,6 +254,7 @@ static void every_other_key_is_identity(void **state) {
     static const char *const sets[] = {"study.name=other",
                                        "study.seed=12",
                                        "model.file=other.onnx",
+                                       "model.shape=[3, 224, 224]",
                                        "model.explain.tensor=auto",
                                        "model.explain.score=logit",
                                        "data.idx=other",
