@@ -13,8 +13,24 @@
 #include <stdint.h>
 
 enum sg_score { SG_SCORE_LOGIT, SG_SCORE_PROBABILITY, SG_SCORE_LOG_PROBABILITY };
-enum sg_target { SG_TARGET_PREDICTED, SG_TARGET_LABEL, SG_TARGET_CLASS, SG_TARGET_TOP };
+enum sg_choice { SG_CHOICE_RANK, SG_CHOICE_CLASS, SG_CHOICE_LABEL };
+enum sg_region { SG_REGION_ALL, SG_REGION_PREDICTED };
+enum sg_reduce { SG_REDUCE_SUM, SG_REDUCE_MEAN, SG_REDUCE_MAX };
+enum { SG_MAX_BOX_AXES = SG_MAX_AXES - 1 };
 enum sg_nonfinite { SG_NONFINITE_FAIL, SG_NONFINITE_SKIP };
+
+/* A score of the outputs that is explained. An output is [classes][positions]: a vector of logits
+ * has one position, a field has many. What depends on the item is fixed by its clean outputs. */
+struct sg_target {
+    char output[SG_MAX_TENSOR + 1];   /* the tensor; "": the first explained one */
+    int32_t choice;                   /* enum sg_choice */
+    int64_t number;                   /* the class; or the rank, 0 is the predicted class */
+    int32_t region;                   /* enum sg_region: all positions, or those predicted as it */
+    int32_t reduce;                   /* enum sg_reduce: how positions become a number */
+    int n_box;                        /* axes of the box, 0: all positions */
+    int64_t box[2 * SG_MAX_BOX_AXES]; /* first of each axis, then the one past the last */
+    int n_element;                    /* axes of a single element that was asked for, or 0 */
+};
 
 /* A checked job. All strings and arrays belong to it; paths are relative to the working directory
  * of the run (a relative path in the file is taken from the job file's own folder, study.output
@@ -28,6 +44,8 @@ struct sg_job {
 
     char *model_file; /* model */
     char *tensor;     /* "auto" or the name of a tensor */
+    int n_tensors;    /* to explain: that one, and those that targets name, each once */
+    const char **tensors;
     enum sg_score score;
 
     int n_layers; /* tensors that instances read beside the input, each once */
@@ -35,9 +53,9 @@ struct sg_job {
 
     struct sg_data_options data;
 
-    enum sg_target target;
-    int64_t target_class; /* SG_TARGET_CLASS */
-    int64_t n_targets;    /* maps an item: SG_TARGET_TOP's number, else 1 */
+    int64_t n_targets; /* maps an item */
+    struct sg_target *targets;
+    char *target_text; /* all of them, as in the echo */
 
     int64_t block; /* sampling.block: samples of a block; part of the identity */
     enum sg_nonfinite nonfinite;
@@ -79,6 +97,13 @@ struct sg_preset {
 
 /* The table, NULL past its end. */
 const struct sg_preset *sg_preset_at(int i);
+
+/* 1 if a target is the item's label. */
+int sg_job_uses_labels(const struct sg_job *job);
+
+/* Adds the target in words: "class 3 of masks in the box [0, 0, 8, 8] (mean)"; where the output
+ * has no classes, "value of rain ..". */
+void sg_target_text(const struct sg_target *target, int has_classes, struct sg_text *t);
 
 /* For a failure that only model and items have shown, and whose message begins with a key's path:
  * puts the place of the key in the job's text in front. Returns `status`, the message is the

@@ -52,8 +52,8 @@ done:
 /* What the job asks of its model. */
 static sg_status open_model(struct study *s) {
     const struct sg_job *job = s->job;
-    const struct sg_explain what = {.n_tensors = 1,
-                                    .tensors = (const char *const *)&job->tensor,
+    const struct sg_explain what = {.n_tensors = job->n_tensors,
+                                    .tensors = job->tensors,
                                     .n_layers = job->n_layers,
                                     .layers = job->layers};
     sg_status status = SG_OK;

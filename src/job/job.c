@@ -51,7 +51,10 @@ static void fini(struct sg_job *job) {
     sg_free(job->data.labels);
     sg_free(job->data.class_names);
     sg_free(job->data.indices);
+    sg_free(job->tensors);
     sg_free(job->layers);
+    sg_free(job->targets);
+    sg_free(job->target_text);
     sg_free(job->instances);
     sg_free(job->echo);
     sg_free(job->given);
@@ -131,7 +134,7 @@ static void check_whole(struct sg_reader *r, const struct sg_node *root, const s
     if (d->job.name != NULL && (strchr(d->job.name, '/') != NULL || strlen(d->job.name) > 100)) {
         sg_problem(r, &name_at, "study.name", "must have at most 100 bytes and no '/'");
     }
-    if (d->job.target == SG_TARGET_LABEL && d->idx != NULL && d->job.data.labels == NULL) {
+    if (sg_job_uses_labels(&d->job) && d->idx != NULL && d->job.data.labels == NULL) {
         sg_problem(r, &target_at, "target", "label needs 'data.labels', a file of labels");
     }
 }
@@ -246,7 +249,7 @@ static sg_status parse(const char *text, size_t n, const char *file, const char 
     sg_free(d);
     d = NULL;
     SG_TRY(status);
-    SG_TRY(sg_job_list_layers(job));
+    SG_TRY(sg_job_list_tensors(job));
     job->given = given_text(text, n, sets, n_sets);
     SG_CHECK(job->given != NULL, SG_E_NOMEM, "%s: no memory for the job", file);
     *out = job;

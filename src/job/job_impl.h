@@ -194,8 +194,11 @@ int sg_echo_layer(struct sg_text *t, const void *at);
 int sg_echo_methods(struct sg_text *t, const void *at);
 int sg_echo_name(struct sg_text *t, const void *at);
 
-/* Collects the layers that instances name. */
-sg_status sg_job_list_layers(struct sg_job *job);
+/* Reads the name of a tensor into out[SG_MAX_TENSOR + 1]; 1 if all is well. */
+int sg_read_tensor(struct sg_reader *r, const struct sg_node *node, const char *path, char *out);
+
+/* Collects the tensors that targets and instances name. */
+sg_status sg_job_list_tensors(struct sg_job *job);
 
 /* The preset that the node names, or NULL after a problem. */
 const struct sg_preset *sg_preset_read(struct sg_reader *r, const struct sg_node *node,

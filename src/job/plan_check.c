@@ -1,36 +1,34 @@
 /* src/job/plan_check.c - what can only be judged with model and items at hand. */
 #include "plan_impl.h"
 
-static sg_status check_target(const struct sg_plan *plan) {
-    sg_status status = SG_OK;
-    const struct sg_job *job = plan->job;
-    const long long k = plan->n_outputs;
-
-    SG_CHECK(job->target != SG_TARGET_CLASS || job->target_class < k, SG_E_JOB,
-             "%s: target.class: %lld is not a class of the model; it has %lld outputs, 0 to %lld",
-             job->file, (long long)job->target_class, k, k - 1);
-    SG_CHECK(job->n_targets <= k, SG_E_JOB,
-             "%s: target.top: %lld is more than the %lld outputs of the model", job->file,
-             (long long)job->n_targets, k);
-done:
-    return status;
-}
-
-static sg_status check_labels(const struct sg_plan *plan, const struct sg_items *items) {
+static sg_status check_label(const struct sg_plan *plan, const struct sg_items *items,
+                             const struct sg_target_place *p) {
     sg_status status = SG_OK;
     const char *file = plan->job->file;
 
-    for (int64_t i = 0; plan->job->target == SG_TARGET_LABEL && i < plan->n_items; i++) {
+    for (int64_t i = 0; i < plan->n_items; i++) {
         const long long label = sg_items_label(items, i);
 
         SG_CHECK(label >= 0, SG_E_JOB,
                  "%s: target: label, but the item '%s' has none; put the images into a folder for "
                  "each class, or give data.labels",
                  file, sg_items_name(items, i));
-        SG_CHECK(label < plan->n_outputs, SG_E_JOB,
+        SG_CHECK(label < p->n_classes, SG_E_JOB,
                  "%s: target: the label %lld of the item '%s' is not an output of the model, 0 to "
                  "%lld",
-                 file, label, sg_items_name(items, i), (long long)plan->n_outputs - 1);
+                 file, label, sg_items_name(items, i), (long long)p->n_classes - 1);
+    }
+done:
+    return status;
+}
+
+static sg_status check_labels(const struct sg_plan *plan, const struct sg_items *items) {
+    sg_status status = SG_OK;
+
+    for (int64_t t = 0; t < plan->n_targets; t++) {
+        if (plan->job->targets[t].choice == SG_CHOICE_LABEL) {
+            SG_TRY(check_label(plan, items, &plan->places[t]));
+        }
     }
 done:
     return status;
@@ -137,7 +135,6 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
     sg_status status = SG_OK;
 
     SG_TRY(check_size(plan));
-    SG_TRY(check_target(plan));
     SG_TRY(check_labels(plan, items));
     SG_TRY(check_preprocess(plan));
     for (int i = 0; i < plan->job->n_instances; i++) {

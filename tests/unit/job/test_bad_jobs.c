@@ -150,7 +150,7 @@ static const struct {
     {HEAD "methods: [{method: gradient, noise: {level: 0.1}}]\n",
      NULL,
      {"methods[0].noise: has no effect on gradient",
-      "allowed for it here: as, channels, method, space, standard_error"}},
+      "allowed for it here: as, channels, layer, method, space, standard_error"}},
     {HEAD "methods: [{method: adaptgrad, noise: {level: 0.1}}]\n",
      NULL,
      {"methods[0].noise.level: has no effect on adaptgrad",
