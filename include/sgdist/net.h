@@ -72,6 +72,8 @@ int64_t sg_model_n_parameters(const struct sg_model *m);
 int64_t sg_model_bytes(
     const struct sg_model *m); /* that it holds; without weights that place got memory for */
 int64_t sg_model_n_multiply_adds(const struct sg_model *m); /* of one sample's forward pass */
+int64_t sg_model_n_relus(
+    const struct sg_model *m); /* operators that a rule other than the gradient touches */
 
 /* Prints the model for people: inputs, outputs, layers with shapes, parameters, multiply-adds,
  * opset, remarks. */
@@ -98,8 +100,12 @@ sg_status sg_net_forward_at(struct sg_net *net, const float *x, float *y, float 
 sg_status sg_net_backward(struct sg_net *net, const float *dy, float *dx,
                           const volatile sig_atomic_t *cancel);
 
-/* How a backward pass goes through the nonlinearities. */
-enum sg_rule { SG_RULE_GRADIENT /* the derivative */ };
+/* How a backward pass goes through the operator Relu; everything else has its derivative under
+ * every rule. For dy behind the Relu and x before it:
+ *   gradient         dy where x > 0: the derivative
+ *   guided_backprop  dy where x > 0 and dy > 0 (Springenberg et al. 2015, arXiv:1412.6806)
+ *   deconvnet        dy where dy > 0 (Zeiler and Fergus 2014, arXiv:1311.2901) */
+enum sg_rule { SG_RULE_GRADIENT, SG_RULE_GUIDED_BACKPROP, SG_RULE_DECONVNET };
 
 /* The same under a rule, and dlayers[l][batch][size] = the gradient with respect to layer l of the
  * signature, all its consumers together, where dlayers (may be NULL) holds a place for it. dx may

@@ -66,6 +66,23 @@ done:
 
 /* ---- rank 0 ---- */
 
+/* A rule of the backward pass that meets nothing it could change would be taken for one. */
+static sg_status check_rules(const struct study *s) {
+    sg_status status = SG_OK;
+
+    for (int i = 0; i < s->job->n_instances; i++) {
+        const struct sg_instance *inst = &s->job->instances[i];
+
+        SG_CHECK(inst->params.probing.rule == SG_RULE_GRADIENT || sg_model_n_relus(s->model) > 0,
+                 SG_E_JOB,
+                 "%s: methods.%s.rule: it has no effect, because the model has no Relu; the rules "
+                 "leave Clip, LeakyRelu and all other operators as they are",
+                 s->job->file, inst->label);
+    }
+done:
+    return status;
+}
+
 static sg_status read_all(const struct job_arguments *a, struct study *s, size_t *n_job) {
     sg_status status = SG_OK;
 
@@ -78,6 +95,9 @@ static sg_status read_all(const struct job_arguments *a, struct study *s, size_t
     status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
     if (status == SG_OK) {
         status = sg_plan_create(s->job, sg_model_signature(s->model), s->items, &s->plan);
+    }
+    if (status == SG_OK) {
+        status = check_rules(s);
     }
     if (status != SG_OK) {
         SG_TRY(sg_job_locate(s->job, s->job_text, *n_job, a->sets, a->n_sets, status));

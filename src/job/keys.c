@@ -22,6 +22,7 @@ static const char *const words_reduction[] = {"none",    "sum",  "abs_sum", "l2"
 static const char *const words_divisor[] = {"unbiased", "population", NULL};
 static const char *const words_bounds[] = {"channel", "global", NULL};
 static const char *const words_z[] = {"centred", "half", "one_sided", "exact", NULL};
+static const char *const words_rule[] = {"gradient", "guided_backprop", "deconvnet", NULL};
 static const char *const words_dtype[] = {"float32", NULL};
 
 #define IN_JOB(field)     .offset = offsetof(struct sg_draft, job.field)
@@ -167,6 +168,8 @@ const struct sg_key sg_instance_keys[] = {
      .suffix = "n",
      .uses = SG_USES_SAMPLES},
     {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_SAMPLES},
+    {WORD("rule", words_rule), IN_PARAMS(probing.rule), .fallback = "gradient",
+     .flags = SG_KEY_EXPANDS},
     {.name = "confidence",
      .kind = SG_KIND_NUMBER,
      IN_PARAMS(sampling.confidence),

@@ -97,15 +97,17 @@ static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes
     struct sg_record *r = &plan->record;
     struct sg_axis axes[SG_MAX_FIELD_AXES] = {a->target};
     const int n_axes = 1 + map_axes(plan, i_instance, axes + 1);
+    static const char *const rules[] = {"", " under guided backpropagation",
+                                        " under DeconvNet's rule"};
     const char *layer = inst->params.probing.layer;
     char about[160];
 
     (void)snprintf(about, sizeof about,
-                   "%.30s map, in units of the score per unit of %.17s%.40s in the "
+                   "%.24s map%.29s, in units of the score per unit of %.21s%.20s in the "
                    "method's formula",
-                   inst->method->name,
+                   inst->method->name, rules[inst->params.probing.rule],
                    layer[0] != '\0'                       ? "the layer "
-                   : inst->params.space == SG_SPACE_PIXEL ? "a pixel"
+                   : inst->params.space == SG_SPACE_PIXEL ? "a pixel (white is 1)"
                                                           : "the model's input",
                    layer);
     SG_TRY(add(r, "maps", inst, "map", SG_TYPE_F32, n_axes, axes, about));

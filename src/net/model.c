@@ -122,6 +122,15 @@ int64_t sg_model_bytes(const struct sg_model *m) {
     return m->keep.bytes;
 }
 
+int64_t sg_model_n_relus(const struct sg_model *m) {
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        n += m->nodes[i]->relu || (m->nodes[i]->flags & SG_OP_RELU) != 0;
+    }
+    return n;
+}
+
 int64_t sg_model_n_multiply_adds(const struct sg_model *m) {
     return m->n_multiply_adds;
 }

@@ -198,7 +198,8 @@ static void run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
     call->rule = rule;
     call->work = at(net, net->plan.nodes[i].work_backward);
     if (node->relu) {
-        sg_relu_backward(call->relu_mask, call->dy, call->dy, net->batch * node->out->size, 0);
+        sg_relu_backward_by(rule, call->relu_mask, call->dy, call->dy, net->batch * node->out->size,
+                            0);
     }
     node->op->backward(call);
 }

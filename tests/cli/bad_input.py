@@ -306,6 +306,8 @@ JOB = [
     Row("AdaptGrad without bounds", 2, (r"adaptgrad", r"domain"), "[adaptgrad]",
         methods("[adaptgrad]") + edited("  domain: {space: pixel, bounds: [0, 1]}\n", "")),
     Row("confidence above one", 2, (r"confidence", r"1\.5"), "1.5", methods("[{method: adaptgrad, confidence: 1.5}]")),
+    Row("a rule without a Relu", 2, (r"gradient\.rule", r"no Relu", r"Clip"), "deconvnet",
+        methods("[{method: gradient, rule: deconvnet}]")),
     Row("a preset that does not exist", 2, (r"\blike\b", r"did you mean 'captum'", r"zennit"), "captun",
         methods("[{method: smoothgrad, like: captun}]")),
     Row("a range beside a preset's sigma", 2, (r"noise\.range", r"\blike\b", r"level"), "range: domain",
