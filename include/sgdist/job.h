@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum sg_score { SG_SCORE_LOGIT, SG_SCORE_PROBABILITY, SG_SCORE_LOG_PROBABILITY };
-enum sg_choice { SG_CHOICE_RANK, SG_CHOICE_CLASS, SG_CHOICE_LABEL };
+enum sg_choice { SG_CHOICE_RANK, SG_CHOICE_CLASS, SG_CHOICE_LABEL, SG_CHOICE_GIVEN };
 enum sg_region { SG_REGION_ALL, SG_REGION_PREDICTED };
 enum sg_reduce { SG_REDUCE_SUM, SG_REDUCE_MEAN, SG_REDUCE_MAX };
 enum { SG_MAX_BOX_AXES = SG_MAX_AXES - 1 };
@@ -22,12 +22,12 @@ enum sg_nonfinite { SG_NONFINITE_FAIL, SG_NONFINITE_SKIP };
 /* A score of the outputs that is explained. An output is [classes][positions]: a vector of logits
  * has one position, a field has many. What depends on the item is fixed by its clean outputs. */
 struct sg_target {
-    char output[SG_MAX_TENSOR + 1];   /* the tensor; "": the first explained one */
-    int32_t choice;                   /* enum sg_choice */
-    int64_t number;                   /* the class; or the rank, 0 is the predicted class */
-    int32_t region;                   /* enum sg_region: all positions, or those predicted as it */
-    int32_t reduce;                   /* enum sg_reduce: how positions become a number */
-    int n_box;                        /* axes of the box, 0: all positions */
+    char output[SG_MAX_TENSOR + 1]; /* the tensor; "": the first explained one */
+    int32_t choice;                 /* enum sg_choice */
+    int64_t number; /* the class; the rank, 0 is the predicted class; of given ones which */
+    int32_t region; /* enum sg_region: all positions, or those predicted as it */
+    int32_t reduce; /* enum sg_reduce: how positions become a number */
+    int n_box;      /* axes of the box, 0: all positions */
     int64_t box[2 * SG_MAX_BOX_AXES]; /* first of each axis, then the one past the last */
     int n_element;                    /* axes of a single element that was asked for, or 0 */
 };
@@ -55,7 +55,10 @@ struct sg_job {
 
     int64_t n_targets; /* maps an item */
     struct sg_target *targets;
-    char *target_text; /* all of them, as in the echo */
+    char *target_text;      /* all of them, as in the echo */
+    char *target_file;      /* of {from: ..}, else NULL: the result whose targets are taken; whoever
+                             * opens the items fills in n_targets, targets and given_targets from it */
+    int32_t *given_targets; /* [n_items][n_targets] */
 
     int64_t block; /* sampling.block: samples of a block; part of the identity */
     enum sg_nonfinite nonfinite;
@@ -97,6 +100,10 @@ struct sg_preset {
 
 /* The table, NULL past its end. */
 const struct sg_preset *sg_preset_at(int i);
+
+/* {from: ..}: makes n_targets targets, whose classes will be in job->given_targets. Errors:
+ * SG_E_NOMEM. */
+sg_status sg_job_give_targets(struct sg_job *job, int64_t n_targets);
 
 /* 1 if a target is the item's label. */
 int sg_job_uses_labels(const struct sg_job *job);

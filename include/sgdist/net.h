@@ -37,6 +37,8 @@ struct sg_explain {
     const char *const *layers;
     const char *input; /* what changes from sample to sample; NULL or "auto": the only input that is
                         * not held fixed */
+    const struct sg_shape *shape; /* of that input, with or without its batch axis, for lengths that
+                                   * the file leaves open; NULL: it leaves none open */
     int n_fixed;
     const struct sg_fixed_input *fixed;
 };
@@ -75,9 +77,15 @@ int64_t sg_model_n_multiply_adds(const struct sg_model *m); /* of one sample's f
 int64_t sg_model_n_relus(
     const struct sg_model *m); /* operators that a rule other than the gradient touches */
 
-/* Prints the model for people: inputs, outputs, layers with shapes, parameters, multiply-adds,
- * opset, remarks. */
-void sg_model_print(const struct sg_model *m, FILE *out);
+/* Prints for people what an ONNX file holds, whether or not a model can be made of it: producer,
+ * operator set, weights, nodes, inputs, outputs, and every node that cannot be run, by operator and
+ * reason. Errors: SG_E_MODEL (damaged), SG_E_NOMEM. */
+sg_status sg_model_survey(const void *bytes, size_t n_bytes, const char *name, FILE *out);
+
+/* Prints the model for people: what is explained, parameters, multiply-adds, memory for batches of
+ * `block` samples, layers by operator; with `layers` not 0 each of them with its shape and tensor.
+ */
+void sg_model_print(const struct sg_model *m, int64_t block, int layers, FILE *out);
 
 /* A net for batches of exactly `batch` samples. sg_net_bytes_for tells the bytes it will take,
  * without making it. */

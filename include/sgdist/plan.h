@@ -140,6 +140,7 @@ struct sg_rank_bytes {
     int64_t program; /* the process with its libraries, before it has read anything */
     int64_t model;   /* the file and the weights prepared from it */
     int64_t nets;    /* for one sample and for a block */
+    int64_t items;   /* the list of items */
 };
 
 /* Prints sweeps, who shares them, gradients, memory and disk; seconds_per_block is that of a

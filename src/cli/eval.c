@@ -101,11 +101,22 @@ done:
     return status;
 }
 
+/* Lengths that the file leaves open are the array's. */
+static sg_status open_model(const struct arguments *args, struct evaluation *e) {
+    const int skip = e->x.n_axes > SG_MAX_AXES ? e->x.n_axes - SG_MAX_AXES : 0;
+    struct sg_shape shape = {.n_axes = e->x.n_axes - skip};
+    const struct sg_explain what = {
+        .n_tensors = args->tensor != NULL, .tensors = &args->tensor, .shape = &shape};
+
+    memcpy(shape.axes, e->x.axes + skip, (size_t)shape.n_axes * sizeof shape.axes[0]);
+    return model_file_open(args->model, &what, &e->file);
+}
+
 static sg_status prepare(const struct arguments *args, struct evaluation *e) {
     sg_status status = SG_OK;
 
-    SG_TRY(model_file_open(args->model, args->tensor, &e->file));
     SG_TRY(sg_npy_read(args->input, &e->x));
+    SG_TRY(open_model(args, e));
     SG_TRY(find_batch(args, e));
     e->n_outputs = sg_model_n_outputs(e->file.model);
     SG_CHECK(args->target < e->n_outputs, SG_E_ARG,
@@ -130,7 +141,7 @@ static int64_t largest(const float *y, int64_t n) {
     return best;
 }
 
-/* Runs both ways; prints the target of each sample and its value. */
+/* Runs both ways; prints the target of each sample and its value, and what computed them. */
 static sg_status run(const struct arguments *args, struct evaluation *e) {
     sg_status status = SG_OK;
 
@@ -143,6 +154,7 @@ static sg_status run(const struct arguments *args, struct evaluation *e) {
         (void)printf("sample %lld  output %lld  value %.9g\n", (long long)n, (long long)k,
                      (double)y[k]);
     }
+    (void)printf("kernels %s\n", sg_kernel_family());
     SG_TRY(sg_net_backward(e->net, e->dy, e->dx, NULL));
     if (args->output != NULL) {
         SG_TRY(sg_npy_write(args->output, 2, (const int64_t[]){e->batch, e->n_outputs}, e->y));

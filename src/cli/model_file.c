@@ -24,7 +24,7 @@ done:
     return status;
 }
 
-sg_status model_file_open(const char *path, const char *tensor, struct model_file *out) {
+sg_status model_file_read(const char *path, struct model_file *out) {
     sg_status status = SG_OK;
     struct model_file f = {0};
     struct stat info;
@@ -36,7 +36,6 @@ sg_status model_file_open(const char *path, const char *tensor, struct model_fil
     f.bytes = sg_malloc_aligned(f.n, 1);
     SG_CHECK(f.bytes != NULL, SG_E_NOMEM, "%s: no memory to read it", path);
     SG_TRY(read_all(fd, path, f.bytes, f.n));
-    SG_TRY(sg_model_create(f.bytes, f.n, path, tensor, &f.model));
     *out = f;
     f = (struct model_file){0};
 done:
@@ -44,6 +43,28 @@ done:
     if (fd >= 0) {
         (void)close(fd);
     }
+    return status;
+}
+
+sg_status model_file_build(struct model_file *f, const char *path, const struct sg_explain *what) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_model_open(f->bytes, f->n, path, what, &f->model));
+    SG_TRY(sg_model_place(f->model, NULL, 1));
+done:
+    return status;
+}
+
+sg_status model_file_open(const char *path, const struct sg_explain *what, struct model_file *out) {
+    sg_status status = SG_OK;
+    struct model_file f = {0};
+
+    SG_TRY(model_file_read(path, &f));
+    SG_TRY(model_file_build(&f, path, what));
+    *out = f;
+    f = (struct model_file){0};
+done:
+    model_file_close(&f);
     return status;
 }
 

@@ -10,9 +10,14 @@ struct model_file {
     struct sg_model *model;
 };
 
-/* Reads `path` and builds the model that explains `tensor` (NULL: auto). Errors: SG_E_MODEL,
- * SG_E_NOMEM. */
-sg_status model_file_open(const char *path, const char *tensor, struct model_file *out);
+/* Reads the bytes of `path`, without a model. Errors: SG_E_MODEL, SG_E_NOMEM. */
+sg_status model_file_read(const char *path, struct model_file *out);
+
+/* Builds the model that is asked for from the bytes. Same errors. */
+sg_status model_file_build(struct model_file *f, const char *path, const struct sg_explain *what);
+
+/* Both. */
+sg_status model_file_open(const char *path, const struct sg_explain *what, struct model_file *out);
 void model_file_close(struct model_file *f);
 
 #endif

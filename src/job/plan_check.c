@@ -1,6 +1,27 @@
 /* src/job/plan_check.c - what can only be judged with model and items at hand. */
 #include "plan_impl.h"
 
+static sg_status check_given(const struct sg_plan *plan, const struct sg_items *items) {
+    sg_status status = SG_OK;
+    const struct sg_job *job = plan->job;
+
+    if (job->target_file == NULL) {
+        return SG_OK;
+    }
+    SG_ASSERT(job->given_targets != NULL);
+    for (int64_t i = 0; i < plan->n_items * job->n_targets; i++) {
+        SG_CHECK(job->given_targets[i] >= 0 && job->given_targets[i] < plan->places[0].n_classes,
+                 SG_E_JOB,
+                 "%s: target.from: %s has the target %d for the item '%s', which is not an output "
+                 "of the model, 0 to %lld",
+                 job->file, job->target_file, (int)job->given_targets[i],
+                 sg_items_name(items, i / job->n_targets),
+                 (long long)plan->places[0].n_classes - 1);
+    }
+done:
+    return status;
+}
+
 static sg_status check_label(const struct sg_plan *plan, const struct sg_items *items,
                              const struct sg_target_place *p) {
     sg_status status = SG_OK;
@@ -136,6 +157,7 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
 
     SG_TRY(check_size(plan));
     SG_TRY(check_labels(plan, items));
+    SG_TRY(check_given(plan, items));
     SG_TRY(check_preprocess(plan));
     for (int i = 0; i < plan->job->n_instances; i++) {
         const struct sg_instance *inst = &plan->job->instances[i];

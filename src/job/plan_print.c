@@ -254,16 +254,19 @@ static void print_memory(const struct sg_plan *plan, const struct sg_rank_bytes 
     char model[32];
     char net[32];
     char sums[32];
+    char items[32];
     const double total = (double)bytes->program + (double)bytes->model + (double)bytes->nets +
-                         (double)plan->sums_bytes;
+                         (double)plan->sums_bytes + (double)bytes->items;
 
     fprintf(out,
-            "  %-15s %s = program and libraries %s + model %s + network %s + sums and blocks %s\n",
+            "  %-15s %s = program and libraries %s + model %s + network %s + sums and blocks %s + "
+            "list of items %s\n",
             "memory a rank", sg_text_bytes(total, all, sizeof all),
             sg_text_bytes((double)bytes->program, program, sizeof program),
             sg_text_bytes((double)bytes->model, model, sizeof model),
             sg_text_bytes((double)bytes->nets, net, sizeof net),
-            sg_text_bytes((double)plan->sums_bytes, sums, sizeof sums));
+            sg_text_bytes((double)plan->sums_bytes, sums, sizeof sums),
+            sg_text_bytes((double)bytes->items, items, sizeof items));
 }
 
 static void print_disk(const struct sg_plan *plan, FILE *out) {

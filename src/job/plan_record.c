@@ -100,7 +100,7 @@ static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes
     static const char *const rules[] = {"", " under guided backpropagation",
                                         " under DeconvNet's rule"};
     const char *layer = inst->params.probing.layer;
-    char about[160];
+    char about[200];
 
     (void)snprintf(about, sizeof about,
                    "%.24s map%.29s, in units of the score per unit of %.21s%.20s in the "

@@ -1,7 +1,7 @@
 /* src/job/target.c - the key `target`: one score, or a list of scores that are explained.
  *
  * predicted | label | {class: K} | {top: K} | {classes: [..]} | {element: [..]}, with output, box,
- * region and reduce in the same map, or a list of these. */
+ * region and reduce in the same map, or a list of these; or {from: other.h5} alone. */
 #include "job_impl.h"
 
 #include "sgdist/memory.h"
@@ -21,6 +21,7 @@ struct entry {
     int64_t top;
     int n_classes;
     int64_t *classes;
+    char *from;
 };
 
 static void read_output(struct sg_reader *r, const struct sg_node *node, const char *path,
@@ -123,6 +124,7 @@ static const struct sg_key target_keys[] = {
      .max = MAX_TARGETS,
      .excludes = "class"},
     {CUSTOM("classes", classes), .excludes = "top"},
+    {.name = "from", .kind = SG_KIND_FILE, .offset = offsetof(struct entry, from)},
     {CUSTOM("element", element), .excludes = "box"},
     {CUSTOM("box", box)},
     {WORD("region", words_region), .offset = offsetof(struct entry, target.region),
@@ -163,6 +165,8 @@ static void add_list(struct sg_text *t, const int64_t *v, int n) {
 static void add_choice(struct sg_text *t, const struct sg_target *target) {
     if (target->choice == SG_CHOICE_LABEL) {
         sg_text_add(t, "label");
+    } else if (target->choice == SG_CHOICE_GIVEN) {
+        sg_text_add(t, "given class");
     } else if (target->choice == SG_CHOICE_CLASS) {
         sg_text_add(t, "class %lld", (long long)target->number);
     } else if (target->number == 0) {
@@ -221,6 +225,22 @@ int sg_echo_target(struct sg_text *t, const void *at) {
     return 1;
 }
 
+sg_status sg_job_give_targets(struct sg_job *job, int64_t n_targets) {
+    sg_status status = SG_OK;
+    struct sg_target *targets = sg_calloc((size_t)n_targets, sizeof *targets);
+
+    SG_CHECK(targets != NULL, SG_E_NOMEM, "%s: no memory for the job", job->file);
+    for (int64_t i = 0; i < n_targets; i++) {
+        targets[i] = job->targets[0];
+        targets[i].number = i;
+    }
+    sg_free(job->targets);
+    job->targets = targets;
+    job->n_targets = n_targets;
+done:
+    return status;
+}
+
 int sg_job_uses_labels(const struct sg_job *job) {
     for (int64_t i = 0; i < job->n_targets; i++) {
         if (job->targets[i].choice == SG_CHOICE_LABEL) {
@@ -263,12 +283,27 @@ static void read_word(struct sg_reader *r, const struct sg_node *node, const cha
 
     e->target.choice = is_label ? SG_CHOICE_LABEL : SG_CHOICE_RANK;
     if (!is_known) {
-        sg_problem(r, &node->at, path,
-                   "must be one of predicted, label, {class: 207}, {top: 5}%s%.60s%s",
-                   node->kind == SG_NODE_SCALAR ? ", not '" : "",
-                   node->kind == SG_NODE_SCALAR ? node->text : "",
-                   node->kind == SG_NODE_SCALAR ? "'" : "");
+        sg_problem(
+            r, &node->at, path,
+            "must be one of predicted, label, {class: 207}, {top: 5}, {from: other.h5}%s%.60s%s",
+            node->kind == SG_NODE_SCALAR ? ", not '" : "",
+            node->kind == SG_NODE_SCALAR ? node->text : "",
+            node->kind == SG_NODE_SCALAR ? "'" : "");
     }
+}
+
+/* {from: ..} is the only target; how many it stands for is in the file. */
+static void settle_from(struct sg_reader *r, const struct sg_node *node, const char *path,
+                        struct sg_job *job, struct entry *e) {
+    if (e->from == NULL) {
+        return;
+    }
+    if (node->n > 1) {
+        sg_problem(r, &node->at, path, "from cannot stand beside another key");
+    }
+    e->target.choice = SG_CHOICE_GIVEN;
+    job->target_file = e->from;
+    e->from = NULL;
 }
 
 static void read_entry(struct sg_reader *r, const struct sg_node *node, const char *path,
@@ -279,18 +314,26 @@ static void read_entry(struct sg_reader *r, const struct sg_node *node, const ch
     if (node->kind != SG_NODE_MAP) {
         read_word(r, node, path, &e);
     } else if (node->n == 0) {
-        sg_problem(r, &node->at, path, "needs a class or a top, like {class: 207} or {top: 5}");
+        sg_problem(
+            r, &node->at, path,
+            "needs a class, a top or a result, like {class: 207}, {top: 5} or {from: other.h5}");
     } else {
         sg_read_map(r, target_keys, node, path, 0, &e);
         if (n_problems == r->n_problems) {
             (void)has_one_choice(r, node, path);
+            settle_from(r, node, path, job, &e);
         }
     }
     if (n_problems == r->n_problems) {
         append(r, node, path, job, &e);
-        add_entry_text(text, &e);
+        if (job->target_file != NULL) {
+            sg_text_add(text, "from %s", sg_base_name(job->target_file));
+        } else {
+            add_entry_text(text, &e);
+        }
     }
     sg_free(e.classes);
+    sg_free(e.from);
 }
 
 void sg_read_target(struct sg_reader *r, const struct sg_node *node, const char *path, void *at) {
@@ -302,6 +345,9 @@ void sg_read_target(struct sg_reader *r, const struct sg_node *node, const char 
     } else if (sg_is_list(r, node, path, 1, MAX_TARGETS)) {
         for (int i = 0; i < node->n; i++) {
             read_entry(r, node->children[i], path, job, &text);
+        }
+        if (job->target_file != NULL) {
+            sg_problem(r, &node->at, path, "from cannot stand in a list");
         }
     }
     job->target_text = sg_strdup(text.data != NULL ? text.data : "");

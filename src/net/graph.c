@@ -119,7 +119,7 @@ static sg_status find_auto(struct sg_model *m, const struct names *t, struct sg_
         v = *slot_of(t, v->source->in[0]);
         if ((op->flags & SG_OP_SOFTMAX) != 0 && v != NULL) {
             *out = v;
-            m->remark = "explained before the final softmax";
+            m->remark = "what goes into the final softmax";
             break;
         }
     }
@@ -280,6 +280,10 @@ done:
     return status;
 }
 
+int sg_graph_is_readable(const struct onnx_graph *g) {
+    return g->opset >= 7 && g->opset <= 17;
+}
+
 static sg_status walk_all(struct sg_model *m, const struct names *t) {
     sg_status status = SG_OK;
     struct visit *path =
@@ -310,7 +314,7 @@ sg_status sg_graph_build(struct sg_model *m) {
     sg_status status = SG_OK;
     struct names t = {0};
 
-    SG_CHECK(m->graph.opset >= 7 && m->graph.opset <= 17, SG_E_MODEL,
+    SG_CHECK(sg_graph_is_readable(&m->graph), SG_E_MODEL,
              "%s: it uses operator set %lld; 7 to 17 are supported (torch.onnx.export(..., "
              "opset_version=13))",
              m->file, (long long)m->graph.opset);

@@ -131,7 +131,40 @@ done:
 
 /* ---- the one that changes ---- */
 
-/* Symbolic batch, or one frozen in the file; every other axis has to be known. */
+/* The file's lengths, and the caller's where it leaves them open. */
+static sg_status take_shape(const struct sg_model *m, const struct onnx_value *in,
+                            struct sg_shape *out) {
+    sg_status status = SG_OK;
+    const struct sg_shape *given = m->what->shape;
+    const int skip = given != NULL && given->n_axes == in->n_axes ? 1 : 0;
+    char wants[160];
+    char has[160];
+
+    (void)sg_axes_text(in->n_axes, in->axes, wants, sizeof wants);
+    if (given != NULL) {
+        (void)sg_axes_text(given->n_axes, given->axes, has, sizeof has);
+        SG_CHECK(given->n_axes - skip == in->n_axes - 1, SG_E_MODEL,
+                 "%s: its input '%s' has the shape %s, to which %s does not fit", m->file, in->name,
+                 wants, has);
+    }
+    out->n_axes = in->n_axes - 1;
+    for (int i = 0; i < out->n_axes; i++) {
+        const int64_t length = in->axes[i + 1];
+
+        SG_CHECK(length >= 0 || given != NULL, SG_E_MODEL,
+                 "%s: its input '%s' has the shape %s (-1: left open): give the lengths of a "
+                 "sample, like model.shape: [3, 224, 224] (info: --shape 3,224,224)",
+                 m->file, in->name, wants);
+        out->axes[i] = length >= 0 ? length : given->axes[i + skip];
+        SG_CHECK(given == NULL || given->axes[i + skip] == out->axes[i], SG_E_MODEL,
+                 "%s: its input '%s' has the shape %s, to which %s does not fit", m->file, in->name,
+                 wants, has);
+    }
+done:
+    return status;
+}
+
+/* Symbolic batch, or one frozen in the file; every other length has to be known. */
 static sg_status take_explained(struct sg_model *m, struct sg_value *v,
                                 const struct onnx_value *in) {
     sg_status status = SG_OK;
@@ -143,16 +176,14 @@ static sg_status take_explained(struct sg_model *m, struct sg_value *v,
     SG_CHECK(in->has_shape && in->n_axes >= 2 && in->n_axes <= SG_MAX_AXES + 1, SG_E_MODEL,
              "%s: its input '%s' has %d axes; 2 to %d are supported, the batch first", m->file,
              v->name, in->n_axes, SG_MAX_AXES + 1);
-    v->shape.n_axes = in->n_axes - 1;
+    SG_TRY(take_shape(m, in, &v->shape));
     v->size = 1;
-    for (int i = 1; i < in->n_axes; i++) {
-        SG_CHECK(in->axes[i] >= 1 && !__builtin_mul_overflow(v->size, in->axes[i], &v->size) &&
+    for (int i = 0; i < v->shape.n_axes; i++) {
+        SG_CHECK(v->shape.axes[i] >= 1 &&
+                     !__builtin_mul_overflow(v->size, v->shape.axes[i], &v->size) &&
                      v->size <= INT32_MAX,
-                 SG_E_MODEL,
-                 "%s: its input '%s' has the shape %s (-1: not fixed); every axis but the first "
-                 "must have a fixed length: export the model with fixed sizes",
-                 m->file, v->name, sg_axes_text(in->n_axes, in->axes, text, sizeof text));
-        v->shape.axes[i - 1] = in->axes[i];
+                 SG_E_MODEL, "%s: its input '%s' has the impossible shape %s", m->file, v->name,
+                 sg_axes_text(in->n_axes, in->axes, text, sizeof text));
     }
     SG_CHECK(in->axes[0] >= 1 || in->axes[0] == -1, SG_E_MODEL,
              "%s: its input '%s' has a batch axis of length %lld", m->file, v->name,

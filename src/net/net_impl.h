@@ -68,7 +68,8 @@ enum sg_op_flags {
     SG_OP_SOFTMAX = 256, /* "auto" explains what goes into it */
     SG_OP_RELU = 512,    /* is max(x, 0): disappears into a node with SG_OP_FUSES_RELU */
     SG_OP_TAKES_WHOLE = 1024, /* inputs may be whole values */
-    SG_OP_OUTPUTS = 2048      /* has several outputs, each made by a node of its own */
+    SG_OP_OUTPUTS = 2048,     /* has several outputs, each made by a node of its own */
+    SG_OP_SATURATES = 4096    /* squeezes any number into a probability */
 };
 
 /* Factors of the output's channels that a node has taken into its weights: first come, first done.
@@ -321,6 +322,8 @@ sg_status sg_broadcast(const struct sg_node *node, const struct sg_constant *c,
  * where the order in memory allows, otherwise through transpositions. */
 sg_status sg_reshape_to(struct sg_node *node, int n_axes, const int64_t *axes);
 
+/* graph.c: 1 if the graph's operator set is one that can be read. */
+int sg_graph_is_readable(const struct onnx_graph *g);
 /* graph.c: from the decoded file to values, and to the nodes that the explained tensors need. */
 sg_status sg_graph_build(struct sg_model *m);
 /* inputs.c: a graph input that was reached: the one that changes, or one that is held fixed. */
@@ -329,6 +332,12 @@ sg_status sg_check_fixed(const struct sg_model *m);
 /* outside.c: the signature; refuses tensors that cannot be told apart, or whose gradient would not
  * be theirs alone. After fusing. */
 sg_status sg_make_signature(struct sg_model *m);
+/* infer.c: what is against running a node, whatever its inputs are; NULL if nothing is. The text
+ * may be in buf[cap]. */
+const char *sg_why_not(const struct onnx_graph *g, const struct onnx_node *node, char *buf,
+                       size_t cap);
+/* survey.c: nodes that something is against. */
+int64_t sg_graph_n_refused(const struct onnx_graph *g);
 /* infer.c: shapes, constants and views of one node; keeps it if it has to run. */
 sg_status sg_infer_node(struct sg_model *m, const struct onnx_node *source, struct sg_value *out,
                         int n_in, struct sg_value **in);

@@ -91,6 +91,8 @@ static sg_status choose_class(struct sg_worker *w, int64_t t, int64_t *ranked_fo
 
     if (target->choice == SG_CHOICE_CLASS) {
         *out = target->number;
+    } else if (target->choice == SG_CHOICE_GIVEN) {
+        *out = w->plan->job->given_targets[w->item.index * w->plan->n_targets + target->number];
     } else if (target->choice == SG_CHOICE_LABEL) {
         SG_CHECK(label >= 0, SG_E_INPUT, "%s: it has no label, and the job's target is its label",
                  name);
