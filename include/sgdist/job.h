@@ -32,6 +32,13 @@ struct sg_target {
     int n_element;                    /* axes of a single element that was asked for, or 0 */
 };
 
+/* An input of the model that is held fixed: a number for all elements, or an array in a file. */
+struct sg_job_input {
+    char name[SG_MAX_TENSOR + 1];
+    char *file; /* NULL: `value` */
+    double value;
+};
+
 /* A checked job. All strings and arrays belong to it; paths are relative to the working directory
  * of the run (a relative path in the file is taken from the job file's own folder, study.output
  * from the working directory). */
@@ -48,6 +55,9 @@ struct sg_job {
     const char **tensors;
     enum sg_score score;
 
+    char *input;  /* "auto", or the input whose elements are explained */
+    int n_inputs; /* the others */
+    struct sg_job_input *inputs;
     int n_layers; /* tensors that instances read beside the input, each once */
     const char **layers;
 

@@ -34,6 +34,10 @@ static sg_status identity_text(const struct study *s, struct sg_text *out) {
 
     sg_text_add(out, "%s", s->job->echo);
     sg_text_add(out, "model.sha256: %s\n", s->model_sha256);
+    if (s->n_inputs > 0) {
+        sg_text_add(out, "model.inputs.hash: %016llx\n",
+                    (unsigned long long)sg_hash64(s->inputs, s->n_inputs));
+    }
     sg_text_add(out, "data.items: %lld\n", (long long)sg_items_count(s->items));
     sg_text_add(out, "data.hash: %016llx\n", (unsigned long long)sg_study_items_hash(s));
     if (s->job->target_file != NULL) {

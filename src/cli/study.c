@@ -51,16 +51,22 @@ done:
 
 /* What the job asks of its model. */
 static sg_status open_model(struct study *s) {
-    const struct sg_job *job = s->job;
-    const struct sg_explain what = {.n_tensors = job->n_tensors,
-                                    .tensors = job->tensors,
-                                    .n_layers = job->n_layers,
-                                    .layers = job->layers};
     sg_status status = SG_OK;
+    const struct sg_job *job = s->job;
+    struct sg_fixed_input *fixed = NULL;
+    struct sg_explain what = {.n_tensors = job->n_tensors,
+                              .tensors = job->tensors,
+                              .n_layers = job->n_layers,
+                              .layers = job->layers,
+                              .input = job->input,
+                              .n_fixed = job->n_inputs};
 
+    SG_TRY(sg_study_take_inputs(job, s->inputs, &fixed));
+    what.fixed = fixed;
     SG_TRY(sg_model_open(s->model_bytes, s->n_model_bytes, job->model_file, &what, &s->model));
     SG_TRY(sg_model_place(s->model, NULL, 1));
 done:
+    sg_free(fixed);
     return status;
 }
 
@@ -91,6 +97,7 @@ static sg_status read_all(const struct job_arguments *a, struct study *s, size_t
     SG_TRY(
         sg_job_read_file(s->job->model_file, max_model_bytes, &s->model_bytes, &s->n_model_bytes));
     sg_sha256_hex(s->model_bytes, s->n_model_bytes, s->model_sha256);
+    SG_TRY(sg_study_read_inputs(s->job, &s->inputs, &s->n_inputs));
     SG_TRY(open_model(s));
     status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
     if (status == SG_OK) {
@@ -172,6 +179,7 @@ static sg_status share_all(const struct sg_comm *world, const struct job_argumen
     SG_TRY(sg_agree(world, status));
     SG_TRY(share_bytes(world, &s->job_text, &shared.n_job));
     SG_TRY(share_bytes(world, &s->model_bytes, &s->n_model_bytes));
+    SG_TRY(share_bytes(world, &s->inputs, &s->n_inputs));
     SG_TRY(share_bytes(world, &shared.items, &shared.n_items));
     SG_TRY(share_bytes(world, &shared.targets, &shared.n_targets));
     if (!is_root) {
@@ -236,6 +244,7 @@ void sg_study_close(struct study *s) {
     sg_model_destroy(s->model);
     sg_job_destroy(s->job);
     sg_free(s->model_bytes);
+    sg_free(s->inputs);
     sg_free(s->job_text);
     *s = (struct study){0};
 }

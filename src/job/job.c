@@ -47,6 +47,11 @@ static void fini(struct sg_job *job) {
     sg_free(job->output);
     sg_free(job->model_file);
     sg_free(job->tensor);
+    sg_free(job->input);
+    for (int i = 0; i < job->n_inputs; i++) {
+        sg_free(job->inputs[i].file);
+    }
+    sg_free(job->inputs);
     sg_free(job->target_file);
     sg_free(job->given_targets);
     sg_free(job->data.path);

@@ -221,11 +221,37 @@ def field(folder):
           "log probability over the classes of each place")
 
 
+def two_inputs(folder):
+    """x is explained; a mask of x's shape and a factor of any length are held fixed."""
+    net = Net(5)
+    net.node("Mul", ["x", "mask"], "masked")
+    net.node("Relu", [net.conv("masked", "c", 1, 4)], "r")
+    net.node("Mul", ["r", "factor"], "scaled")
+    net.node("Flatten", ["scaled"], "f")
+    net.node("Gemm", ["f", net.weight("w", 3, 256), net.weight("b", 3)], "y", transB=1)
+    path = net.save(os.path.join(folder, "inputs.onnx"), [("y", [3])],
+                    more_inputs=[("mask", ["batch", 1, SIDE, SIDE]), ("factor", [1, 4, 1, 1])])
+    judge = onnx_judge.Model(path)
+    mask = np.random.default_rng(6).random((1, SIDE, SIDE))
+    np.save(os.path.join(folder, "mask.npy"), mask.astype("f4"))
+    s = Study(folder, "inputs", path, ["smoothgrad", "gradient"], {"class": 1}, {"input": "x"}, {"mask": "mask.npy", "factor": 0.5})
+    fixed = {"mask": torch.from_numpy(mask.astype("f4")).double(), "factor": torch.full((1, 4, 1, 1), 0.5).double()}
+    _, want = judge.layers(s.items, ["x"], lambda y: y[:, 1].sum(), fixed=fixed)["x"]
+    close(s.map("gradient")[:, 0], want, "two inputs held fixed")
+    for inputs, words in ((None, "hold it fixed"), ({"mask": 1}, "'factor' of shape [1,4,1,1]"), ({"mask": 1, "facto": 1}, "'factor'")):
+        try:
+            Study(folder, "refused", path, ["gradient"], explain={"input": "x"}, fixed=inputs)
+            check(False, "a missing input is refused")
+        except RuntimeError as e:
+            check(words in str(e), f"refused: {str(e).splitlines()[-1][-120:]}")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         layers(folder)
         two_heads(folder)
         field(folder)
+        two_inputs(folder)
     sys.exit(len(failures) > 0)
 
 
