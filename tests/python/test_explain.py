@@ -148,6 +148,11 @@ def layers(folder):
     check((s.file["items/forwards"][:] == 1 + SAMPLES).all(),
           "input and layers share one sweep of forward passes")
     check((s.file["items/backwards"][:] == 1 + SAMPLES).all(), "and of backward passes")
+    for ranks in (2, 3):
+        other = f"{s.output}.{ranks}"
+        sgdist(PROGRAM, s.job, "--set", f"study.output={other}", launcher=("mpirun", "-n", str(ranks)))
+        said = sgdist(PROGRAM, "diff", s.output, other)
+        check("no difference" in said, f"{ranks} ranks: {said.splitlines()[-1]}")
     shape = s.file["maps/at-gradient-relu3/map"]
     check([d[0].name for d in (shape.dims[k] for k in (2, 3, 4))] == ["/layer_channel", "/layer_y", "/layer_x"],
           "a layer's axes have scales of their own")

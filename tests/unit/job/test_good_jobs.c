@@ -327,6 +327,7 @@ static void the_echo_is_stable(void **state) {
                                    "study.seed: 2017\n"
                                    "model.file: net.onnx\n"
                                    "model.explain.tensor: auto\n"
+                                   "model.explain.input: auto\n"
                                    "model.explain.score: logit\n"
                                    "data.folder: images\n"
                                    "data.labels: none\n"
