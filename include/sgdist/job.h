@@ -13,14 +13,31 @@
 #include <stdint.h>
 
 enum sg_score { SG_SCORE_LOGIT, SG_SCORE_PROBABILITY, SG_SCORE_LOG_PROBABILITY };
-enum sg_target {
-    SG_TARGET_PREDICTED,
-    SG_TARGET_LABEL,
-    SG_TARGET_CLASS,
-    SG_TARGET_TOP,
-    SG_TARGET_FROM
-};
+enum sg_choice { SG_CHOICE_RANK, SG_CHOICE_CLASS, SG_CHOICE_LABEL, SG_CHOICE_GIVEN };
+enum sg_region { SG_REGION_ALL, SG_REGION_PREDICTED };
+enum sg_reduce { SG_REDUCE_SUM, SG_REDUCE_MEAN, SG_REDUCE_MAX };
+enum { SG_MAX_BOX_AXES = SG_MAX_AXES - 1 };
 enum sg_nonfinite { SG_NONFINITE_FAIL, SG_NONFINITE_SKIP };
+
+/* A score of the outputs that is explained. An output is [classes][positions]: a vector of logits
+ * has one position, a field has many. What depends on the item is fixed by its clean outputs. */
+struct sg_target {
+    char output[SG_MAX_TENSOR + 1]; /* the tensor; "": the first explained one */
+    int32_t choice;                 /* enum sg_choice */
+    int64_t number; /* the class; the rank, 0 is the predicted class; of given ones which */
+    int32_t region; /* enum sg_region: all positions, or those predicted as it */
+    int32_t reduce; /* enum sg_reduce: how positions become a number */
+    int n_box;      /* axes of the box, 0: all positions */
+    int64_t box[2 * SG_MAX_BOX_AXES]; /* first of each axis, then the one past the last */
+    int n_element;                    /* axes of a single element that was asked for, or 0 */
+};
+
+/* An input of the model that is held fixed: a number for all elements, or an array in a file. */
+struct sg_job_input {
+    char name[SG_MAX_TENSOR + 1];
+    char *file; /* NULL: `value` */
+    double value;
+};
 
 /* A checked job. All strings and arrays belong to it; paths are relative to the working directory
  * of the run (a relative path in the file is taken from the job file's own folder, study.output
@@ -35,19 +52,24 @@ struct sg_job {
     char *model_file;      /* model */
     struct sg_shape shape; /* of a sample, where the model's file leaves lengths open; or no axes */
     char *tensor;          /* "auto" or the name of a tensor */
+    int n_tensors;         /* to explain: that one, and those that targets name, each once */
+    const char **tensors;
     enum sg_score score;
 
+    char *input;  /* "auto", or the input whose elements are explained */
+    int n_inputs; /* the others */
+    struct sg_job_input *inputs;
     int n_layers; /* tensors that instances read beside the input, each once */
     const char **layers;
 
     struct sg_data_options data;
 
-    enum sg_target target;
-    int64_t target_class; /* SG_TARGET_CLASS */
-    int64_t n_targets;    /* maps an item: SG_TARGET_TOP's number, else 1 */
-    char *target_file;    /* SG_TARGET_FROM: the result whose targets are taken; whoever opens the
-                           * items fills in n_targets and targets[n_items][n_targets] from it */
-    int32_t *targets;
+    int64_t n_targets; /* maps an item */
+    struct sg_target *targets;
+    char *target_text;      /* all of them, as in the echo */
+    char *target_file;      /* of {from: ..}, else NULL: the result whose targets are taken; whoever
+                             * opens the items fills in n_targets, targets and given_targets from it */
+    int32_t *given_targets; /* [n_items][n_targets] */
 
     int64_t block; /* sampling.block: samples of a block; part of the identity */
     enum sg_nonfinite nonfinite;
@@ -89,6 +111,17 @@ struct sg_preset {
 
 /* The table, NULL past its end. */
 const struct sg_preset *sg_preset_at(int i);
+
+/* {from: ..}: makes n_targets targets, whose classes will be in job->given_targets. Errors:
+ * SG_E_NOMEM. */
+sg_status sg_job_give_targets(struct sg_job *job, int64_t n_targets);
+
+/* 1 if a target is the item's label. */
+int sg_job_uses_labels(const struct sg_job *job);
+
+/* Adds the target in words: "class 3 of masks in the box [0, 0, 8, 8] (mean)"; where the output
+ * has no classes, "value of rain ..". */
+void sg_target_text(const struct sg_target *target, int has_classes, struct sg_text *t);
 
 /* For a failure that only model and items have shown, and whose message begins with a key's path:
  * puts the place of the key in the job's text in front. Returns `status`, the message is the

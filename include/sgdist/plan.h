@@ -71,6 +71,16 @@ struct sg_needs {
     int64_t checkpoint_bytes;    /* of all sums of a sweep */
 };
 
+/* Where a target's numbers lie among the outputs of a sample: [classes][positions] from offset on.
+ */
+struct sg_target_place {
+    int output; /* of the model's signature */
+    int64_t offset;
+    int64_t n_classes;
+    int64_t n_positions;
+    int64_t first; /* of the targets with the same output and box, which are ranked together */
+};
+
 struct sg_plan {
     const struct sg_job *job;         /* borrowed */
     const struct sg_signature *model; /* borrowed */
@@ -79,6 +89,9 @@ struct sg_plan {
     int64_t n_outputs; /* K: elements of all explained tensors */
     int64_t n_items;
     int64_t n_targets;
+    struct sg_target_place *places; /* [n_targets] */
+    int64_t mask_words; /* 64 positions each: of the largest region that is a set of positions */
+    int64_t max_classes;
     int64_t block;
     int n_probed;
     struct sg_probed *probed;
@@ -120,6 +133,9 @@ void sg_plan_destroy(struct sg_plan *plan);
 /* Ends of the stages of n_blocks blocks, in blocks: 1, 2, 3, 4, 6, 8, 11, 16, ... (factor 1.41, at
  * least one more), the last one n_blocks. Writes at most cap of them, returns their number. */
 int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap);
+
+/* Adds what target t is in words: "class 3 of masks in the box [0, 0, 8, 8] (sum)". */
+void sg_plan_target_text(const struct sg_plan *plan, int64_t t, struct sg_text *out);
 
 /* The shape of what an instance reads. */
 const struct sg_shape *sg_plan_read_shape(const struct sg_plan *plan, int i_instance);

@@ -47,11 +47,19 @@ struct study {
     char *model_bytes;
     size_t n_model_bytes;
     char model_sha256[65];
+    char *inputs; /* those that are held fixed, packed */
+    size_t n_inputs;
     struct sg_model *model;
     struct sg_items *items;
     struct sg_plan *plan;
     int64_t program_bytes; /* of this process, before it read anything */
 };
+
+/* The inputs that the job holds fixed: read by rank 0 into bytes (sg_free), and taken from them by
+ * all. *out (sg_free) points into the bytes and the job. */
+sg_status sg_study_read_inputs(const struct sg_job *job, char **bytes, size_t *n);
+sg_status sg_study_take_inputs(const struct sg_job *job, const char *bytes,
+                               struct sg_fixed_input **out);
 
 /* Options that verbs on jobs share. */
 struct job_arguments {
@@ -66,8 +74,8 @@ sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments 
                         struct study *out);
 void sg_study_close(struct study *s);
 
-/* The targets of `target: {from: ...}` into the job, for these items; nothing for other jobs. Rank 0
- * only. Errors: SG_E_JOB with the item's name where the other result has none for it. */
+/* The targets of `target: {from: ...}` into the job, for these items; nothing for other jobs. Rank
+ * 0 only. Errors: SG_E_JOB with the item's name where the other result has none for it. */
 sg_status sg_study_read_targets(struct sg_job *job, const struct sg_items *items);
 
 /* Bytes of a rank that do not depend on the result: model, nets, worker. */

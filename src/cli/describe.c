@@ -140,6 +140,9 @@ static void say_finish(const struct facts *f, const char *label) {
     if (strcmp(method_fact(f, label, "absolute", "false"), "true") == 0) {
         printf(", of the absolute values of the gradients");
     }
+    if (method_fact(f, label, "layer", NULL) != NULL) {
+        printf(", at the layer %s instead of the input", method_fact(f, label, "layer", ""));
+    }
     if (strcmp(method_fact(f, label, "space", "input"), "pixel") == 0) {
         printf(", taken with respect to pixel values (0 to 1) before their standardisation");
     }

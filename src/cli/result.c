@@ -34,14 +34,18 @@ static sg_status identity_text(const struct study *s, struct sg_text *out) {
 
     sg_text_add(out, "%s", s->job->echo);
     sg_text_add(out, "model.sha256: %s\n", s->model_sha256);
+    if (s->n_inputs > 0) {
+        sg_text_add(out, "model.inputs.hash: %016llx\n",
+                    (unsigned long long)sg_hash64(s->inputs, s->n_inputs));
+    }
     sg_text_add(out, "data.items: %lld\n", (long long)sg_items_count(s->items));
     sg_text_add(out, "data.hash: %016llx\n", (unsigned long long)sg_study_items_hash(s));
-    if (s->job->target == SG_TARGET_FROM) {
+    if (s->job->target_file != NULL) {
         const int64_t n = sg_items_count(s->items) * s->job->n_targets;
 
-        sg_text_add(
-            out, "target.hash: %016llx\n",
-            (unsigned long long)sg_hash64(s->job->targets, (size_t)n * sizeof *s->job->targets));
+        sg_text_add(out, "target.hash: %016llx\n",
+                    (unsigned long long)sg_hash64(s->job->given_targets,
+                                                  (size_t)n * sizeof *s->job->given_targets));
     }
     sg_text_add(out, "kernel: %s\n", sg_kernel_family());
     SG_CHECK(!out->failed, SG_E_NOMEM, "no memory for the identity of the study");
@@ -267,6 +271,33 @@ static void add_statistics(struct constants *c, const struct study *s, const cha
     }
 }
 
+/* One text a target, of equal length. The caller frees *out. */
+static sg_status target_table(const struct sg_plan *plan, char **out, int64_t *bytes) {
+    sg_status status = SG_OK;
+    struct sg_text t = {0};
+
+    *bytes = 1;
+    for (int pass = 0; pass < 2; pass++) { /* the first one finds the longest */
+        for (int64_t i = 0; i < plan->n_targets; i++) {
+            t.length = 0;
+            sg_plan_target_text(plan, i, &t);
+            SG_CHECK(!t.failed, SG_E_NOMEM, "no memory for the provenance");
+            if (pass == 0) {
+                *bytes = (int64_t)t.length > *bytes ? (int64_t)t.length : *bytes;
+            } else {
+                memcpy(*out + i * *bytes, t.data, t.length);
+            }
+        }
+        if (pass == 0) {
+            *out = sg_calloc((size_t)plan->n_targets, (size_t)*bytes);
+            SG_CHECK(*out != NULL, SG_E_NOMEM, "no memory for the provenance");
+        }
+    }
+done:
+    sg_text_free(&t);
+    return status;
+}
+
 static void describe_versions(struct sg_text *out) {
     sg_text_add(out, "sgdist %s, %s, %s, HDF5 %s", SGDIST_VERSION, sg_comm_library(),
                 sg_kernel_family(), sg_store_library());
@@ -282,12 +313,15 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     struct sg_text versions = {0};
     char phases[SG_N_PHASES * PHASE_BYTES] = {0};
     const unsigned char incomplete = 0;
+    char *targets = NULL;
+    int64_t target_bytes;
     char *job_file = NULL; /* the whole path, so that pictures are found from any folder */
 
     c.list = sg_calloc((size_t)capacity, sizeof *c.list);
     SG_CHECK(c.list != NULL, SG_E_NOMEM, "no memory for the provenance");
     SG_TRY(identity_text(s, &identity));
     SG_TRY(make_columns(s, &columns));
+    SG_TRY(target_table(s->plan, &targets, &target_bytes));
     describe_versions(&versions);
     SG_CHECK(!versions.failed, SG_E_NOMEM, "no memory for the provenance");
     add_text(
@@ -300,7 +334,11 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     add_text(&c, "provenance/job_file", job_file != NULL ? job_file : s->job->file, "its path");
     add_text(&c, "provenance/model_file", s->job->model_file, "path of the model");
     add_text(&c, "provenance/model_sha256", s->model_sha256, "SHA-256 of the model's file");
-    add_text(&c, "provenance/tensor", sg_model_tensor(s->model), "the explained tensor");
+    add_text(&c, "provenance/tensor", sg_model_tensor(s->model),
+             "the explained tensor, the first of them");
+    add_axis(add(&c, "provenance/targets", SG_TYPE_TEXT, target_bytes, targets,
+                 "what is explained, of what tensor"),
+             "target", s->plan->n_targets);
     add_text(&c, "provenance/kernel", sg_kernel_family(),
              "family of kernels: equal ones give equal bits");
     add_text(&c, "provenance/versions", versions.data,
@@ -336,6 +374,7 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     }
 done:
     free(job_file);
+    sg_free(targets);
     sg_free(c.list);
     free_columns(&columns);
     sg_text_free(&identity);

@@ -51,17 +51,23 @@ done:
 
 /* What the job asks of its model. */
 static sg_status open_model(struct study *s) {
-    const struct sg_job *job = s->job;
-    const struct sg_explain what = {.n_tensors = 1,
-                                    .tensors = (const char *const *)&job->tensor,
-                                    .n_layers = job->n_layers,
-                                    .layers = job->layers,
-                                    .shape = job->shape.n_axes > 0 ? &job->shape : NULL};
     sg_status status = SG_OK;
+    const struct sg_job *job = s->job;
+    struct sg_fixed_input *fixed = NULL;
+    struct sg_explain what = {.n_tensors = job->n_tensors,
+                              .tensors = job->tensors,
+                              .n_layers = job->n_layers,
+                              .layers = job->layers,
+                              .input = job->input,
+                              .shape = job->shape.n_axes > 0 ? &job->shape : NULL,
+                              .n_fixed = job->n_inputs};
 
+    SG_TRY(sg_study_take_inputs(job, s->inputs, &fixed));
+    what.fixed = fixed;
     SG_TRY(sg_model_open(s->model_bytes, s->n_model_bytes, job->model_file, &what, &s->model));
     SG_TRY(sg_model_place(s->model, NULL, 1));
 done:
+    sg_free(fixed);
     return status;
 }
 
@@ -92,6 +98,7 @@ static sg_status read_all(const struct job_arguments *a, struct study *s, size_t
     SG_TRY(
         sg_job_read_file(s->job->model_file, max_model_bytes, &s->model_bytes, &s->n_model_bytes));
     sg_sha256_hex(s->model_bytes, s->n_model_bytes, s->model_sha256);
+    SG_TRY(sg_study_read_inputs(s->job, &s->inputs, &s->n_inputs));
     SG_TRY(open_model(s));
     status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
     if (status == SG_OK) {
@@ -122,14 +129,15 @@ struct shared {
 };
 
 /* The targets become the job's; it frees them. */
-static void take_targets(struct study *s, struct shared *from) {
+static sg_status take_targets(struct study *s, struct shared *from) {
     const size_t each = sizeof(int32_t) * (size_t)sg_items_count(s->items);
 
-    if (s->job->target == SG_TARGET_FROM) {
-        s->job->targets = (int32_t *)(void *)from->targets;
-        s->job->n_targets = (int64_t)(from->n_targets / each);
-        from->targets = NULL;
+    if (s->job->target_file == NULL) {
+        return SG_OK;
     }
+    s->job->given_targets = (int32_t *)(void *)from->targets;
+    from->targets = NULL;
+    return sg_job_give_targets(s->job, (int64_t)(from->n_targets / each));
 }
 
 static sg_status build_all(const struct job_arguments *a, struct study *s, struct shared *from) {
@@ -139,7 +147,7 @@ static sg_status build_all(const struct job_arguments *a, struct study *s, struc
     SG_TRY(open_model(s));
     SG_TRY(sg_items_unpack(&s->job->data, sg_model_input(s->model), from->items, from->n_items,
                            &s->items));
-    take_targets(s, from);
+    SG_TRY(take_targets(s, from));
     SG_TRY(sg_plan_create(s->job, sg_model_signature(s->model), s->items, &s->plan));
 done:
     return status;
@@ -152,8 +160,8 @@ static sg_status pack_all(const struct study *s, struct shared *out) {
 
     SG_TRY(sg_items_pack(s->items, &items, &out->n_items));
     out->items = items;
-    if (s->job->target == SG_TARGET_FROM) {
-        out->targets = (char *)s->job->targets;
+    if (s->job->target_file != NULL) {
+        out->targets = (char *)s->job->given_targets;
         out->n_targets = sizeof(int32_t) * (size_t)(sg_items_count(s->items) * s->job->n_targets);
     }
 done:
@@ -172,6 +180,7 @@ static sg_status share_all(const struct sg_comm *world, const struct job_argumen
     SG_TRY(sg_agree(world, status));
     SG_TRY(share_bytes(world, &s->job_text, &shared.n_job));
     SG_TRY(share_bytes(world, &s->model_bytes, &s->n_model_bytes));
+    SG_TRY(share_bytes(world, &s->inputs, &s->n_inputs));
     SG_TRY(share_bytes(world, &shared.items, &shared.n_items));
     SG_TRY(share_bytes(world, &shared.targets, &shared.n_targets));
     if (!is_root) {
@@ -236,6 +245,7 @@ void sg_study_close(struct study *s) {
     sg_model_destroy(s->model);
     sg_job_destroy(s->job);
     sg_free(s->model_bytes);
+    sg_free(s->inputs);
     sg_free(s->job_text);
     *s = (struct study){0};
 }

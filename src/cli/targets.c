@@ -97,16 +97,16 @@ sg_status sg_study_read_targets(struct sg_job *job, const struct sg_items *items
     struct other o = {.n = 0};
     const int64_t n = sg_items_count(items);
 
-    if (job->target != SG_TARGET_FROM) {
+    if (job->target_file == NULL) {
         return SG_OK;
     }
     SG_TRY(read_other(job->target_file, &o));
-    job->n_targets = o.n_targets;
-    job->targets = sg_calloc((size_t)(n * o.n_targets), sizeof *job->targets);
-    SG_CHECK(job->targets != NULL, SG_E_NOMEM, "no memory for the targets of %lld items",
+    SG_TRY(sg_job_give_targets(job, o.n_targets));
+    job->given_targets = sg_calloc((size_t)(n * o.n_targets), sizeof *job->given_targets);
+    SG_CHECK(job->given_targets != NULL, SG_E_NOMEM, "no memory for the targets of %lld items",
              (long long)n);
     for (int64_t i = 0; i < n; i++) {
-        SG_TRY(take_targets(&o, sg_items_name(items, i), job->targets + i * o.n_targets));
+        SG_TRY(take_targets(&o, sg_items_name(items, i), job->given_targets + i * o.n_targets));
     }
 done:
     free_other(&o);

@@ -47,14 +47,22 @@ static void fini(struct sg_job *job) {
     sg_free(job->output);
     sg_free(job->model_file);
     sg_free(job->tensor);
+    sg_free(job->input);
+    for (int i = 0; i < job->n_inputs; i++) {
+        sg_free(job->inputs[i].file);
+    }
+    sg_free(job->inputs);
     sg_free(job->target_file);
-    sg_free(job->targets);
+    sg_free(job->given_targets);
     sg_free(job->data.path);
     sg_free(job->data.array);
     sg_free(job->data.labels);
     sg_free(job->data.class_names);
     sg_free(job->data.indices);
+    sg_free(job->tensors);
     sg_free(job->layers);
+    sg_free(job->targets);
+    sg_free(job->target_text);
     sg_free(job->instances);
     sg_free(job->echo);
     sg_free(job->given);
@@ -231,7 +239,7 @@ static sg_status parse(const char *text, size_t n, const char *file, const char 
     sg_free(d);
     d = NULL;
     SG_TRY(status);
-    SG_TRY(sg_job_list_layers(job));
+    SG_TRY(sg_job_list_tensors(job));
     job->given = given_text(text, n, sets, n_sets);
     SG_CHECK(job->given != NULL, SG_E_NOMEM, "%s: no memory for the job", file);
     *out = job;

@@ -192,6 +192,7 @@ void sg_read_bounds(struct sg_reader *r, const struct sg_node *node, const char 
 void sg_read_level(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_sigma(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_channels(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_inputs(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_layer(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_methods(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
@@ -206,9 +207,16 @@ int sg_echo_bounds(struct sg_text *t, const void *at);
 int sg_echo_level(struct sg_text *t, const void *at);
 int sg_echo_sigma(struct sg_text *t, const void *at);
 int sg_echo_channels(struct sg_text *t, const void *at);
+int sg_echo_inputs(struct sg_text *t, const void *at);
 int sg_echo_layer(struct sg_text *t, const void *at);
 int sg_echo_methods(struct sg_text *t, const void *at);
 int sg_echo_name(struct sg_text *t, const void *at);
+
+/* Reads the name of a tensor into out[SG_MAX_TENSOR + 1]; 1 if all is well. */
+int sg_read_tensor(struct sg_reader *r, const struct sg_node *node, const char *path, char *out);
+
+/* Collects the tensors that targets and instances name. */
+sg_status sg_job_list_tensors(struct sg_job *job);
 
 /* The preset that the node names, or NULL after a problem. */
 const struct sg_preset *sg_preset_read(struct sg_reader *r, const struct sg_node *node,
@@ -224,9 +232,6 @@ void sg_preset_add_line(struct sg_reader *r, const struct sg_preset *preset,
 
 /* Zeroes what a method with these uses does not look at: equal samples must be equal bytes. */
 void sg_clear_unused(struct sg_params *p, unsigned uses);
-
-/* Collects the layers that instances name. */
-sg_status sg_job_list_layers(struct sg_job *job);
 
 /* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where noisy samples
  * are drawn. */

@@ -44,6 +44,7 @@ static const struct sg_key study_keys[] = {
 
 static const struct sg_key explain_keys[] = {
     {.name = "tensor", .kind = SG_KIND_TEXT, IN_JOB(tensor), .fallback = "auto"},
+    {.name = "input", .kind = SG_KIND_TEXT, IN_JOB(input), .fallback = "auto"},
     {WORD("score", words_score), IN_JOB(score), .fallback = "logit"},
     {0}};
 
@@ -51,6 +52,7 @@ static const struct sg_key model_keys[] = {
     {.name = "file", .kind = SG_KIND_FILE, IN_JOB(model_file), .flags = SG_KEY_REQUIRED},
     {CUSTOM("shape", shape), IN_JOB(shape)},
     {MAP("explain", explain_keys)},
+    {CUSTOM("inputs", inputs), .offset = offsetof(struct sg_draft, job)},
     {0}};
 
 static const struct sg_key domain_keys[] = {

@@ -64,6 +64,7 @@ sg_status sg_plan_create(const struct sg_job *job, const struct sg_signature *mo
              "%s: model.file: the model's input has %lld channels; at most %d are supported",
              job->file, (long long)input->axes[0], SG_MAX_CHANNELS);
     sg_domain_init(&job->data, (int)input->axes[0], &plan->domain);
+    SG_TRY(sg_plan_place_targets(plan));
     SG_TRY(sg_plan_make_sweeps(plan));
     SG_TRY(sg_plan_check(plan, items));
     count_passes(plan);
@@ -90,6 +91,7 @@ void sg_plan_destroy(struct sg_plan *plan) {
         sg_free(plan->sweeps[i].stage_ends);
     }
     sg_free(plan->sweeps);
+    sg_free(plan->places);
     sg_free(plan->probed);
     sg_free(plan->probed_of);
     sg_free(plan->needs.sums);

@@ -1,35 +1,43 @@
 /* src/job/plan_check.c - what can only be judged with model and items at hand. */
 #include "plan_impl.h"
 
-static sg_status check_target(const struct sg_plan *plan) {
-    sg_status status = SG_OK;
-    const struct sg_job *job = plan->job;
-    const long long k = plan->n_outputs;
-
-    SG_CHECK(job->target != SG_TARGET_CLASS || job->target_class < k, SG_E_JOB,
-             "%s: target.class: %lld is not a class of the model; it has %lld outputs, 0 to %lld",
-             job->file, (long long)job->target_class, k, k - 1);
-    SG_CHECK(job->target != SG_TARGET_TOP || job->n_targets <= k, SG_E_JOB,
-             "%s: target.top: %lld is more than the %lld outputs of the model", job->file,
-             (long long)job->n_targets, k);
-done:
-    return status;
-}
-
 static sg_status check_given(const struct sg_plan *plan, const struct sg_items *items) {
     sg_status status = SG_OK;
     const struct sg_job *job = plan->job;
 
-    if (job->target != SG_TARGET_FROM) {
+    if (job->target_file == NULL) {
         return SG_OK;
     }
-    SG_ASSERT(job->targets != NULL);
+    SG_ASSERT(job->given_targets != NULL);
     for (int64_t i = 0; i < plan->n_items * job->n_targets; i++) {
-        SG_CHECK(job->targets[i] >= 0 && job->targets[i] < plan->n_outputs, SG_E_JOB,
+        SG_CHECK(job->given_targets[i] >= 0 && job->given_targets[i] < plan->places[0].n_classes,
+                 SG_E_JOB,
                  "%s: target.from: %s has the target %d for the item '%s', which is not an output "
                  "of the model, 0 to %lld",
-                 job->file, job->target_file, (int)job->targets[i],
-                 sg_items_name(items, i / job->n_targets), (long long)plan->n_outputs - 1);
+                 job->file, job->target_file, (int)job->given_targets[i],
+                 sg_items_name(items, i / job->n_targets),
+                 (long long)plan->places[0].n_classes - 1);
+    }
+done:
+    return status;
+}
+
+static sg_status check_label(const struct sg_plan *plan, const struct sg_items *items,
+                             const struct sg_target_place *p) {
+    sg_status status = SG_OK;
+    const char *file = plan->job->file;
+
+    for (int64_t i = 0; i < plan->n_items; i++) {
+        const long long label = sg_items_label(items, i);
+
+        SG_CHECK(label >= 0, SG_E_JOB,
+                 "%s: target: label, but the item '%s' has none; put the images into a folder for "
+                 "each class, or give data.labels",
+                 file, sg_items_name(items, i));
+        SG_CHECK(label < p->n_classes, SG_E_JOB,
+                 "%s: target: the label %lld of the item '%s' is not an output of the model, 0 to "
+                 "%lld",
+                 file, label, sg_items_name(items, i), (long long)p->n_classes - 1);
     }
 done:
     return status;
@@ -37,19 +45,11 @@ done:
 
 static sg_status check_labels(const struct sg_plan *plan, const struct sg_items *items) {
     sg_status status = SG_OK;
-    const char *file = plan->job->file;
 
-    for (int64_t i = 0; plan->job->target == SG_TARGET_LABEL && i < plan->n_items; i++) {
-        const long long label = sg_items_label(items, i);
-
-        SG_CHECK(label >= 0, SG_E_JOB,
-                 "%s: target: label, but the item '%s' has none; put the images into a folder for "
-                 "each class, or give data.labels",
-                 file, sg_items_name(items, i));
-        SG_CHECK(label < plan->n_outputs, SG_E_JOB,
-                 "%s: target: the label %lld of the item '%s' is not an output of the model, 0 to "
-                 "%lld",
-                 file, label, sg_items_name(items, i), (long long)plan->n_outputs - 1);
+    for (int64_t t = 0; t < plan->n_targets; t++) {
+        if (plan->job->targets[t].choice == SG_CHOICE_LABEL) {
+            SG_TRY(check_label(plan, items, &plan->places[t]));
+        }
     }
 done:
     return status;
@@ -119,18 +119,6 @@ done:
     return status;
 }
 
-static sg_status check_space(const struct sg_plan *plan, const struct sg_instance *inst) {
-    sg_status status = SG_OK;
-
-    SG_CHECK(
-        inst->params.space == SG_SPACE_INPUT || inst->params.probing.layer[0] == '\0', SG_E_JOB,
-        "%s: methods.%s.space: the gradient is taken at the layer %s, which has no pixels; leave "
-        "out the one or the other",
-        plan->job->file, inst->label, inst->params.probing.layer);
-done:
-    return status;
-}
-
 static sg_status check_channels(const struct sg_plan *plan, int i_instance) {
     sg_status status = SG_OK;
     const struct sg_instance *inst = &plan->job->instances[i_instance];
@@ -168,7 +156,6 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
     sg_status status = SG_OK;
 
     SG_TRY(check_size(plan));
-    SG_TRY(check_target(plan));
     SG_TRY(check_labels(plan, items));
     SG_TRY(check_given(plan, items));
     SG_TRY(check_preprocess(plan));
@@ -178,7 +165,6 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
         SG_TRY(check_domain(plan, inst));
         SG_TRY(check_samples(plan, inst));
         SG_TRY(check_confidence(plan, inst));
-        SG_TRY(check_space(plan, inst));
         SG_TRY(check_channels(plan, i));
     }
 done:

@@ -11,6 +11,10 @@ enum { SG_PLAN_MAX_STAGES = 96 }; /* a factor of 1.41 passes 2^31 blocks after s
  * max_stages. */
 sg_status sg_plan_make_sweeps(struct sg_plan *plan);
 
+/* Finds the targets among the outputs of the model: fills places, mask_words, max_classes. Errors:
+ * SG_E_JOB. */
+sg_status sg_plan_place_targets(struct sg_plan *plan);
+
 /* Refuses a job that the model, the items or its own methods do not fit. Needs input, n_outputs,
  * domain and sweep_of. */
 sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items);

@@ -73,9 +73,9 @@ done:
 
 /* What a worker holds beside its nets: the sums of all targets, as much again as a sweep has of
  * them packed for a checkpoint, one group to finish from; the item, its noise scale and a map; what
- * was read at the item itself; a block of inputs, readings, outputs and their derivatives; three
- * records (the one in the making, the one on its way, the checkpoint's). sg_worker_bytes counts the
- * same, a test holds them together. */
+ * was read at the item itself, its targets' positions; a block of inputs, readings, outputs and
+ * their derivatives; three records (the one in the making, the one on its way, the checkpoint's).
+ * sg_worker_bytes counts the same, a test holds them together. */
 static int64_t sums_bytes(const struct sg_plan *plan) {
     const struct sg_needs *needs = &plan->needs;
     const int64_t floats =
@@ -89,7 +89,8 @@ static int64_t sums_bytes(const struct sg_plan *plan) {
     }
     return plan->n_targets * sums + needs->checkpoint_bytes + bytes_of(&needs->one_sum) +
            3 * plan->record.bytes + floats * (int64_t)sizeof(float) +
-           needs->n_work * (int64_t)sizeof(double) + needs->n_blocks * (int64_t)sizeof(int64_t);
+           (needs->n_work + needs->n_blocks + plan->n_targets * plan->mask_words) *
+               (int64_t)sizeof(int64_t);
 }
 
 /* The store keeps fields without the padding of records, and name, key and label of an item. */

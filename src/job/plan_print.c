@@ -33,7 +33,6 @@ static void print_items(const struct sg_plan *plan, FILE *out) {
     char text[CELL] = "";
     char number[32];
     size_t used = 0;
-    struct sg_text target = {0};
 
     print_line(out, "items", count_text(plan->n_items, number, sizeof number));
     for (int i = 0; i < plan->input.n_axes; i++) {
@@ -43,11 +42,8 @@ static void print_items(const struct sg_plan *plan, FILE *out) {
     fprintf(out, "  %-15s %s = %s elements", "input", text,
             count_text(sg_shape_size(&plan->input), number, sizeof number));
     fprintf(out, ", %s outputs\n", count_text(plan->n_outputs, number, sizeof number));
-    (void)sg_echo_target(&target, plan->job);
-    fprintf(out, "  %-15s %s, %s map%s an item and method\n", "target",
-            target.data != NULL ? target.data : "",
+    fprintf(out, "  %-15s %s, %s map%s an item and method\n", "target", plan->job->target_text,
             count_text(plan->n_targets, number, sizeof number), plan->n_targets > 1 ? "s" : "");
-    sg_text_free(&target);
 }
 
 /* The sampling of a sweep in the words of the job: the keys that its members use. */

@@ -33,15 +33,20 @@ static sg_status add_items(struct sg_record *r, const struct axes *a) {
                          "state of the item: 0 pending, 1 done, 2 failed"));
     SG_TRY(sg_record_add(r, SG_FIELD_MESSAGE, SG_TYPE_TEXT, SG_MESSAGE_BYTES, 0, NULL,
                          "why the item failed, empty otherwise"));
-    SG_TRY(sg_record_add(r, SG_FIELD_PREDICTED, SG_TYPE_I32, 0, 0, NULL,
-                         "class with the largest output at the clean item"));
-    SG_TRY(sg_record_add(r, SG_FIELD_TARGET, SG_TYPE_I32, 0, 1, &a->target,
-                         "class that is explained"));
+    SG_TRY(sg_record_add(
+        r, SG_FIELD_PREDICTED, SG_TYPE_I32, 0, 0, NULL,
+        "class with the largest output at the clean item; of a field, the one at most positions; "
+        "-1: no classes"));
+    SG_TRY(sg_record_add(
+        r, SG_FIELD_TARGET, SG_TYPE_I32, 0, 1, &a->target,
+        "class that is explained, -1: the output has none; provenance/targets says what of it"));
     SG_TRY(sg_record_add(r, SG_FIELD_SCORE, SG_TYPE_F64, 0, 1, &a->target,
                          "explained score of the target at the clean item, in the units of "
                          "model.explain.score"));
     SG_TRY(sg_record_add(r, SG_FIELD_PROBABILITY, SG_TYPE_F64, 0, 1, &a->target,
-                         "softmax of the outputs at the clean item, for the target; 0 to 1"));
+                         "softmax over the classes at the clean item, for the target (mean over "
+                         "its positions); 0 to "
+                         "1, NaN without classes"));
     SG_TRY(sg_record_add(r, SG_FIELD_NONFINITE, SG_TYPE_I64, 0, 0, NULL,
                          "samples with a gradient that was not finite; count over sweeps and "
                          "targets"));
@@ -98,7 +103,7 @@ static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes
     char about[200];
 
     (void)snprintf(about, sizeof about,
-                   "%.30s map%.29s%s, in units of the score per unit of %.21s%.32s in the "
+                   "%.24s map%.29s%s, in units of the score per unit of %.21s%.20s in the "
                    "method's formula",
                    inst->method->name, rules[inst->params.probing.rule],
                    inst->params.probing.absolute ? ", absolute" : "",

@@ -106,7 +106,7 @@ static void check_keys(struct sg_reader *r, const struct sg_node *root, const st
                    "is for arrays: it has a meaning only together with 'npy', 'npz', 'hdf5' or "
                    "'idx'");
     }
-    if (known && d->job.target == SG_TARGET_LABEL &&
+    if (known && sg_job_uses_labels(&d->job) &&
         ((has_file && d->job.data.labels == NULL) || (has_array && d->sources[s].labels == NULL))) {
         sg_problem(r, &target->key_at, "target", "label needs 'data.%s%slabels', %s",
                    has_array ? sg_source_name(s) : "", has_array ? "." : "",

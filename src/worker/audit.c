@@ -64,7 +64,9 @@ sg_status sg_worker_samples(struct sg_worker *w, const struct sg_sample_range *q
     for (int64_t b = q->first / w->plan->block; b * w->plan->block < end; b++) {
         SG_TRY(audit_block(w, q, b, inputs, readings));
     }
-    memcpy(targets, w->item.targets, (size_t)w->plan->n_targets * sizeof *targets);
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        targets[t] = sg_class_of(&w->item.aims[t]);
+    }
 done:
     return status;
 }

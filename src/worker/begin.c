@@ -23,56 +23,6 @@ void sg_item_fail(struct sg_worker *w) {
                    is_named ? "" : ": ", message);
 }
 
-/* The largest output that is not yet in taken[n]; ties go to the lowest class. */
-static int32_t best_but(const float *y, int64_t n_outputs, const int32_t *taken, int64_t n) {
-    int32_t best = -1;
-
-    for (int64_t k = 0; k < n_outputs; k++) {
-        int is_taken = 0;
-
-        for (int64_t i = 0; i < n; i++) {
-            is_taken |= taken[i] == k;
-        }
-        if (!is_taken && (best < 0 || y[k] > y[best])) {
-            best = (int32_t)k;
-        }
-    }
-    return best;
-}
-
-static sg_status choose_targets(struct sg_worker *w) {
-    sg_status status = SG_OK;
-    const struct sg_job *job = w->plan->job;
-    const int64_t label = sg_items_label(w->o.items, w->item.index);
-    int32_t *targets = w->item.targets;
-
-    switch (job->target) {
-    case SG_TARGET_CLASS:
-        targets[0] = (int32_t)job->target_class;
-        break;
-    case SG_TARGET_FROM:
-        memcpy(targets, job->targets + w->item.index * job->n_targets,
-               (size_t)job->n_targets * sizeof *targets);
-        break;
-    case SG_TARGET_LABEL:
-        SG_CHECK(label >= 0, SG_E_INPUT, "%s: it has no label, and the job's target is its label",
-                 sg_items_name(w->o.items, w->item.index));
-        SG_CHECK(label < w->n_outputs, SG_E_INPUT,
-                 "%s: its label is %lld, but the model's classes are 0 to %lld",
-                 sg_items_name(w->o.items, w->item.index), (long long)label,
-                 (long long)w->n_outputs - 1);
-        targets[0] = (int32_t)label;
-        break;
-    default: /* predicted is the first of top */
-        for (int64_t t = 0; t < w->plan->n_targets; t++) {
-            targets[t] = best_but(w->y, w->n_outputs, targets, t);
-        }
-        break;
-    }
-done:
-    return status;
-}
-
 /* Outputs, and the layers' activations; a layer that is read under several rules lies as often. */
 static sg_status forward_at_item(struct sg_worker *w) {
     sg_status status = SG_OK;
@@ -110,16 +60,16 @@ static sg_status clean_outputs(struct sg_worker *w) {
                  "%s: output %lld of the model is %g at the item itself",
                  sg_items_name(w->o.items, w->item.index), (long long)k, (double)w->y[k]);
     }
-    SG_TRY(choose_targets(w));
-    *(int32_t *)field(w, SG_FIELD_PREDICTED) = best_but(w->y, w->n_outputs, NULL, 0);
+    SG_TRY(sg_target_choose(w));
+    *(int32_t *)field(w, SG_FIELD_PREDICTED) = sg_target_predicted(w);
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        const int32_t target = w->item.targets[t];
+        const struct sg_aim *aim = &w->item.aims[t];
 
-        ((int32_t *)field(w, SG_FIELD_TARGET))[t] = target;
+        ((int32_t *)field(w, SG_FIELD_TARGET))[t] = sg_class_of(aim);
         ((double *)field(w, SG_FIELD_SCORE))[t] =
-            sg_score_value(w->plan->job->score, w->y, w->n_outputs, target);
+            sg_score_value(w->plan->job->score, w->y, aim, sg_mask_at(w, t));
         ((double *)field(w, SG_FIELD_PROBABILITY))[t] =
-            sg_score_probability(w->y, w->n_outputs, target);
+            sg_score_probability(w->y, aim, sg_mask_at(w, t));
     }
 done:
     return status;
@@ -134,8 +84,9 @@ static sg_status judge_clean(struct sg_worker *w, int p, int64_t t) {
 
     for (int64_t i = 0; i < probed->n_features; i++) {
         SG_CHECK(isfinite(g[i]), SG_E_NUMBERS,
-                 "%s: the gradient of class %d is %g at the item itself",
-                 sg_items_name(w->o.items, w->item.index), (int)w->item.targets[t], (double)g[i]);
+                 "%s: the gradient of class %lld is %g at the item itself",
+                 sg_items_name(w->o.items, w->item.index), (long long)w->item.aims[t].class,
+                 (double)g[i]);
         largest = fabs((double)g[i]) > largest ? fabs((double)g[i]) : largest;
     }
     w->item.clean_max[p * w->plan->n_targets + t] = largest;
@@ -176,7 +127,8 @@ done:
 static sg_status clean_readings(struct sg_worker *w, int64_t t) {
     sg_status status = SG_OK;
 
-    sg_score_gradient(w->plan->job->score, w->y, w->n_outputs, w->item.targets[t], w->dy);
+    sg_score_gradient(w->plan->job->score, w->y, w->n_outputs, &w->item.aims[t], sg_mask_at(w, t),
+                      w->dy);
     for (int p = 0, end; p < w->plan->n_probed; p = end) {
         SG_TRY(clean_pass(w, t, p, &end));
     }

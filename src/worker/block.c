@@ -69,7 +69,8 @@ sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, i
 
     sg_phase_enter(w, SG_PHASE_BACKWARD);
     for (int64_t j = 0; j < w->plan->block; j++) {
-        sg_score_gradient(w->plan->job->score, w->y + j * k, k, w->item.targets[t], w->dy + j * k);
+        sg_score_gradient(w->plan->job->score, w->y + j * k, k, &w->item.aims[t], sg_mask_at(w, t),
+                          w->dy + j * k);
     }
     memset(w->layers, 0, (size_t)w->plan->model->n_layers * sizeof(float *));
     for (int r = first; r < sg_pass_end(w->plan, sweep, first); r++) {

@@ -40,8 +40,10 @@ static void share_opening(struct sg_worker *w, const struct team *team, struct o
     sg_comm_bcast(team->comm, 0, o, sizeof *o);
     if (o->status == SG_OK) {
         sg_comm_bcast(team->comm, 0, w->x, (size_t)w->n_features * sizeof *w->x);
-        sg_comm_bcast(team->comm, 0, w->item.targets,
-                      (size_t)w->plan->n_targets * sizeof *w->item.targets);
+        sg_comm_bcast(team->comm, 0, w->item.aims,
+                      (size_t)w->plan->n_targets * sizeof *w->item.aims);
+        sg_comm_bcast(team->comm, 0, w->item.masks,
+                      (size_t)(w->plan->n_targets * w->plan->mask_words) * sizeof *w->item.masks);
     }
 }
 

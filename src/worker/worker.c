@@ -68,15 +68,17 @@ static sg_status take_arrays(struct sg_worker *w) {
     w->work = sg_malloc_aligned((size_t)needs->n_work, sizeof *w->work);
     w->sums = sg_calloc(n_sums, sizeof(struct sg_sums *));
     w->todo = sg_calloc((size_t)needs->n_blocks, sizeof *w->todo);
-    w->item.targets = sg_calloc(n_targets, sizeof *w->item.targets);
+    w->ranked = sg_calloc((size_t)plan->max_classes, sizeof *w->ranked);
+    w->item.aims = sg_calloc(n_targets, sizeof *w->item.aims);
+    w->item.masks = sg_calloc(n_targets * (size_t)plan->mask_words + 1, sizeof *w->item.masks);
     w->item.exponents = sg_calloc(n_sums, sizeof *w->item.exponents);
     w->item.clean_max = sg_calloc((size_t)plan->n_probed * n_targets, sizeof *w->item.clean_max);
     w->item.done = sg_calloc((size_t)w->n_words, sizeof *w->item.done);
     w->item.record = sg_calloc((size_t)plan->record.bytes, 1);
     SG_CHECK(w->x && w->clean && (w->activations || !needs->has_layers) && w->layers && w->scale &&
                  w->noisy && w->gradient && w->y && w->dy && w->map && w->sigma && w->work &&
-                 w->sums && w->todo && w->item.targets && w->item.exponents && w->item.clean_max &&
-                 w->item.done && w->item.record,
+                 w->sums && w->todo && w->ranked && w->item.aims && w->item.masks &&
+                 w->item.exponents && w->item.clean_max && w->item.done && w->item.record,
              SG_E_NOMEM, "no memory for the arrays of a worker");
 done:
     return status;
@@ -128,7 +130,8 @@ int64_t sg_worker_bytes(const struct sg_plan *plan) {
     if (n->one_sum.n > 0) {
         bytes += sg_sums_bytes(n->one_sum.n, n->one_sum.n_powers, 1);
     }
-    return bytes + 4 * floats + 8 * n->n_work + 8 * n->n_blocks;
+    return bytes + 4 * floats + 8 * n->n_work + 8 * n->n_blocks +
+           8 * plan->n_targets * plan->mask_words;
 }
 
 sg_status sg_worker_create(const struct sg_worker_options *options, struct sg_worker **out) {
@@ -177,7 +180,9 @@ void sg_worker_destroy(struct sg_worker *w) {
     sg_free(w->sigma);
     sg_free(w->work);
     sg_free(w->todo);
-    sg_free(w->item.targets);
+    sg_free(w->ranked);
+    sg_free(w->item.aims);
+    sg_free(w->item.masks);
     sg_free(w->item.exponents);
     sg_free(w->item.clean_max);
     sg_free(w->item.done);

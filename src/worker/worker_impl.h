@@ -21,13 +21,31 @@ struct clock {
     double since;
 };
 
+/* A target of the item in hand: the weighted sum of a class's scores over positions. */
+struct sg_aim {
+    int64_t offset; /* of the output in the outputs of a sample: [classes][positions] */
+    int64_t n_classes;
+    int64_t n_positions;
+    int64_t class;
+    int64_t position; /* the only one; or -1: those in the target's mask */
+    double weight;    /* of each */
+};
+
+/* A class of an output, on the way to its rank. */
+struct sg_ranked {
+    int64_t n_largest; /* positions where it is the largest */
+    double sum;
+    int64_t class;
+};
+
 /* The item in hand. Leader: everything; members: what the blocks need. */
 struct item {
     int64_t index;
-    int32_t *targets;   /* [n_targets] */
-    int64_t *exponents; /* [readings][n_targets] grids of the running sweep */
-    double *clean_max;  /* [n_probed][n_targets] largest |reading| at the item, leader only */
-    int64_t i_sweep;    /* the running sweep */
+    struct sg_aim *aims; /* [n_targets] */
+    uint64_t *masks;     /* [n_targets][mask_words] sets of positions */
+    int64_t *exponents;  /* [readings][n_targets] grids of the running sweep */
+    double *clean_max;   /* [n_probed][n_targets] largest |reading| at the item, leader only */
+    int64_t i_sweep;     /* the running sweep */
     int64_t n_stages_done;
     uint64_t *done; /* [n_words] blocks of the running sweep that are in the sums of this rank */
     char *record;   /* leader only: the record so far */
@@ -46,22 +64,23 @@ struct sg_worker {
     struct team *teams; /* [n_levels]: the one of each level that this worker is in */
     struct sg_net *one; /* batch 1: the clean pass */
     struct sg_net *block;
-    float *x;                /* [D] */
-    float *clean;            /* of each thing that is read: [n_targets][its D] */
-    float *activations;      /* of each thing that is read: the layer at the item; or NULL */
-    float **layers;          /* [layers of the model]: where the network puts them, or NULL */
-    float *scale;            /* [D] */
-    float *noisy;            /* [block][D] */
-    float *gradient;         /* of each reading of a backward pass: [block][its D] */
-    float *y;                /* [block][K] */
-    float *dy;               /* [block][K] */
-    double *sigma;           /* [C] */
-    double *work;            /* of sg_instance_finish */
-    float *map;              /* scratch of a stage's end */
-    struct sg_sums **sums;   /* [readings][n_targets], of the shapes of the running sweep */
-    struct sg_sums *one_sum; /* one group; NULL without sweeps */
-    int64_t *todo;           /* [blocks of the largest sweep] */
-    int64_t n_words;         /* of the largest sweep's block bitmap */
+    float *x;                 /* [D] */
+    float *clean;             /* of each thing that is read: [n_targets][its D] */
+    float *activations;       /* of each thing that is read: the layer at the item; or NULL */
+    float **layers;           /* [layers of the model]: where the network puts them, or NULL */
+    float *scale;             /* [D] */
+    float *noisy;             /* [block][D] */
+    float *gradient;          /* of each reading of a backward pass: [block][its D] */
+    float *y;                 /* [block][K] */
+    float *dy;                /* [block][K] */
+    struct sg_ranked *ranked; /* [max_classes] */
+    double *sigma;            /* [C] */
+    double *work;             /* of sg_instance_finish */
+    float *map;               /* scratch of a stage's end */
+    struct sg_sums **sums;    /* [readings][n_targets], of the shapes of the running sweep */
+    struct sg_sums *one_sum;  /* one group; NULL without sweeps */
+    int64_t *todo;            /* [blocks of the largest sweep] */
+    int64_t n_words;          /* of the largest sweep's block bitmap */
     struct item item;
     int64_t rounds;      /* blocks between two meetings of a team, by the leader's last measure */
     int64_t rounds_left; /* until the next one; equal on all ranks of a team */
@@ -74,11 +93,26 @@ struct sg_worker {
 double sg_now(void); /* seconds of a steady clock */
 void sg_phase_enter(struct sg_worker *w, enum sg_phase phase);
 
-/* score.c: from outputs y[K] of a sample to the explained score of a class, and its derivative
- * dy[K]. */
-double sg_score_value(enum sg_score score, const float *y, int64_t n, int64_t target);
-void sg_score_gradient(enum sg_score score, const float *y, int64_t n, int64_t target, float *dy);
-double sg_score_probability(const float *y, int64_t n, int64_t target);
+/* score.c: from the outputs y[K] of a sample to the score of a target, and its derivative dy[K].
+ * The probability is NaN where there are no classes. */
+double sg_score_value(enum sg_score score, const float *y, const struct sg_aim *aim,
+                      const uint64_t *mask);
+double sg_score_probability(const float *y, const struct sg_aim *aim, const uint64_t *mask);
+void sg_score_gradient(enum sg_score score, const float *y, int64_t n_outputs,
+                       const struct sg_aim *aim, const uint64_t *mask, float *dy);
+
+/* target.c, leader, after the clean pass: the aims; the class that is predicted, or -1. */
+sg_status sg_target_choose(struct sg_worker *w);
+int32_t sg_target_predicted(struct sg_worker *w);
+
+static inline uint64_t *sg_mask_at(const struct sg_worker *w, int64_t t) {
+    return w->item.masks + t * w->plan->mask_words;
+}
+
+/* Class of a target for the record: -1 where its output has none. */
+static inline int32_t sg_class_of(const struct sg_aim *aim) {
+    return aim->n_classes > 1 ? (int32_t)aim->class : -1;
+}
 
 /* Memory by what lies in it: the tensor that p reads, at the item; p's reading there for target t;
  * the sums of a sweep's reading r. */

@@ -108,6 +108,15 @@ class Study:
     def map(self, label, name="map"):
         return self.file[f"maps/{label}/{name}"][:]
 
+    def values(self, judge, tensor):
+        return judge.run(torch.from_numpy(self.items).double(), tensor).numpy()
+
+    def y(self, judge, tensor):
+        return self.values(judge, tensor).reshape(ITEMS, -1)
+
+    def gradient(self, judge, score, tensor):
+        return judge.layers(self.items, ["x"], score, tensor)["x"][1]
+
     def noisy(self, method, item):
         path = self.output + ".sample"
         sgdist(PROGRAM, "sample", self.job, "--item", item, "--samples", f"0:{SAMPLES}", "--method", method, "-o", path)
@@ -139,14 +148,115 @@ def layers(folder):
     check((s.file["items/forwards"][:] == 1 + SAMPLES).all(),
           "input and layers share one sweep of forward passes")
     check((s.file["items/backwards"][:] == 1 + SAMPLES).all(), "and of backward passes")
+    for ranks in (2, 3):
+        other = f"{s.output}.{ranks}"
+        sgdist(PROGRAM, s.job, "--set", f"study.output={other}", launcher=("mpirun", "-n", str(ranks)))
+        said = sgdist(PROGRAM, "diff", s.output, other)
+        check("no difference" in said, f"{ranks} ranks: {said.splitlines()[-1]}")
     shape = s.file["maps/at-gradient-relu3/map"]
     check([d[0].name for d in (shape.dims[k] for k in (2, 3, 4))] == ["/layer_channel", "/layer_y", "/layer_x"],
           "a layer's axes have scales of their own")
 
 
+def two_heads(folder):
+    net = Net(2)
+    net.node("Relu", [net.conv("x", "c", 1, 4)], "r")
+    net.node("Flatten", ["r"], "f")
+    net.node("Gemm", ["f", net.weight("wa", 3, 256), net.weight("ba", 3)], "a", transB=1)
+    net.node("Gemm", ["f", net.weight("wb", 1, 256), net.weight("bb", 1)], "b", transB=1)
+    net.node("Softmax", ["a"], "p")
+    path = net.save(os.path.join(folder, "heads.onnx"), [("p", [3]), ("b", [1])])
+    judge = onnx_judge.Model(path)
+    target = [{"class": 1}, {"output": "b"}, {"output": "a", "top": 2}]
+    s = Study(folder, "heads", path, ["gradient"], target)
+    y = s.y(judge, "a")
+    check((s.file["items/predicted"][:] == y.argmax(1)).all(), "the predicted class is that of the first tensor")
+    order = np.argsort(-y, 1)
+    want = np.column_stack([np.full(ITEMS, 1), np.full(ITEMS, -1), order[:, :2]])
+    check((s.file["items/target"][:] == want).all(), "targets of two heads are known by class; a number has none")
+    scores = np.column_stack([y[:, 1], s.y(judge, "b")[:, 0], np.sort(-y, 1)[:, :2] * -1])
+    close(s.file["items/score"][:], scores, "scores of two heads")
+    check(np.isnan(s.file["items/probability"][:, 1]).all(), "a single number has no probability")
+    text = [t.decode() for t in s.file["provenance/targets"][:]]
+    check(text == ["class 1 of a", "value of b", "predicted of a", "rank 2 of a"], f"targets in words: {text}")
+    for t, (tensor, k) in enumerate([("a", want[:, 0]), ("b", np.zeros(ITEMS, int)), ("a", want[:, 2]), ("a", want[:, 3])]):
+        close(s.map("gradient")[:, t], s.gradient(judge, lambda y, k=k: y[range(ITEMS), k].sum(), tensor), f"head {tensor}, target {t}")
+    s = Study(folder, "probability", path, ["gradient"], {"class": 2}, {"tensor": "a"}, score="probability")
+    close(s.map("gradient")[:, 0], s.gradient(judge, lambda y: torch.softmax(y, 1)[:, 2].sum(), "a"), "probability of a head")
+
+
+def field(folder):
+    """Three classes at 8 x 8 places, and a regression field."""
+    net = Net(4)
+    net.node("Relu", [net.conv("x", "c", 1, 6)], "r")
+    net.conv("r", "masks", 6, 3)
+    net.conv("r", "rain", 6, 1)
+    path = net.save(os.path.join(folder, "field.onnx"), [("masks", [3, SIDE, SIDE]), ("rain", [1, SIDE, SIDE])])
+    judge = onnx_judge.Model(path)
+    box = [1, 2, 5, 8]
+    target = ["predicted", {"class": 2}, {"class": 1, "box": box, "reduce": "mean"}, {"class": 1, "reduce": "max"},
+              {"element": [2, 3, 4]}, {"region": "predicted"}, {"output": "rain", "box": box, "reduce": "mean"},
+              {"output": "rain", "element": [0, 7, 1]}, {"box": box, "class": "predicted"}]
+    s = Study(folder, "field", path, ["gradient", "smoothgrad"], target)
+    y = s.y(judge, "masks").reshape(ITEMS, 3, SIDE, SIDE)
+
+    def winner(v):
+        best = v.argmax(1).reshape(ITEMS, -1)
+        return np.array([max(range(3), key=lambda k: ((b == k).sum(), u[k].sum(), -k)) for b, u in zip(best, v)])
+
+    inside = y[:, :, 1:5, 2:8]
+    first = winner(y)
+    top = y[:, 1].reshape(ITEMS, -1).argmax(1)
+    wins = torch.from_numpy(y.argmax(1) == first[:, None, None])
+    i = torch.arange(ITEMS)
+    scores = [("masks", lambda y: y[i, first].sum((1, 2))), ("masks", lambda y: y[:, 2].sum((1, 2))),
+              ("masks", lambda y: y[:, 1, 1:5, 2:8].mean((1, 2))), ("masks", lambda y: y[:, 1].flatten(1)[i, top]),
+              ("masks", lambda y: y[:, 2, 3, 4]), ("masks", lambda y: (y[i, first] * wins).sum((1, 2))),
+              ("rain", lambda y: y[:, 0, 1:5, 2:8].mean((1, 2))), ("rain", lambda y: y[:, 0, 7, 1]),
+              ("masks", lambda y: y[i, winner(inside)][:, 1:5, 2:8].sum((1, 2)))]
+    for t, (tensor, score) in enumerate(scores):
+        words = s.file["provenance/targets"][t].decode()
+        close(s.file["items/score"][:, t], score(torch.from_numpy(s.values(judge, tensor))).numpy(), f"score: {words}")
+        close(s.map("gradient")[:, t], s.gradient(judge, lambda y, score=score: score(y).sum(), tensor), f"gradient: {words}")
+    x, _ = s.noisy("smoothgrad", 1)
+    _, g = judge.layers(x, ["x"], lambda y: (y[:, first[1]] * wins[1]).sum(), "masks")["x"]
+    close(s.map("smoothgrad")[1, 5], g.mean(0), "smoothgrad: the region stays that of the clean item")
+    s = Study(folder, "shares", path, ["gradient"], {"class": 0, "box": box}, score="log_probability")
+    close(s.map("gradient")[:, 0], s.gradient(judge, lambda y: torch.log_softmax(y, 1)[:, 0, 1:5, 2:8].sum(), "masks"),
+          "log probability over the classes of each place")
+
+
+def two_inputs(folder):
+    """x is explained; a mask of x's shape and a factor of any length are held fixed."""
+    net = Net(5)
+    net.node("Mul", ["x", "mask"], "masked")
+    net.node("Relu", [net.conv("masked", "c", 1, 4)], "r")
+    net.node("Mul", ["r", "factor"], "scaled")
+    net.node("Flatten", ["scaled"], "f")
+    net.node("Gemm", ["f", net.weight("w", 3, 256), net.weight("b", 3)], "y", transB=1)
+    path = net.save(os.path.join(folder, "inputs.onnx"), [("y", [3])],
+                    more_inputs=[("mask", ["batch", 1, SIDE, SIDE]), ("factor", [1, 4, 1, 1])])
+    judge = onnx_judge.Model(path)
+    mask = np.random.default_rng(6).random((1, SIDE, SIDE))
+    np.save(os.path.join(folder, "mask.npy"), mask.astype("f4"))
+    s = Study(folder, "inputs", path, ["smoothgrad", "gradient"], {"class": 1}, {"input": "x"}, {"mask": "mask.npy", "factor": 0.5})
+    fixed = {"mask": torch.from_numpy(mask.astype("f4")).double(), "factor": torch.full((1, 4, 1, 1), 0.5).double()}
+    _, want = judge.layers(s.items, ["x"], lambda y: y[:, 1].sum(), fixed=fixed)["x"]
+    close(s.map("gradient")[:, 0], want, "two inputs held fixed")
+    for inputs, words in ((None, "hold it fixed"), ({"mask": 1}, "'factor' of shape [1,4,1,1]"), ({"mask": 1, "facto": 1}, "'factor'")):
+        try:
+            Study(folder, "refused", path, ["gradient"], explain={"input": "x"}, fixed=inputs)
+            check(False, "a missing input is refused")
+        except RuntimeError as e:
+            check(words in str(e), f"refused: {str(e).splitlines()[-1][-120:]}")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         layers(folder)
+        two_heads(folder)
+        field(folder)
+        two_inputs(folder)
     sys.exit(len(failures) > 0)
 
 

@@ -68,8 +68,11 @@ static void every_key_arrives(void **state) {
     assert_true(d->preprocess.mean[2] == 0.406);
     assert_int_equal(d->preprocess.n_std, 1);
     assert_true(d->preprocess.std[0] == 0.5);
-    assert_int_equal(job->target, SG_TARGET_TOP);
     assert_int_equal(job->n_targets, 5);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(job->targets[i].choice, SG_CHOICE_RANK);
+        assert_int_equal(job->targets[i].number, i);
+    }
     assert_int_equal(job->block, 8);
     assert_int_equal(job->nonfinite, SG_NONFINITE_SKIP);
     assert_true(job->max_hours == 1.5 && job->checkpoint_seconds == 5 && job->memory_mb == 900);
@@ -128,8 +131,9 @@ static void what_is_not_given_has_a_default(void **state) {
     assert_false(job->data.has_domain);
     assert_true(job->data.preprocess.scale == 1.0);
     assert_int_equal(job->data.preprocess.n_std, 0);
-    assert_int_equal(job->target, SG_TARGET_PREDICTED);
     assert_int_equal(job->n_targets, 1);
+    assert_int_equal(job->targets[0].choice, SG_CHOICE_RANK);
+    assert_int_equal(job->targets[0].number, 0);
     assert_int_equal(job->block, 16);
     assert_int_equal(job->nonfinite, SG_NONFINITE_FAIL);
     assert_true(job->max_hours == 0.0 && job->checkpoint_seconds == 60 && job->memory_mb == 0.0);
@@ -182,8 +186,8 @@ static void set_overrides_any_key(void **state) {
     assert_true(instance(job, "s")->params.sampling.absolute);
     assert_int_equal(instance(job, "s")->params.sampling.clean, SG_CLEAN_NONE);
     assert_string_equal(job->output, "a b.h5");
-    assert_int_equal(job->target, SG_TARGET_CLASS);
-    assert_int_equal(job->target_class, 3);
+    assert_int_equal(job->targets[0].choice, SG_CHOICE_CLASS);
+    assert_int_equal(job->targets[0].number, 3);
     assert_int_equal(job->data.preprocess.resize, 0); /* taken away: the default */
     assert_memory_equal(job->given, full, strlen(full));
     assert_non_null(strstr(job->given, "\n# --set sampling.samples=200\n"));
@@ -324,6 +328,7 @@ static void the_echo_is_stable(void **state) {
                                    "study.seed: 2017\n"
                                    "model.file: net.onnx\n"
                                    "model.explain.tensor: auto\n"
+                                   "model.explain.input: auto\n"
                                    "model.explain.score: logit\n"
                                    "data.folder: images\n"
                                    "data.labels: none\n"

@@ -277,25 +277,33 @@ static void seeds_are_derivatives_of_the_scores(void **state) {
                                            SG_SCORE_LOG_PROBABILITY};
     static const float at_y[][4] = {
         {0.5f, -1.0f, 2.0f, 0.25f}, {0, 0, 0, 0}, {80, 81, 79, 0}, {-3, 500, -200, 7}};
+    static const uint64_t both = 3; /* positions 0 and 1 */
+    static const struct sg_aim aims[] = {
+        {.n_classes = 4, .n_positions = 1, .class = 0, .weight = 1},
+        {.n_classes = 4, .n_positions = 1, .class = 3, .weight = 1},
+        {.n_classes = 2, .n_positions = 2, .class = 1, .position = 1, .weight = 1},
+        {.n_classes = 2, .n_positions = 2, .class = 0, .position = -1, .weight = 0.5},
+        {.offset = 1, .n_classes = 3, .n_positions = 1, .class = 2, .weight = 1}};
     const float h = 1.0f / 128;
 
     (void)state;
     for (size_t s = 0; s < 3; s++) {
         for (size_t r = 0; r < 4; r++) {
-            for (int64_t target = 0; target < 4; target++) {
+            for (size_t a = 0; a < sizeof aims / sizeof aims[0]; a++) {
                 float dy[4];
 
-                sg_score_gradient(scores[s], at_y[r], 4, target, dy);
+                sg_score_gradient(scores[s], at_y[r], 4, &aims[a], &both, dy);
                 for (int k = 0; k < 4; k++) {
                     float y[4];
                     double up;
 
                     memcpy(y, at_y[r], sizeof y);
                     y[k] += h;
-                    up = sg_score_value(scores[s], y, 4, target);
+                    up = sg_score_value(scores[s], y, &aims[a], &both);
                     y[k] -= 2 * h;
                     assert_close((double)dy[k],
-                                 (up - sg_score_value(scores[s], y, 4, target)) / (2 * (double)h),
+                                 (up - sg_score_value(scores[s], y, &aims[a], &both)) /
+                                     (2 * (double)h),
                                  2e-5);
                 }
             }

@@ -13,6 +13,7 @@
     "methods:\n"                                                                                   \
     "  - gradient\n"                                                                               \
     "  - [smoothgrad, vargrad]\n"                                                                  \
+    "  - {method: vargrad, as: hidden, layer: r, channels: none}\n"                                \
     "  - {method: adaptgrad, confidence: 0.9, samples: 21}\n"
 #define MANY "sampling: {samples: 50, block: 4, noise: {level: 0.3}}\n" METHODS
 

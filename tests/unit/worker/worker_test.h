@@ -144,8 +144,13 @@ static inline void study_open(struct study *s, const struct weights *w, const ch
     (void)snprintf(s->result, sizeof s->result, "%s/out.h5", s->folder);
     s->model_file = model_bytes(w);
     if (sg_job_parse(text, strlen(text), path, NULL, 0, &s->job) != SG_OK ||
-        sg_model_create(s->model_file.data, s->model_file.n, "net.onnx", NULL, &s->model) !=
-            SG_OK ||
+        sg_model_open(s->model_file.data, s->model_file.n, "net.onnx",
+                      &(struct sg_explain){.n_tensors = s->job->n_tensors,
+                                           .tensors = s->job->tensors,
+                                           .n_layers = s->job->n_layers,
+                                           .layers = s->job->layers},
+                      &s->model) != SG_OK ||
+        sg_model_place(s->model, NULL, 1) != SG_OK ||
         sg_items_open(&s->job->data, sg_model_input(s->model), &s->items) != SG_OK ||
         sg_plan_create(s->job, sg_model_signature(s->model), s->items, &s->plan) != SG_OK) {
         fail_msg("the study was refused: %s", sg_trace_message());
