@@ -20,11 +20,26 @@
 struct sg_model;
 struct sg_net;
 
-/* Builds the model from the bytes of an ONNX file, which are not needed afterwards. `name` is the
- * file's name, for messages. `tensor`: the tensor to explain, by its
- * name in the graph; NULL or "auto": the graph's first output, before a Softmax or LogSoftmax at
- * its end. Nodes that the tensor does not need are dropped. Errors: SG_E_MODEL with file, node name
- * and operator, what is wrong, what is allowed; SG_E_NOMEM. */
+/* A model's file as one block of bytes, together with the numbers that its tensors keep in other
+ * files below its folder; large weights are float32 and aligned, so that they are used in place.
+ * sha256: of the file; with other files, of the hashes of it and of each tensor from them, in the
+ * order of the file. */
+struct sg_model_image {
+    void *bytes;
+    size_t n;
+    char sha256[65];
+};
+
+/* Errors: SG_E_MODEL (no such file, damaged, a tensor's data that cannot be had, with its name),
+ * SG_E_NOMEM. */
+sg_status sg_model_image_read(const char *path, struct sg_model_image *out);
+void sg_model_image_free(struct sg_model_image *image); /* a zeroed one is allowed */
+
+/* Builds the model from the bytes of an image or of an ONNX file, which are not needed afterwards.
+ * `name` is the file's name, for messages. `tensor`: the tensor to explain, by its name in the
+ * graph; NULL or "auto": the graph's first output, before a Softmax or LogSoftmax at its end. Nodes
+ * that the tensor does not need are dropped. Errors: SG_E_MODEL with file, node name and operator,
+ * what is wrong, what is allowed; SG_E_NOMEM. */
 sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
                           struct sg_model **out);
 void sg_model_destroy(struct sg_model *m);

@@ -21,7 +21,7 @@ int sg_cli_info(int argc, char **argv) {
         .operand_names = operand_names,
         .operands = &model,
         .options = options};
-    struct model_file f = {0};
+    struct sg_model *m = NULL;
     int go_on;
     const int exit_code = sg_cli_parse(&v, argc, argv, &go_on);
     sg_status status;
@@ -29,10 +29,10 @@ int sg_cli_info(int argc, char **argv) {
     if (!go_on) {
         return exit_code;
     }
-    status = model_file_open(model, tensor, &f);
+    status = sg_cli_read_model(model, tensor, &m);
     if (status == SG_OK) {
-        sg_model_print(f.model, stdout);
+        sg_model_print(m, stdout);
     }
-    model_file_close(&f);
+    sg_model_destroy(m);
     return status == SG_OK ? SG_EXIT_OK : sg_cli_fail(status);
 }

@@ -1,18 +1,11 @@
-/* src/cli/model_file.h - a model and the bytes of its file, which it refers to. */
+/* src/cli/model_file.h - a model from its file, for verbs that work on one. */
 #ifndef CLI_MODEL_FILE_H
 #define CLI_MODEL_FILE_H
 
 #include "sgdist/net.h"
 
-struct model_file {
-    void *bytes;
-    size_t n;
-    struct sg_model *model;
-};
-
 /* Reads `path` and builds the model that explains `tensor` (NULL: auto). Errors: SG_E_MODEL,
  * SG_E_NOMEM. */
-sg_status model_file_open(const char *path, const char *tensor, struct model_file *out);
-void model_file_close(struct model_file *f);
+sg_status sg_cli_read_model(const char *path, const char *tensor, struct sg_model **out);
 
 #endif

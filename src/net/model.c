@@ -1,4 +1,5 @@
 /* src/net/model.c - the life of a model, what it tells of itself, and the table of operators. */
+#include "net/image.h"
 #include "net/net_impl.h"
 #include "sgdist/memory.h"
 
@@ -63,17 +64,30 @@ done:
     return status;
 }
 
+static sg_status decode(struct sg_model *m, struct onnx_span bytes) {
+    sg_status status = SG_OK;
+    struct onnx_span numbers;
+    struct onnx_span rest;
+
+    if (sg_image_split(bytes, &numbers, &rest)) {
+        SG_TRY(onnx_decode(rest.data, rest.n, m->file, &m->keep, &m->graph));
+        SG_TRY(onnx_attach(&m->graph, m->file, numbers));
+    } else {
+        SG_TRY(onnx_decode(bytes.data, bytes.n, m->file, &m->keep, &m->graph));
+    }
+done:
+    return status;
+}
+
 sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
                         struct sg_model **out) {
     sg_status status = SG_OK;
     struct sg_model *m = sg_calloc(1, sizeof *m);
 
     SG_CHECK(m != NULL, SG_E_NOMEM, "%s: no memory for the model", name);
-    m->bytes = bytes;
-    m->n_bytes = n_bytes;
     m->file = sg_region_text(&m->keep, name, strlen(name));
     SG_CHECK(m->file != NULL, SG_E_NOMEM, "%s: no memory for the model", name);
-    SG_TRY(onnx_decode(bytes, n_bytes, m->file, &m->keep, &m->graph));
+    SG_TRY(decode(m, (struct onnx_span){.data = bytes, .n = n_bytes}));
     SG_TRY(sg_graph_build(m, tensor));
     SG_TRY(make_explained_plain(m));
     SG_TRY(sg_fuse(m));
