@@ -14,7 +14,7 @@
 
 #include <stdint.h>
 
-enum { SG_MAX_LABEL = 63 };
+enum { SG_MAX_LABEL = 63, SG_MAX_TENSOR = 255 };
 
 /* Conventions on which tools disagree, each a named option that is stored with the result. */
 enum sg_noise_space { SG_SPACE_INPUT, SG_SPACE_PIXEL };
@@ -59,9 +59,23 @@ struct sg_sampling {
     double confidence; /* AdaptGrad's c */
 };
 
-/* An instance's options: sampling decides the sweep, the rest the finish. */
+/* What is read at a point. */
+enum sg_probe { SG_PROBE_GRADIENT }; /* of the target's score with respect to a tensor */
+
+/* What an instance reads of the network, at the item itself and at every point of its sweep:
+ * instances of equal sampling share the forward passes, those of equal probing the sums, too.
+ * Zeroed before it is filled, so that memcmp compares it. */
+struct sg_probing {
+    int32_t kind;                  /* enum sg_probe */
+    int32_t rule;                  /* of the backward pass: enum sg_rule of net.h */
+    char layer[SG_MAX_TENSOR + 1]; /* the tensor whose gradient it is; "": the model's input */
+};
+
+/* An instance's options: sampling decides the sweep, probing what it reads there, the rest the
+ * finish. */
 struct sg_params {
     struct sg_sampling sampling;
+    struct sg_probing probing;
     enum sg_reduction reduction;
     enum sg_divisor divisor;
     int standard_error; /* 1: also a standard error for each element of the map */
@@ -82,7 +96,9 @@ struct sg_item_view {
  * it. */
 struct sg_sampler {
     const char *name;
-    int is_stochastic; /* 0: the clean input alone; there is no sweep, samples is 1 */
+    int is_clean;      /* 1: its only point is the item itself, where everything is read once an
+                        * item anyhow: there is no sweep, samples is 1 */
+    int is_stochastic; /* 1: draws random points, so that maps have a standard error */
     int needs_domain;
     unsigned uses; /* of enum sg_uses */
     /* Fills scale[D] (standard deviation of each element) and sigma[C] (the absolute scale reported
@@ -96,14 +112,14 @@ struct sg_sampler {
                     const float *scale, int64_t k, float *out);
 };
 
-enum sg_probe { SG_PROBE_CLEAN_GRADIENT, SG_PROBE_INPUT_GRADIENT };
-
-/* What finish turns into a map. */
+/* What finish turns into a map. D is the size of the tensor that is read: the model's input, or a
+ * layer. */
 struct sg_finish {
-    const struct sg_sums *sums; /* one group; NULL for SG_PROBE_CLEAN_GRADIENT */
-    const float *x;             /* [D] the item */
-    const float *clean;         /* [D] gradient at the item */
-    int64_t n_features;         /* D */
+    const struct sg_sums *sums;   /* one group; NULL without a sweep */
+    const struct sg_shape *shape; /* of the tensor */
+    const float *x;               /* [D] the tensor at the item: the input, or the activation */
+    const float *clean;           /* [D] what the probe reads at the item */
+    int64_t n_features;           /* D */
     const struct sg_params *params;
 };
 
@@ -114,7 +130,7 @@ struct sg_method {
     const char *bibtex;  /* one entry, for `sgdist describe` */
     const struct sg_sampler *sampler;
     enum sg_probe probe;
-    int n_powers;
+    int n_powers; /* 0 for methods without a sweep */
     int64_t min_samples;
     unsigned uses; /* of enum sg_uses, beside what the sampler uses */
     sg_status (*finish)(const struct sg_finish *in, double *map); /* [D] */
@@ -134,6 +150,9 @@ struct sg_instance {
     struct sg_params params;
 };
 
+/* 1 if the instance reads the network at points of its own, beside the item itself. */
+int sg_instance_has_sweep(const struct sg_instance *inst);
+
 /* Powers and groups that an instance wants of its sweep (0 powers: none); 16 groups where a
  * jackknife is needed, else 1. */
 int sg_instance_n_powers(const struct sg_instance *inst);
@@ -142,17 +161,20 @@ int sg_instance_n_groups(const struct sg_instance *inst);
 /* Noisy samples that the sweep draws: `samples`, one less where the clean input is one of them. */
 int64_t sg_sampling_n_draws(const struct sg_sampling *p);
 
-/* The map's shape: the input's, or without its channel axis where channels are reduced. */
-void sg_instance_map_shape(const struct sg_instance *inst, const struct sg_shape *input,
+/* The map's shape: that of the tensor which the instance reads, or without its channel axis where
+ * channels are reduced. */
+void sg_instance_map_shape(const struct sg_instance *inst, const struct sg_shape *read,
                            struct sg_shape *out);
 
-/* Doubles of workspace that sg_instance_finish needs for the input shape. */
-int64_t sg_instance_n_work(const struct sg_instance *inst, const struct sg_shape *input);
+/* Doubles of workspace that sg_instance_finish needs for a tensor of this shape. */
+int64_t sg_instance_n_work(const struct sg_instance *inst, const struct sg_shape *read);
 
-/* Finishes one target's map[map shape] and, where se is not NULL, its standard error. `sums` has
- * the sweep's groups and `one` is scratch of the same n and powers with one group (both NULL for
- * methods without a sweep, whose se is 0). Errors: SG_E_NUMBERS (too few samples survived). */
-sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_shape *input,
+/* Finishes one target's map[map shape] and, where se is not NULL, its standard error. `read`: the
+ * shape of the tensor which the instance reads, x and clean are that tensor and the probe's reading
+ * at the item. `sums` has the reading's groups and `one` is scratch of the same n and powers with
+ * one group (both NULL for methods without a sweep, whose se is 0). Errors: SG_E_NUMBERS (too few
+ * samples survived). */
+sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_shape *read,
                              const struct sg_sums *sums, struct sg_sums *one, const float *x,
                              const float *clean, double *work, float *map, float *se);
 

@@ -83,6 +83,13 @@ sg_status sg_net_forward(struct sg_net *net, const float *x, float *y,
 sg_status sg_net_backward(struct sg_net *net, const float *dy, float *dx,
                           const volatile sig_atomic_t *cancel);
 
+/* How a backward pass goes through the nonlinearities. */
+enum sg_rule { SG_RULE_GRADIENT /* the derivative */ };
+
+/* The same under a rule. */
+sg_status sg_net_backward_by(struct sg_net *net, enum sg_rule rule, const float *dy, float *dx,
+                             const volatile sig_atomic_t *cancel);
+
 /* Name of the kernels in use, "openblas-haswell+avx2": equal names give equal bits. Static string.
  */
 const char *sg_kernel_family(void);

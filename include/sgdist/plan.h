@@ -11,20 +11,59 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* One pass of noisy samples through the network, shared by instances with equal sampler, probe and
- * sampling. */
+/* One of the different things that the instances read of the network: all of them at the item
+ * itself, some at the points of sweeps as well. Sorted by the rule of the backward pass. */
+struct sg_probed {
+    struct sg_probing probing;
+    int layer;             /* of the model's signature; -1: the input */
+    struct sg_shape shape; /* of the tensor that is read */
+    int64_t n_features;    /* D, its size */
+    int64_t offset;        /* the sizes of those before it, added up */
+};
+
+/* What a sweep reads at its points for the instances of equal probing: sums of their own. */
+struct sg_reading {
+    int probed;   /* index into the plan's list; readings stand in its order, so by rule */
+    int n_powers; /* the most that a member wants */
+    int n_groups;
+    int n_members;
+    int *members;   /* indices into job->instances */
+    int64_t offset; /* the sizes of the readings before it in the same backward pass, added up */
+};
+
+/* Points that go through the network once, for all instances with equal sampler and sampling.
+ * Readings of one rule share the backward passes. */
 struct sg_sweep {
     const struct sg_sampler *sampler;
     struct sg_sampling sampling;
-    enum sg_probe probe;
-    int64_t n_draws;  /* noisy samples of an item */
+    int64_t n_draws;  /* points of an item */
     int64_t n_blocks; /* ceil(n_draws / block) */
-    int n_powers;     /* the most that a member wants */
-    int n_groups;
-    int n_members;
-    int *members; /* indices into job->instances */
+    int n_passes;     /* backward passes for a target: different rules */
+    int n_readings;
+    struct sg_reading *readings;
     int n_stages;
     int64_t *stage_ends; /* in blocks, ascending, the last one is n_blocks */
+};
+
+/* Sums that a worker has memory for: of the largest reading that uses this place. */
+struct sg_sums_need {
+    int64_t n;
+    int n_powers;
+    int n_groups;
+};
+
+/* What a worker needs for the largest of what it does one after the other. */
+struct sg_needs {
+    int64_t n_clean;             /* floats of all readings at the item, of a target */
+    int has_layers;              /* 1: as many again for the activations of layers at the item */
+    int64_t n_pass;              /* floats of a backward pass's readings, of a sample */
+    int64_t n_map;               /* floats of a map */
+    int64_t n_work;              /* doubles of sg_instance_finish */
+    int64_t n_blocks;            /* of a sweep */
+    int n_readings;              /* of a sweep */
+    struct sg_sums_need *sums;   /* [n_readings]: for each target */
+    struct sg_sums_need one_sum; /* n is 0 where there are no sweeps */
+    int64_t checkpoint_bytes;    /* of all sums of a sweep */
 };
 
 struct sg_plan {
@@ -35,15 +74,21 @@ struct sg_plan {
     int64_t n_items;
     int64_t n_targets;
     int64_t block;
+    int n_probed;
+    struct sg_probed *probed;
+    int n_clean_passes; /* backward passes at the item itself for a target: different rules */
     int n_sweeps;
     struct sg_sweep *sweeps;
+    int *probed_of;          /* [n_instances] */
     int *sweep_of;           /* [n_instances]: the instance's sweep, or -1 */
     int max_stages;          /* length of the axis "stage" */
     int scans_dataset;       /* 1: some noise is relative to the data set's range */
     struct sg_record record; /* what is kept of an item */
+    int64_t forwards_per_item;
     int64_t gradients_per_item;
-    int64_t sums_bytes;   /* exact sums and workspace of a rank */
-    int64_t result_bytes; /* of the result file, but for a few kilobytes */
+    struct sg_needs needs; /* of a worker */
+    int64_t sums_bytes;    /* exact sums and workspace of a rank */
+    int64_t result_bytes;  /* of the result file, but for a few kilobytes */
 };
 
 /* Paths of the fields that every record has (plan.c adds them, the master and the store read them).
@@ -69,6 +114,9 @@ void sg_plan_destroy(struct sg_plan *plan);
 /* Ends of the stages of n_blocks blocks, in blocks: 1, 2, 3, 4, 6, 8, 11, 16, ... (factor 1.41, at
  * least one more), the last one n_blocks. Writes at most cap of them, returns their number. */
 int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap);
+
+/* The shape of what an instance reads. */
+const struct sg_shape *sg_plan_read_shape(const struct sg_plan *plan, int i_instance);
 
 /* What a rank takes beside the plan's sums_bytes. */
 struct sg_rank_bytes {

@@ -29,6 +29,10 @@ struct sg_sums; /* opaque */
 sg_status sg_sums_create(int64_t n, int n_powers, int n_groups, struct sg_sums **out);
 void sg_sums_destroy(struct sg_sums *s);
 
+/* Makes other sums of the memory: n features, powers and groups that need no more of it than those
+ * it was created with (SG_ASSERT). All is zero then, on the grid of exponent 0. */
+void sg_sums_reshape(struct sg_sums *s, int64_t n, int n_powers, int n_groups);
+
 /* Bytes that sg_sums_create will take. */
 int64_t sg_sums_bytes(int64_t n, int n_powers, int n_groups);
 
@@ -50,6 +54,7 @@ int64_t sg_sums_n_added(const struct sg_sums *s);     /* samples in the sums, al
 int64_t sg_sums_n_off_grid(const struct sg_sums *s);  /* finite samples that did not fit the grid */
 int64_t sg_sums_n_nonfinite(const struct sg_sums *s); /* samples with a NaN or an infinity */
 int64_t sg_sums_n_features(const struct sg_sums *s);
+int sg_sums_n_powers(const struct sg_sums *s);
 int sg_sums_n_groups(const struct sg_sums *s);
 int64_t sg_sums_group_count(const struct sg_sums *s, int group); /* samples added to a group */
 

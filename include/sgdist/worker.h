@@ -57,11 +57,21 @@ struct sg_result;
 sg_status sg_dataset_statistics(const struct sg_comm *world, const struct sg_plan *plan,
                                 const char *path, struct sg_result *result);
 
-/* What one sample saw and gave, for audit: noisy input x[D] and gradient g[n_targets][D] of sample
- * k of item i, bit for bit as a run computes them. samples [first, first + n) into inputs[n][D],
- * gradients[n][n_targets][D]; targets[n_targets]. Errors: SG_E_ARG, SG_E_INPUT, SG_E_NOMEM. */
-sg_status sg_worker_samples(struct sg_worker *w, int64_t item, int i_sweep, int64_t first,
-                            int64_t n, float *inputs, float *gradients, int32_t *targets);
+/* Which samples are made again: [first, first + n) of an item, as a reading of a sweep sees them.
+ */
+struct sg_sample_range {
+    int64_t item;
+    int i_sweep;
+    int i_reading;
+    int64_t first;
+    int64_t n;
+};
+
+/* What single samples saw and gave, for audit, bit for bit as a run computes them: inputs[n][D] and
+ * readings[n][n_targets][size of what is read]; targets[n_targets]. Errors: SG_E_ARG, SG_E_INPUT,
+ * SG_E_NUMBERS. */
+sg_status sg_worker_samples(struct sg_worker *w, const struct sg_sample_range *range, float *inputs,
+                            float *readings, int32_t *targets);
 
 /* Seconds of one block of the first sweep (noise, forward, backward, sums): the fastest of three.
  * Needs an item in hand, that is a call of sg_worker_samples before. For `sgdist check`. */

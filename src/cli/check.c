@@ -35,11 +35,12 @@ static sg_status measure(const struct study *s, double *seconds) {
     struct sg_worker *worker = NULL;
     const size_t d = (size_t)sg_shape_size(&s->plan->input);
     const size_t n_targets = (size_t)s->plan->n_targets;
+    struct sg_sample_range one = {.n = 1};
     float *input = sg_malloc_aligned(d, sizeof *input);
-    float *gradients = sg_malloc_aligned(n_targets * d, sizeof *gradients);
+    float *gradients =
+        sg_malloc_aligned(n_targets * (size_t)s->plan->needs.n_clean, sizeof *gradients);
     int32_t *targets = sg_calloc(n_targets, sizeof *targets);
     double range[2 * SG_MAX_CHANNELS];
-    int64_t item = 0;
 
     *seconds = 0;
     if (s->plan->n_sweeps == 0) {
@@ -53,8 +54,9 @@ static sg_status measure(const struct study *s, double *seconds) {
     }
     SG_TRY(sg_cli_lone_worker(s, range, &worker));
     do {
-        status = sg_worker_samples(worker, item++, 0, 0, 1, input, gradients, targets);
-    } while ((status == SG_E_INPUT || status == SG_E_NUMBERS) && item < s->plan->n_items);
+        status = sg_worker_samples(worker, &one, input, gradients, targets);
+        one.item++;
+    } while ((status == SG_E_INPUT || status == SG_E_NUMBERS) && one.item < s->plan->n_items);
     SG_TRY(status);
     SG_TRY(sg_worker_measure(worker, seconds));
 done:

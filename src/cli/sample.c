@@ -19,12 +19,10 @@ struct request {
 };
 
 struct answer {
-    int64_t item;
-    int sweep;
-    int64_t first;
-    int64_t n;
+    struct sg_sample_range range;
+    int instance;     /* whose sweep and reading it is */
     float *inputs;    /* [n][D] */
-    float *gradients; /* [n][n_targets][D] */
+    float *gradients; /* [n][n_targets][size of what is read] */
     int32_t *targets; /* [n_targets] */
 };
 
@@ -50,21 +48,37 @@ done:
     return status;
 }
 
-static sg_status find_sweep(const struct study *s, const char *label, int *out) {
+/* The reading of its sweep that serves the instance. */
+static int reading_of(const struct sg_sweep *sweep, int instance) {
+    for (int r = 0; r < sweep->n_readings; r++) {
+        for (int m = 0; m < sweep->readings[r].n_members; m++) {
+            if (sweep->readings[r].members[m] == instance) {
+                return r;
+            }
+        }
+    }
+    return 0;
+}
+
+static sg_status find_reading(const struct study *s, const char *label, struct answer *a) {
     sg_status status = SG_OK;
+    int i = 0;
 
     SG_CHECK(s->plan->n_sweeps > 0, SG_E_ARG, "%s: none of its methods takes noisy samples",
              s->job->file);
-    *out = 0;
-    for (int i = 0; label != NULL && i < s->job->n_instances; i++) {
-        if (strcmp(s->job->instances[i].label, label) == 0) {
-            SG_CHECK(s->plan->sweep_of[i] >= 0, SG_E_ARG, "--method %s: it takes no noisy samples",
-                     label);
-            *out = s->plan->sweep_of[i];
-            return SG_OK;
+    a->instance = s->plan->sweeps[0].readings[0].members[0];
+    if (label != NULL) {
+        while (i < s->job->n_instances && strcmp(s->job->instances[i].label, label) != 0) {
+            i++;
         }
+        SG_CHECK(i < s->job->n_instances, SG_E_ARG,
+                 "--method %s: the job has no method of this label", label);
+        SG_CHECK(s->plan->sweep_of[i] >= 0, SG_E_ARG, "--method %s: it takes no noisy samples",
+                 label);
+        a->instance = i;
     }
-    SG_CHECK(label == NULL, SG_E_ARG, "--method %s: the job has no method of this label", label);
+    a->range.i_sweep = s->plan->sweep_of[a->instance];
+    a->range.i_reading = reading_of(&s->plan->sweeps[a->range.i_sweep], a->instance);
 done:
     return status;
 }
@@ -120,9 +134,9 @@ static struct sg_constant constant(const char *path, enum sg_type type, const vo
 static sg_status write_answer(const struct study *s, const struct answer *a, const char *path) {
     sg_status status = SG_OK;
     const struct sg_record none = {0};
-    const char *name = sg_items_name(s->items, a->item);
-    const uint64_t key = sg_items_key(s->items, a->item);
-    int64_t *numbers = sg_calloc((size_t)a->n, sizeof *numbers);
+    const char *name = sg_items_name(s->items, a->range.item);
+    const uint64_t key = sg_items_key(s->items, a->range.item);
+    int64_t *numbers = sg_calloc((size_t)a->range.n, sizeof *numbers);
     struct sg_constant k[] = {
         constant("sample", SG_TYPE_I64, numbers, "number of the sample"),
         constant("inputs", SG_TYPE_F32, a->inputs, "what the network saw, in model-input units"),
@@ -139,15 +153,15 @@ static sg_status write_answer(const struct study *s, const struct answer *a, con
                                      .title = "samples of a study"};
 
     SG_CHECK(numbers != NULL, SG_E_NOMEM, "no memory for the numbers of the samples");
-    for (int64_t i = 0; i < a->n; i++) {
-        numbers[i] = a->first + i;
+    for (int64_t i = 0; i < a->range.n; i++) {
+        numbers[i] = a->range.first + i;
     }
-    axis(&k[0], "sample", a->n);
-    axis(&k[1], "sample", a->n);
+    axis(&k[0], "sample", a->range.n);
+    axis(&k[1], "sample", a->range.n);
     input_axes(&k[1], &s->plan->input);
-    axis(&k[2], "sample", a->n);
+    axis(&k[2], "sample", a->range.n);
     axis(&k[2], "target", s->plan->n_targets);
-    input_axes(&k[2], &s->plan->input);
+    input_axes(&k[2], sg_plan_read_shape(s->plan, a->instance));
     axis(&k[3], "target", s->plan->n_targets);
     k[4].text_bytes = (int64_t)strlen(name) + 1;
     k[6].text_bytes = (int64_t)strlen(s->job->echo) + 1;
@@ -171,21 +185,23 @@ static sg_status take_samples(const struct request *q, const struct study *s, co
     struct sg_worker *worker = NULL;
     const size_t d = (size_t)sg_shape_size(&s->plan->input);
     const size_t n_targets = (size_t)s->plan->n_targets;
+    size_t n_read;
 
-    SG_TRY(find_item(s, q->item, &a->item));
-    SG_TRY(find_sweep(s, q->method, &a->sweep));
-    SG_TRY(parse_range(q->samples, s->plan->sweeps[a->sweep].n_draws, &a->first, &a->n));
-    a->inputs = sg_malloc_aligned((size_t)a->n * d, sizeof *a->inputs);
-    a->gradients = sg_malloc_aligned((size_t)a->n * n_targets * d, sizeof *a->gradients);
+    SG_TRY(find_item(s, q->item, &a->range.item));
+    SG_TRY(find_reading(s, q->method, a));
+    SG_TRY(parse_range(q->samples, s->plan->sweeps[a->range.i_sweep].n_draws, &a->range.first,
+                       &a->range.n));
+    n_read = (size_t)sg_shape_size(sg_plan_read_shape(s->plan, a->instance));
+    a->inputs = sg_malloc_aligned((size_t)a->range.n * d, sizeof *a->inputs);
+    a->gradients = sg_malloc_aligned((size_t)a->range.n * n_targets * n_read, sizeof *a->gradients);
     a->targets = sg_calloc(n_targets, sizeof *a->targets);
     SG_CHECK(a->inputs != NULL && a->gradients != NULL && a->targets != NULL, SG_E_NOMEM,
-             "no memory for %lld samples; ask for fewer", (long long)a->n);
+             "no memory for %lld samples; ask for fewer", (long long)a->range.n);
     SG_TRY(sg_cli_lone_worker(s, s->plan->scans_dataset ? range : NULL, &worker));
-    SG_TRY(sg_worker_samples(worker, a->item, a->sweep, a->first, a->n, a->inputs, a->gradients,
-                             a->targets));
+    SG_TRY(sg_worker_samples(worker, &a->range, a->inputs, a->gradients, a->targets));
     SG_TRY(write_answer(s, a, q->output));
-    sg_log(SG_LOG_INFO, "%s: samples %lld to %lld of %s", q->output, (long long)a->first,
-           (long long)(a->first + a->n - 1), sg_items_name(s->items, a->item));
+    sg_log(SG_LOG_INFO, "%s: samples %lld to %lld of %s", q->output, (long long)a->range.first,
+           (long long)(a->range.first + a->range.n - 1), sg_items_name(s->items, a->range.item));
 done:
     sg_worker_destroy(worker);
     return status;

@@ -6,6 +6,7 @@
  * to resume. */
 #include "sgdist/comm.h"
 
+#include "comm/watch.h"
 #include "sgdist/memory.h"
 
 #include <mpi.h>
@@ -18,6 +19,7 @@ struct sg_comm {
     MPI_Comm handle;
     int rank;
     int size;
+    struct sg_watch *watch; /* of the world, where it has several hosts */
 };
 
 enum {
@@ -45,6 +47,7 @@ done:
 }
 
 sg_status sg_comm_start(int *argc, char ***argv, struct sg_comm **world) {
+    sg_status status = SG_OK;
     const int launched = getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL;
 
     /* Where a launcher pretends more slots than there are cores Open MPI spins: it shall let others
@@ -55,11 +58,15 @@ sg_status sg_comm_start(int *argc, char ***argv, struct sg_comm **world) {
         /* A rank whose launcher was killed must not linger and hold the result's lock. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     }
-    return wrap(MPI_COMM_WORLD, world);
+    SG_TRY(wrap(MPI_COMM_WORLD, world));
+    (*world)->watch = sg_watch_start(*world);
+done:
+    return status;
 }
 
 void sg_comm_stop(struct sg_comm *world) {
     sg_comm_barrier(world);
+    sg_watch_stop(world->watch);
     sg_free(world);
     MPI_Finalize();
 }

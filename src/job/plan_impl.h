@@ -6,8 +6,8 @@
 
 enum { SG_PLAN_MAX_STAGES = 96 }; /* a factor of 1.41 passes 2^31 blocks after some 65 */
 
-/* Merges the job's instances into sweeps: fills sweeps, sweep_of, max_stages, gradients_per_item.
- */
+/* Merges the job's instances: fills probed, sweeps with their readings, probed_of, sweep_of,
+ * max_stages. */
 sg_status sg_plan_make_sweeps(struct sg_plan *plan);
 
 /* Refuses a job that the model, the items or its own methods do not fit. Needs input, n_outputs,
@@ -16,6 +16,9 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
 
 /* Fills the record. */
 sg_status sg_plan_make_record(struct sg_plan *plan);
+
+/* Fills needs; after the record. */
+sg_status sg_plan_find_needs(struct sg_plan *plan);
 
 /* Fills sums_bytes and result_bytes. */
 void sg_plan_measure(struct sg_plan *plan, const struct sg_items *items);

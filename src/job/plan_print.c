@@ -57,7 +57,7 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                                          "domain"};
     static const char *const clean[] = {"", ", clean input extra", ", clean input one of them"};
     static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
-    const unsigned uses = sg_method_uses(plan->job->instances[s->members[0]].method);
+    const unsigned uses = sg_method_uses(plan->job->instances[s->readings[0].members[0]].method);
     const struct sg_sampling *p = &s->sampling;
     struct sg_text channels = {0};
     char number[40];
@@ -94,20 +94,33 @@ static void members_text(const struct sg_plan *plan, int sweep, struct sg_text *
     }
 }
 
+/* A sweep's first reading stands in its line, the others below. */
+static void print_reading(const struct sg_plan *plan, const struct sg_reading *r, FILE *out) {
+    struct sg_text members = {0};
+
+    for (int i = 0; i < r->n_members; i++) {
+        sg_text_add(&members, "%s%s", i > 0 ? ", " : "", plan->job->instances[r->members[i]].label);
+    }
+    fprintf(out, "  %6d  %6d  %s\n", r->n_powers, r->n_groups,
+            members.data != NULL ? members.data : "");
+    sg_text_free(&members);
+}
+
 static void print_sweep(const struct sg_plan *plan, int i, int width, FILE *out) {
     const struct sg_sweep *s = &plan->sweeps[i];
-    struct sg_text members = {0};
     char options[CELL];
     char samples[32];
     char blocks[32];
 
     options_text(plan, s, options, sizeof options);
-    members_text(plan, i, &members);
-    fprintf(out, "  %5d  %-10s  %-*s  %13s  %11s  %6d  %6d  %s\n", i + 1, s->sampler->name, width,
-            options, count_text(s->n_draws, samples, sizeof samples),
-            count_text(s->n_blocks, blocks, sizeof blocks), s->n_powers, s->n_groups,
-            members.data != NULL ? members.data : "");
-    sg_text_free(&members);
+    fprintf(out, "  %5d  %-10s  %-*s  %13s  %11s", i + 1, s->sampler->name, width, options,
+            count_text(s->n_draws, samples, sizeof samples),
+            count_text(s->n_blocks, blocks, sizeof blocks));
+    print_reading(plan, &s->readings[0], out);
+    for (int k = 1; k < s->n_readings; k++) {
+        fprintf(out, "  %5s  %-10s  %-*s  %13s  %11s", "", "", width, "", "", "");
+        print_reading(plan, &s->readings[k], out);
+    }
 }
 
 /* One line for each pass through the network, and who lives on it. */

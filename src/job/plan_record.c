@@ -1,4 +1,4 @@
-/* src/job/plan_record.c - what the result keeps of an item, and what all of it weighs. */
+/* src/job/plan_record.c - what the result keeps of an item. */
 #include "plan_impl.h"
 
 #include <stdio.h>
@@ -65,13 +65,13 @@ static sg_status add(struct sg_record *r, const char *group, const struct sg_ins
 }
 
 /* The map's axes behind the target: the input's, without channels where they are reduced. */
-static int map_axes(const struct sg_plan *plan, const struct sg_instance *inst,
-                    struct sg_axis *out) {
+static int map_axes(const struct sg_plan *plan, int i_instance, struct sg_axis *out) {
     static const char *const space[] = {"z", "y", "x"};
-    const int n_space = plan->input.n_axes - 1;
+    const struct sg_shape *read = sg_plan_read_shape(plan, i_instance);
+    const int n_space = read->n_axes - 1;
     struct sg_shape shape;
 
-    sg_instance_map_shape(inst, &plan->input, &shape);
+    sg_instance_map_shape(&plan->job->instances[i_instance], read, &shape);
     for (int i = 0; i < shape.n_axes; i++) {
         const int from_end = shape.n_axes - i;
 
@@ -80,12 +80,12 @@ static int map_axes(const struct sg_plan *plan, const struct sg_instance *inst,
     return shape.n_axes;
 }
 
-static sg_status add_map(struct sg_plan *plan, const struct sg_instance *inst,
-                         const struct axes *a) {
+static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes *a) {
     sg_status status = SG_OK;
+    const struct sg_instance *inst = &plan->job->instances[i_instance];
     struct sg_record *r = &plan->record;
     struct sg_axis axes[SG_MAX_FIELD_AXES] = {a->target};
-    const int n_axes = 1 + map_axes(plan, inst, axes + 1);
+    const int n_axes = 1 + map_axes(plan, i_instance, axes + 1);
     char about[160];
 
     (void)snprintf(about, sizeof about,
@@ -146,7 +146,7 @@ sg_status sg_plan_make_record(struct sg_plan *plan) {
     for (int i = 0; i < plan->job->n_instances; i++) {
         const struct sg_instance *inst = &plan->job->instances[i];
 
-        SG_TRY(add_map(plan, inst, &a));
+        SG_TRY(add_map(plan, i, &a));
         if (plan->sweep_of[i] >= 0) {
             SG_TRY(add_noise(plan, inst, &a));
             SG_TRY(add_convergence(plan, inst, &a));
@@ -154,63 +154,4 @@ sg_status sg_plan_make_record(struct sg_plan *plan) {
     }
 done:
     return status;
-}
-
-/* What the largest sweep needs: a worker goes through them one after the other. */
-struct largest {
-    int n_powers;
-    int n_groups;
-    int64_t n_blocks;
-    int64_t n_work;
-};
-
-static int64_t max64(int64_t a, int64_t b) {
-    return a > b ? a : b;
-}
-
-static struct largest largest_of(const struct sg_plan *plan) {
-    struct largest l = {.n_powers = 1, .n_groups = 1, .n_blocks = 1, .n_work = 1};
-
-    for (int i = 0; i < plan->n_sweeps; i++) {
-        l.n_powers = (int)max64(l.n_powers, plan->sweeps[i].n_powers);
-        l.n_groups = (int)max64(l.n_groups, plan->sweeps[i].n_groups);
-        l.n_blocks = max64(l.n_blocks, plan->sweeps[i].n_blocks);
-    }
-    for (int i = 0; i < plan->job->n_instances; i++) {
-        l.n_work = max64(l.n_work, sg_instance_n_work(&plan->job->instances[i], &plan->input));
-    }
-    return l;
-}
-
-/* What a worker holds beside its nets: the sums of all targets, as much again packed for a
- * checkpoint, one group to finish from; the item, its noise scale and a map; the clean gradients;
- * a block of inputs, gradients, outputs and their derivatives; three records (the one in the
- * making, the one on its way, the checkpoint's). sg_worker_bytes counts the same, a test holds them
- * together. */
-static int64_t sums_bytes(const struct sg_plan *plan) {
-    const struct largest l = largest_of(plan);
-    const int64_t d = sg_shape_size(&plan->input);
-    const int64_t sums = plan->n_targets * sg_sums_bytes(d, l.n_powers, l.n_groups);
-    const int64_t floats =
-        d * (3 + plan->n_targets + 2 * plan->block) + 2 * plan->block * plan->n_outputs;
-
-    return 2 * sums + sg_sums_bytes(d, l.n_powers, 1) + 3 * plan->record.bytes +
-           floats * (int64_t)sizeof(float) + l.n_work * (int64_t)sizeof(double) +
-           l.n_blocks * (int64_t)sizeof(int64_t);
-}
-
-/* The store keeps fields without the padding of records, and name, key and label of an item. */
-static int64_t item_bytes(const struct sg_plan *plan, const struct sg_items *items) {
-    int64_t bytes =
-        sg_items_max_name(items) + 1 + (int64_t)sizeof(uint64_t) + (int64_t)sizeof(int64_t);
-
-    for (int i = 0; i < plan->record.n_fields; i++) {
-        bytes += plan->record.fields[i].bytes;
-    }
-    return bytes;
-}
-
-void sg_plan_measure(struct sg_plan *plan, const struct sg_items *items) {
-    plan->sums_bytes = sums_bytes(plan);
-    plan->result_bytes = plan->n_items * item_bytes(plan, items);
 }

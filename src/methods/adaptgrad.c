@@ -15,7 +15,7 @@ const struct sg_method sg_method_adaptgrad = {
               "  year = {2024}\n"
               "}\n",
     .sampler = &sg_sampler_adaptgrad,
-    .probe = SG_PROBE_INPUT_GRADIENT,
+    .probe = SG_PROBE_GRADIENT,
     .n_powers = 1,
     .min_samples = 1,
     .finish = sg_finish_mean,

@@ -4,9 +4,8 @@
 #include <math.h>
 #include <stddef.h>
 
-/* A method without a sweep reads the clean gradient and has no sampling error. */
-static int has_sweep(const struct sg_instance *inst) {
-    return inst->method->probe != SG_PROBE_CLEAN_GRADIENT;
+int sg_instance_has_sweep(const struct sg_instance *inst) {
+    return !inst->method->sampler->is_clean;
 }
 
 static int is_analytic(const struct sg_instance *inst) {
@@ -14,14 +13,16 @@ static int is_analytic(const struct sg_instance *inst) {
 }
 
 static int is_jackknifed(const struct sg_instance *inst) {
-    return has_sweep(inst) && inst->params.standard_error && !is_analytic(inst);
+    return sg_instance_has_sweep(inst) && inst->params.standard_error && !is_analytic(inst);
 }
 
 int sg_instance_n_powers(const struct sg_instance *inst) {
     const int n = inst->method->n_powers;
 
     /* The standard error of a mean reads the squares. */
-    return has_sweep(inst) && inst->params.standard_error && is_analytic(inst) && n < 2 ? 2 : n;
+    return sg_instance_has_sweep(inst) && inst->params.standard_error && is_analytic(inst) && n < 2
+               ? 2
+               : n;
 }
 
 int sg_instance_n_groups(const struct sg_instance *inst) {
@@ -32,24 +33,24 @@ int64_t sg_sampling_n_draws(const struct sg_sampling *p) {
     return p->clean == SG_CLEAN_ONE_OF_N ? p->samples - 1 : p->samples;
 }
 
-void sg_instance_map_shape(const struct sg_instance *inst, const struct sg_shape *input,
+void sg_instance_map_shape(const struct sg_instance *inst, const struct sg_shape *read,
                            struct sg_shape *out) {
-    struct sg_shape shape = *input;
+    struct sg_shape shape = *read;
 
     if (inst->params.reduction != SG_CHANNELS_NONE) {
         shape = (struct sg_shape){.n_axes = 1, .axes = {1}};
-        for (int i = 1; i < input->n_axes; i++) {
-            shape.axes[i - 1] = input->axes[i];
+        for (int i = 1; i < read->n_axes; i++) {
+            shape.axes[i - 1] = read->axes[i];
             shape.n_axes = i;
         }
     }
     *out = shape;
 }
 
-static int64_t map_size(const struct sg_instance *inst, const struct sg_shape *input) {
+static int64_t map_size(const struct sg_instance *inst, const struct sg_shape *read) {
     struct sg_shape shape;
 
-    sg_instance_map_shape(inst, input, &shape);
+    sg_instance_map_shape(inst, read, &shape);
     return sg_shape_size(&shape);
 }
 
@@ -61,10 +62,10 @@ struct workspace {
     double *knife;   /* [3 M] */
 };
 
-int64_t sg_instance_n_work(const struct sg_instance *inst, const struct sg_shape *input) {
-    const int64_t m = map_size(inst, input);
+int64_t sg_instance_n_work(const struct sg_instance *inst, const struct sg_shape *read) {
+    const int64_t m = map_size(inst, read);
 
-    return sg_shape_size(input) + (is_jackknifed(inst) ? 5 * m : m);
+    return sg_shape_size(read) + (is_jackknifed(inst) ? 5 * m : m);
 }
 
 static struct workspace split_work(double *work, int64_t d, int64_t m) {
@@ -72,12 +73,12 @@ static struct workspace split_work(double *work, int64_t d, int64_t m) {
 }
 
 /* The method's map of the sums in `in`, reduced into map[M]. */
-static sg_status reduced_map(const struct sg_instance *inst, const struct sg_shape *input,
+static sg_status reduced_map(const struct sg_instance *inst, const struct sg_shape *read,
                              const struct sg_finish *in, double *full, double *map) {
     sg_status status = SG_OK;
 
     SG_TRY(inst->method->finish(in, full));
-    sg_reduce_channels(inst->params.reduction, input->axes[0], sg_shape_plane(input), full, map);
+    sg_reduce_channels(inst->params.reduction, read->axes[0], sg_shape_plane(read), full, map);
 done:
     return status;
 }
@@ -127,17 +128,17 @@ static int can_jackknife(const struct sg_instance *inst, const struct sg_sums *s
 }
 
 /* Into work->full[M], which reduced_map is done with at the end. `one` holds all groups. */
-static sg_status jackknife(const struct sg_instance *inst, const struct sg_shape *input,
+static sg_status jackknife(const struct sg_instance *inst, const struct sg_shape *read,
                            const struct sg_sums *sums, struct sg_sums *one,
                            const struct sg_finish *in, const struct workspace *work) {
     sg_status status = SG_OK;
     struct sg_jackknife j;
 
-    sg_jackknife_begin(&j, work->all, map_size(inst, input), sg_sums_n_added(sums), work->knife);
+    sg_jackknife_begin(&j, work->all, map_size(inst, read), sg_sums_n_added(sums), work->knife);
     for (int g = 0; g < sg_sums_n_groups(sums); g++) {
         if (sg_sums_group_count(sums, g) > 0) {
             sg_sums_remove_group(sums, g, one);
-            SG_TRY(reduced_map(inst, input, in, work->full, work->without));
+            SG_TRY(reduced_map(inst, read, in, work->full, work->without));
             sg_sums_restore_group(sums, g, one);
             sg_jackknife_add(&j, work->without, sg_sums_group_count(sums, g));
         }
@@ -147,13 +148,13 @@ done:
     return status;
 }
 
-static sg_status finish_se(const struct sg_instance *inst, const struct sg_shape *input,
+static sg_status finish_se(const struct sg_instance *inst, const struct sg_shape *read,
                            const struct sg_sums *sums, struct sg_sums *one,
                            const struct sg_finish *in, const struct workspace *work, float *se) {
     sg_status status = SG_OK;
-    const int64_t m = map_size(inst, input);
+    const int64_t m = map_size(inst, read);
 
-    if (!has_sweep(inst)) {
+    if (!sg_instance_has_sweep(inst)) {
         fill(m, 0, se);
         goto done;
     }
@@ -164,27 +165,28 @@ static sg_status finish_se(const struct sg_instance *inst, const struct sg_shape
     if (is_analytic(inst)) {
         SG_TRY(inst->method->standard_error(in, work->full));
     } else {
-        SG_TRY(jackknife(inst, input, sums, one, in, work));
+        SG_TRY(jackknife(inst, read, sums, one, in, work));
     }
     store_se(m, work->full, se);
 done:
     return status;
 }
 
-sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_shape *input,
+sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_shape *read,
                              const struct sg_sums *sums, struct sg_sums *one, const float *x,
                              const float *clean, double *work, float *map, float *se) {
     sg_status status = SG_OK;
-    const int64_t m = map_size(inst, input);
-    const struct workspace w = split_work(work, sg_shape_size(input), m);
-    const struct sg_finish in = {.sums = has_sweep(inst) ? one : NULL,
+    const int64_t m = map_size(inst, read);
+    const struct workspace w = split_work(work, sg_shape_size(read), m);
+    const struct sg_finish in = {.sums = sg_instance_has_sweep(inst) ? one : NULL,
+                                 .shape = read,
                                  .x = x,
                                  .clean = clean,
-                                 .n_features = sg_shape_size(input),
+                                 .n_features = sg_shape_size(read),
                                  .params = &inst->params};
 
-    SG_ASSERT(se == NULL || inst->params.standard_error || !has_sweep(inst));
-    if (has_sweep(inst)) {
+    SG_ASSERT(se == NULL || inst->params.standard_error || !sg_instance_has_sweep(inst));
+    if (sg_instance_has_sweep(inst)) {
         const int64_t n = sg_sums_n_added(sums);
 
         SG_CHECK(n >= inst->method->min_samples, SG_E_NUMBERS,
@@ -192,10 +194,10 @@ sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_sha
                  (long long)n, (long long)inst->method->min_samples);
         sg_sums_collapse(sums, -1, one);
     }
-    SG_TRY(reduced_map(inst, input, &in, w.full, w.all));
+    SG_TRY(reduced_map(inst, read, &in, w.full, w.all));
     SG_TRY(store_map(inst->label, m, w.all, map));
     if (se != NULL) {
-        SG_TRY(finish_se(inst, input, sums, one, &in, &w, se));
+        SG_TRY(finish_se(inst, read, sums, one, &in, &w, se));
     }
 done:
     return status;

@@ -23,7 +23,7 @@ const struct sg_method sg_method_gradient_x_input = {
               "  year = {2016}\n"
               "}\n",
     .sampler = &sg_sampler_clean,
-    .probe = SG_PROBE_CLEAN_GRADIENT,
+    .probe = SG_PROBE_GRADIENT,
     .n_powers = 0,
     .min_samples = 1,
     .finish = finish,

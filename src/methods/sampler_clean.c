@@ -21,4 +21,4 @@ static int64_t draw(const struct sg_sampling *p, const struct sg_item_view *item
 }
 
 const struct sg_sampler sg_sampler_clean = {
-    .name = "clean", .is_stochastic = 0, .needs_domain = 0, .prepare = prepare, .draw = draw};
+    .name = "clean", .is_clean = 1, .needs_domain = 0, .prepare = prepare, .draw = draw};

@@ -32,7 +32,7 @@ const struct sg_method sg_method_smoothgrad_squared = {
               "  year = {2019}\n"
               "}\n",
     .sampler = &sg_sampler_gaussian,
-    .probe = SG_PROBE_INPUT_GRADIENT,
+    .probe = SG_PROBE_GRADIENT,
     .n_powers = 2,
     .min_samples = 1,
     .finish = finish,

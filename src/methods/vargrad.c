@@ -22,7 +22,7 @@ const struct sg_method sg_method_vargrad = {
               "  year = {2018}\n"
               "}\n",
     .sampler = &sg_sampler_gaussian,
-    .probe = SG_PROBE_INPUT_GRADIENT,
+    .probe = SG_PROBE_GRADIENT,
     .n_powers = 2,
     .min_samples = 2,
     .uses = SG_USES_DIVISOR,

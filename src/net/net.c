@@ -167,10 +167,11 @@ static void run_forward(struct sg_net *net, int64_t i) {
     }
 }
 
-static void run_backward(struct sg_net *net, int64_t i) {
+static void run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
 
+    call->rule = rule;
     call->work = at(net, net->plan.nodes[i].work_backward);
     if (node->relu) {
         sg_relu_backward(call->relu_mask, call->dy, call->dy, net->batch * node->out->size, 0);
@@ -194,12 +195,17 @@ done:
 
 sg_status sg_net_backward(struct sg_net *net, const float *dy, float *dx,
                           const volatile sig_atomic_t *cancel) {
+    return sg_net_backward_by(net, SG_RULE_GRADIENT, dy, dx, cancel);
+}
+
+sg_status sg_net_backward_by(struct sg_net *net, enum sg_rule rule, const float *dy, float *dx,
+                             const volatile sig_atomic_t *cancel) {
     sg_status status = SG_OK;
 
     bring_in(net->m->explained, net->batch, dy, net->output_grad);
     for (int64_t i = net->m->n_nodes - 1; i >= 0; i--) {
         SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
-        run_backward(net, i);
+        run_backward(net, i, rule);
     }
     bring_out(net->m->input, net->batch, net->input_grad, dx);
 done:

@@ -109,6 +109,7 @@ struct sg_call {
     float *dy;
     float **dx;
     int *accumulate;
+    enum sg_rule rule;   /* of this backward pass */
     void *kept;          /* from forward to backward */
     float *work;         /* during one call */
     uint32_t *relu_mask; /* of a node with relu */

@@ -34,14 +34,11 @@ sg_status sg_sums_create(int64_t n, int n_powers, int n_groups, struct sg_sums *
              (long long)n);
     s = sg_calloc(1, sizeof *s);
     SG_CHECK(s != NULL, SG_E_NOMEM, "no memory for sums");
-    s->n = n;
-    s->n_powers = n_powers;
-    s->n_groups = n_groups;
-    s->n_limbs = count_limbs(n, n_powers, n_groups);
-    s->limbs = sg_malloc_aligned((size_t)s->n_limbs, sizeof *s->limbs);
+    s->capacity = count_limbs(n, n_powers, n_groups);
+    s->limbs = sg_malloc_aligned((size_t)s->capacity, sizeof *s->limbs);
     SG_CHECK(s->limbs != NULL, SG_E_NOMEM, "no memory for sums of %lld features (%lld bytes)",
              (long long)n, (long long)sg_sums_bytes(n, n_powers, n_groups));
-    sg_sums_reset(s, 0);
+    sg_sums_reshape(s, n, n_powers, n_groups);
 
     *out = s;
     s = NULL;
@@ -55,6 +52,16 @@ void sg_sums_destroy(struct sg_sums *s) {
         sg_free(s->limbs);
         sg_free(s);
     }
+}
+
+void sg_sums_reshape(struct sg_sums *s, int64_t n, int n_powers, int n_groups) {
+    SG_ASSERT(n_powers <= SG_SUMS_MAX_POWERS && n_groups <= SG_SUMS_MAX_GROUPS);
+    SG_ASSERT(count_limbs(n, n_powers, n_groups) <= s->capacity);
+    s->n = n;
+    s->n_powers = n_powers;
+    s->n_groups = n_groups;
+    s->n_limbs = count_limbs(n, n_powers, n_groups);
+    sg_sums_reset(s, 0);
 }
 
 void sg_sums_reset(struct sg_sums *s, int exponent) {
@@ -105,6 +112,10 @@ int64_t sg_sums_n_nonfinite(const struct sg_sums *s) {
 
 int64_t sg_sums_n_features(const struct sg_sums *s) {
     return s->n;
+}
+
+int sg_sums_n_powers(const struct sg_sums *s) {
+    return s->n_powers;
 }
 
 int sg_sums_n_groups(const struct sg_sums *s) {

@@ -21,6 +21,7 @@ struct sg_sums {
     int exponent;
     double scale; /* grid steps in 1: 2^(40 - exponent) */
     int64_t n_limbs;
+    int64_t capacity; /* limbs that there is memory for */
     int64_t *limbs;
     int64_t pending[SG_SUMS_MAX_GROUPS]; /* samples added to a group since its last carry */
 };

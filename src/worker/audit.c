@@ -3,51 +3,83 @@
 
 #include <string.h>
 
+/* Copies samples from..to of a block's rows of n floats to every `stride`th row of `out`, whose
+ * first row is of sample `first`. */
+static void copy_rows(const float *rows, int64_t b0, int64_t from, int64_t to, int64_t n,
+                      float *out, int64_t first, int64_t stride) {
+    for (int64_t k = from; k < to; k++) {
+        memcpy(out + (k - first) * stride * n, rows + (k - b0) * n, (size_t)n * sizeof *out);
+    }
+}
+
+/* The pass of the sweep that the reading is read in. */
+static int first_of_pass(const struct sg_plan *plan, const struct sg_sweep *sweep, int i_reading) {
+    int first = 0;
+
+    while (sg_pass_end(plan, sweep, first) <= i_reading) {
+        first = sg_pass_end(plan, sweep, first);
+    }
+    return first;
+}
+
 /* The whole block is run, as in a study: another batch could give other bits. */
-static sg_status audit_block(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
-                             int64_t first, int64_t end, float *inputs, float *gradients) {
+static sg_status audit_block(struct sg_worker *w, const struct sg_sample_range *q, int64_t i_block,
+                             float *inputs, float *readings) {
     sg_status status = SG_OK;
+    const struct sg_sweep *sweep = &w->plan->sweeps[q->i_sweep];
+    const struct sg_reading *r = &sweep->readings[q->i_reading];
+    const int pass = first_of_pass(w->plan, sweep, q->i_reading);
+    const int64_t n = sg_probed_of(w, r)->n_features;
     const int64_t b0 = i_block * w->plan->block;
-    const int64_t from = first > b0 ? first : b0;
     const int64_t b1 = b0 + w->plan->block;
-    const int64_t to = end < b1 ? end : b1;
-    const size_t bytes = (size_t)w->n_features * sizeof(float);
+    const int64_t from = q->first > b0 ? q->first : b0;
+    const int64_t to = q->first + q->n < b1 ? q->first + q->n : b1;
     int64_t n_outside;
 
     SG_TRY(sg_block_forward(w, sweep, i_block, w->o.stop, &n_outside));
-    for (int64_t k = from; k < to; k++) {
-        memcpy(inputs + (k - first) * w->n_features, w->noisy + (k - b0) * w->n_features, bytes);
-    }
+    copy_rows(w->noisy, b0, from, to, w->n_features, inputs, q->first, 1);
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        SG_TRY(sg_block_backward(w, w->item.targets[t], w->o.stop));
-        for (int64_t k = from; k < to; k++) {
-            memcpy(gradients + ((k - first) * w->plan->n_targets + t) * w->n_features,
-                   w->gradient + (k - b0) * w->n_features, bytes);
-        }
+        SG_TRY(sg_block_backward(w, sweep, pass, t, w->o.stop));
+        copy_rows(sg_read_at(w, r), b0, from, to, n, readings + t * n, q->first,
+                  w->plan->n_targets);
     }
 done:
     return status;
 }
 
-sg_status sg_worker_samples(struct sg_worker *w, int64_t item, int i_sweep, int64_t first,
-                            int64_t n, float *inputs, float *gradients, int32_t *targets) {
+sg_status sg_worker_samples(struct sg_worker *w, const struct sg_sample_range *q, float *inputs,
+                            float *readings, int32_t *targets) {
     sg_status status = SG_OK;
-    const struct sg_sweep *sweep = &w->plan->sweeps[i_sweep];
+    const struct sg_sweep *sweep = &w->plan->sweeps[q->i_sweep];
+    const int64_t end = q->first + q->n;
     struct sg_item_view view;
 
-    SG_CHECK(first >= 0 && n >= 1 && first + n <= sweep->n_draws, SG_E_ARG,
-             "samples %lld:%lld: the study has samples 0:%lld", (long long)first,
-             (long long)(first + n), (long long)sweep->n_draws);
-    w->item.index = item;
-    SG_TRY(sg_item_begin(w, item));
+    SG_CHECK(q->first >= 0 && q->n >= 1 && end <= sweep->n_draws, SG_E_ARG,
+             "samples %lld:%lld: the study has samples 0:%lld", (long long)q->first, (long long)end,
+             (long long)sweep->n_draws);
+    w->item.index = q->item;
+    SG_TRY(sg_item_begin(w, q->item));
     view = sg_worker_view(w);
     SG_TRY(sweep->sampler->prepare(&sweep->sampling, &view, w->scale, w->sigma));
-    for (int64_t b = first / w->plan->block; b * w->plan->block < first + n; b++) {
-        SG_TRY(audit_block(w, sweep, b, first, first + n, inputs, gradients));
+    for (int64_t b = q->first / w->plan->block; b * w->plan->block < end; b++) {
+        SG_TRY(audit_block(w, q, b, inputs, readings));
     }
     memcpy(targets, w->item.targets, (size_t)w->plan->n_targets * sizeof *targets);
 done:
     return status;
+}
+
+/* Sums of the first sweep, on the grids that the item in hand asks for. */
+static void prepare_sums(struct sg_worker *w) {
+    const struct sg_sweep *sweep = &w->plan->sweeps[0];
+
+    sg_worker_shape_sums(w, sweep);
+    for (int i = 0; i < sweep->n_readings; i++) {
+        for (int64_t t = 0; t < w->plan->n_targets; t++) {
+            sg_sums_reset(sg_sums_at(w, i, t),
+                          sg_sums_exponent_for(sg_clean_max(w, &sweep->readings[i], t)));
+        }
+    }
 }
 
 sg_status sg_worker_measure(struct sg_worker *w, double *seconds_per_block) {
@@ -59,9 +91,7 @@ sg_status sg_worker_measure(struct sg_worker *w, double *seconds_per_block) {
         const double begun = sg_now();
         double seconds;
 
-        for (int64_t t = 0; t < w->plan->n_targets; t++) {
-            sg_sums_reset(w->sums[t], sg_sums_exponent_for(w->item.clean_max[t]));
-        }
+        prepare_sums(w);
         SG_TRY(sg_block_run(w, &w->plan->sweeps[0], 0));
         seconds = sg_now() - begun;
         *seconds_per_block =

@@ -95,22 +95,49 @@ done:
     return status;
 }
 
-static sg_status clean_gradient(struct sg_worker *w, int64_t t) {
+/* Finds the largest value; all must be numbers. */
+static sg_status judge_clean(struct sg_worker *w, int p, int64_t t) {
     sg_status status = SG_OK;
-    float *g = w->clean + t * w->n_features;
+    const struct sg_probed *probed = &w->plan->probed[p];
+    const float *g = sg_clean_at(w, probed, t);
     double largest = 0;
 
-    sg_score_gradient(w->plan->job->score, w->y, w->n_outputs, w->item.targets[t], w->dy);
-    SG_TRY(sg_net_backward(w->one, w->dy, g, w->o.stop));
-    w->phases.n_backwards++;
-    w->item.n_gradients++;
-    for (int64_t i = 0; i < w->n_features; i++) {
+    for (int64_t i = 0; i < probed->n_features; i++) {
         SG_CHECK(isfinite(g[i]), SG_E_NUMBERS,
                  "%s: the gradient of class %d is %g at the item itself",
                  sg_items_name(w->o.items, w->item.index), (int)w->item.targets[t], (double)g[i]);
         largest = fabs((double)g[i]) > largest ? fabs((double)g[i]) : largest;
     }
-    w->item.clean_max[t] = largest;
+    w->item.clean_max[p * w->plan->n_targets + t] = largest;
+done:
+    return status;
+}
+
+/* One backward pass for target t: reads the things from `first` on that share its rule; *end is the
+ * next one. */
+static sg_status clean_pass(struct sg_worker *w, int64_t t, int first, int *end) {
+    sg_status status = SG_OK;
+    const struct sg_probed *probed = w->plan->probed;
+    const int32_t rule = probed[first].probing.rule;
+
+    SG_TRY(sg_net_backward_by(w->one, (enum sg_rule)rule, w->dy, sg_clean_at(w, &probed[first], t),
+                              w->o.stop));
+    w->phases.n_backwards++;
+    w->item.n_gradients++;
+    for (*end = first; *end < w->plan->n_probed && probed[*end].probing.rule == rule; (*end)++) {
+        SG_TRY(judge_clean(w, *end, t));
+    }
+done:
+    return status;
+}
+
+static sg_status clean_readings(struct sg_worker *w, int64_t t) {
+    sg_status status = SG_OK;
+
+    sg_score_gradient(w->plan->job->score, w->y, w->n_outputs, w->item.targets[t], w->dy);
+    for (int p = 0; p < w->plan->n_probed;) {
+        SG_TRY(clean_pass(w, t, p, &p));
+    }
 done:
     return status;
 }
@@ -125,7 +152,7 @@ sg_status sg_item_begin(struct sg_worker *w, int64_t index) {
     SG_TRY(clean_outputs(w));
     sg_phase_enter(w, SG_PHASE_BACKWARD);
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        SG_TRY(clean_gradient(w, t));
+        SG_TRY(clean_readings(w, t));
     }
 done:
     return status;

@@ -49,30 +49,58 @@ sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, in
     return status;
 }
 
-sg_status sg_block_backward(struct sg_worker *w, int64_t target,
+int sg_pass_end(const struct sg_plan *plan, const struct sg_sweep *sweep, int first) {
+    const int32_t rule = plan->probed[sweep->readings[first].probed].probing.rule;
+    int end = first + 1;
+
+    while (end < sweep->n_readings &&
+           plan->probed[sweep->readings[end].probed].probing.rule == rule) {
+        end++;
+    }
+    return end;
+}
+
+sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, int first, int64_t t,
                             const volatile sig_atomic_t *cancel) {
+    const struct sg_reading *r = &sweep->readings[first];
     const int64_t k = w->n_outputs;
 
     sg_phase_enter(w, SG_PHASE_BACKWARD);
     for (int64_t j = 0; j < w->plan->block; j++) {
-        sg_score_gradient(w->plan->job->score, w->y + j * k, k, target, w->dy + j * k);
+        sg_score_gradient(w->plan->job->score, w->y + j * k, k, w->item.targets[t], w->dy + j * k);
     }
-    return sg_net_backward(w->block, w->dy, w->gradient, cancel);
+    return sg_net_backward_by(w->block, (enum sg_rule)sg_probed_of(w, r)->probing.rule, w->dy,
+                              sg_read_at(w, r), cancel);
+}
+
+/* Reads the block once for target t and the readings from `first` on, into their sums. */
+static sg_status read_pass(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
+                           int first, int64_t t, const volatile sig_atomic_t *cancel) {
+    sg_status status = SG_OK;
+    const int64_t n = sg_block_samples(w->plan, sweep, i_block);
+
+    SG_TRY(sg_block_backward(w, sweep, first, t, cancel));
+    sg_phase_enter(w, SG_PHASE_SUMS);
+    for (int r = first; r < sg_pass_end(w->plan, sweep, first); r++) {
+        sg_sums_add_block(sg_sums_at(w, r, t), i_block * w->plan->block,
+                          sg_read_at(w, &sweep->readings[r]), n);
+    }
+    w->phases.n_backwards += n;
+    w->item.n_gradients += n;
+done:
+    return status;
 }
 
 sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block) {
     sg_status status = SG_OK;
-    const int64_t n = sg_block_samples(w->plan, sweep, i_block);
     int64_t n_outside;
 
     SG_TRY(sg_block_forward(w, sweep, i_block, w->o.stop, &n_outside));
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        /* A block is in the sums of all targets or of none: once one has it, the others follow. */
-        SG_TRY(sg_block_backward(w, w->item.targets[t], t == 0 ? w->o.stop : NULL));
-        sg_phase_enter(w, SG_PHASE_SUMS);
-        sg_sums_add_block(w->sums[t], i_block * w->plan->block, w->gradient, n);
-        w->phases.n_backwards += n;
-        w->item.n_gradients += n;
+        for (int r = 0; r < sweep->n_readings; r = sg_pass_end(w->plan, sweep, r)) {
+            /* A block is in all sums or in none: once one has it, the others follow. */
+            SG_TRY(read_pass(w, sweep, i_block, r, t, t == 0 && r == 0 ? w->o.stop : NULL));
+        }
     }
     sg_sums_tallies(w->sums[0])[0] += n_outside;
     w->item.done[i_block / 64] |= UINT64_C(1) << (i_block % 64);

@@ -11,31 +11,35 @@
 
 #include <string.h>
 
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 struct head {
     int64_t version;
     int64_t i_sweep;
     int64_t n_stages_done;
-    int64_t n_targets;
+    int64_t n_sums; /* of the sweep's readings and targets */
     int64_t record_bytes;
     int64_t n_words;
-    int64_t n_limbs; /* of one target's sums */
+    int64_t n_limbs; /* of all these sums */
 };
 
-static struct head head_of(struct sg_worker *w) {
-    return (struct head){.version = VERSION,
-                         .i_sweep = w->item.i_sweep,
-                         .n_stages_done = w->item.n_stages_done,
-                         .n_targets = w->plan->n_targets,
-                         .record_bytes = w->plan->record.bytes,
-                         .n_words = w->n_words,
-                         .n_limbs = sg_sums_n_limbs(w->sums[0])};
+/* What a checkpoint within sweep i_sweep, whose shapes the sums have, must look like. */
+static struct head head_of(struct sg_worker *w, int64_t i_sweep) {
+    struct head h = {.version = VERSION,
+                     .i_sweep = i_sweep,
+                     .n_stages_done = w->item.n_stages_done,
+                     .n_sums = w->plan->sweeps[i_sweep].n_readings * w->plan->n_targets,
+                     .record_bytes = w->plan->record.bytes,
+                     .n_words = w->n_words};
+
+    for (int64_t i = 0; i < h.n_sums; i++) {
+        h.n_limbs += sg_sums_n_limbs(w->sums[i]);
+    }
+    return h;
 }
 
 static int64_t n_bytes(const struct head *h) {
-    return (int64_t)sizeof *h + h->record_bytes +
-           8 * (h->n_targets + h->n_words + h->n_targets * h->n_limbs);
+    return (int64_t)sizeof *h + h->record_bytes + 8 * (h->n_sums + h->n_words + h->n_limbs);
 }
 
 static void put(char **at, const void *bytes, int64_t n) {
@@ -50,7 +54,7 @@ static void take(const char **at, void *bytes, int64_t n) {
 
 sg_status sg_item_save(struct sg_worker *w) {
     sg_status status = SG_OK;
-    const struct head h = head_of(w);
+    const struct head h = head_of(w, w->item.i_sweep);
     char *bytes = sg_calloc((size_t)n_bytes(&h), 1);
     char *at = bytes;
 
@@ -59,10 +63,10 @@ sg_status sg_item_save(struct sg_worker *w) {
     sg_item_put_seconds(w);
     put(&at, &h, sizeof h);
     put(&at, w->item.record, h.record_bytes);
-    put(&at, w->item.exponents, 8 * h.n_targets);
+    put(&at, w->item.exponents, 8 * h.n_sums);
     put(&at, w->item.done, 8 * h.n_words);
-    for (int64_t t = 0; t < h.n_targets; t++) {
-        put(&at, sg_sums_limbs(w->sums[t]), 8 * h.n_limbs);
+    for (int64_t i = 0; i < h.n_sums; i++) {
+        put(&at, sg_sums_limbs(w->sums[i]), 8 * sg_sums_n_limbs(w->sums[i]));
     }
     SG_TRY(sg_partial_save(w->o.result, w->o.identity, w->item.index, bytes, n_bytes(&h)));
     w->item.saved_s = sg_now();
@@ -78,17 +82,29 @@ static void restore(struct sg_worker *w, const struct head *h, const char *at) {
     w->item.n_stages_done = h->n_stages_done;
     take(&at, w->item.record, h->record_bytes);
     w->item.before_s = sg_item_seconds(w);
-    take(&at, w->item.exponents, 8 * h->n_targets);
+    take(&at, w->item.exponents, 8 * h->n_sums);
     take(&at, w->item.done, 8 * h->n_words);
-    for (int64_t t = 0; t < h->n_targets; t++) {
-        sg_sums_reset(w->sums[t], (int)w->item.exponents[t]);
-        take(&at, sg_sums_limbs(w->sums[t]), 8 * h->n_limbs);
+    for (int64_t i = 0; i < h->n_sums; i++) {
+        sg_sums_reset(w->sums[i], (int)w->item.exponents[i]);
+        take(&at, sg_sums_limbs(w->sums[i]), 8 * sg_sums_n_limbs(w->sums[i]));
     }
+}
+
+/* 1 if the checkpoint is one of this study; the sums have the shapes of its sweep then. */
+static int fits(struct sg_worker *w, const struct head *h, int64_t n) {
+    struct head expected;
+
+    if (h->version != VERSION || h->i_sweep < 0 || h->i_sweep >= w->plan->n_sweeps) {
+        return 0;
+    }
+    sg_worker_shape_sums(w, &w->plan->sweeps[h->i_sweep]);
+    expected = head_of(w, h->i_sweep);
+    return h->n_sums == expected.n_sums && h->record_bytes == expected.record_bytes &&
+           h->n_words == expected.n_words && h->n_limbs == expected.n_limbs && n == n_bytes(h);
 }
 
 sg_status sg_item_restore(struct sg_worker *w, int *found) {
     sg_status status = SG_OK;
-    const struct head expected = head_of(w);
     struct head h;
     void *bytes = NULL;
     int64_t n = 0;
@@ -102,10 +118,7 @@ sg_status sg_item_restore(struct sg_worker *w, int *found) {
         goto done;
     }
     memcpy(&h, bytes, sizeof h);
-    if (h.version == VERSION && h.n_targets == expected.n_targets &&
-        h.record_bytes == expected.record_bytes && h.n_words == expected.n_words &&
-        h.n_limbs == expected.n_limbs && h.i_sweep >= 0 && h.i_sweep < w->plan->n_sweeps &&
-        n == n_bytes(&h)) {
+    if (fits(w, &h, n)) {
         restore(w, &h, (const char *)bytes + sizeof h);
         *found = 1;
     } else {

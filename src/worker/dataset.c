@@ -60,12 +60,13 @@ static sg_status add_item(struct scan *s, int64_t i, void *unused) {
     return SG_OK;
 }
 
-static sg_status begin_method(struct scan *s, const struct sg_instance *inst) {
+static sg_status begin_method(struct scan *s, int i_instance) {
     sg_status status = SG_OK;
+    const struct sg_instance *inst = &s->plan->job->instances[i_instance];
     struct sg_shape shape;
     size_t n;
 
-    sg_instance_map_shape(inst, &s->plan->input, &shape);
+    sg_instance_map_shape(inst, sg_plan_read_shape(s->plan, i_instance), &shape);
     s->n = sg_shape_size(&shape);
     n = (size_t)s->n;
     (void)snprintf(s->path, sizeof s->path, "maps/%s/map", inst->label);
@@ -132,9 +133,8 @@ done:
 
 /* Every rank goes through all collectives, whatever happened to it; the status is agreed on by the
  * caller. */
-static sg_status run_method(struct scan *s, const struct sg_instance *inst,
-                            struct sg_result *result) {
-    sg_status status = begin_method(s, inst);
+static sg_status run_method(struct scan *s, int i_instance, struct sg_result *result) {
+    sg_status status = begin_method(s, i_instance);
     double largest = 0;
     int64_t failed = status != SG_OK;
 
@@ -153,7 +153,7 @@ static sg_status run_method(struct scan *s, const struct sg_instance *inst,
     sg_comm_reduce_sum(s->world, 0, sg_sums_limbs(s->plain), sg_sums_n_limbs(s->plain));
     sg_comm_reduce_sum(s->world, 0, sg_sums_limbs(s->magnitude), sg_sums_n_limbs(s->magnitude));
     if (status == SG_OK && result != NULL) {
-        status = write_method(s, result, inst->label);
+        status = write_method(s, result, s->plan->job->instances[i_instance].label);
     }
     end_method(s);
     return status;
@@ -178,7 +178,7 @@ sg_status sg_dataset_statistics(const struct sg_comm *world, const struct sg_pla
 
     sg_comm_allreduce_max(world, &failed, 1);
     for (int i = 0; i < plan->job->n_instances && !failed; i++) {
-        const sg_status mine = run_method(&s, &plan->job->instances[i], result);
+        const sg_status mine = run_method(&s, i, result);
 
         status = status == SG_OK ? mine : status;
         failed = status == SG_E_PEER || status == SG_E_NOMEM;

@@ -68,21 +68,24 @@ static int has_map(struct sg_worker *w, int i, int64_t t, int i_stage) {
 
 /* Finishes instance i for target t from what the sums hold now; the record keeps the last map and
  * error. */
-static sg_status finish_target(struct sg_worker *w, int i, int64_t t, int i_stage) {
+static sg_status finish_target(struct sg_worker *w, int i, const struct sg_sums *sums, int64_t t,
+                               int i_stage) {
     sg_status status = SG_OK;
     const struct sg_instance *inst = &w->plan->job->instances[i];
+    const struct sg_probed *p = &w->plan->probed[w->plan->probed_of[i]];
     struct sg_shape shape;
-    struct convergence c = {.samples = sg_sums_n_added(w->sums[t])};
+    struct convergence c = {.samples = sg_sums_n_added(sums)};
     float *map = instance_field(w, i, "maps", "map");
     float *se = instance_field(w, i, "maps", "se");
     int64_t n;
 
-    sg_instance_map_shape(inst, &w->plan->input, &shape);
+    sg_instance_map_shape(inst, &p->shape, &shape);
     n = sg_shape_size(&shape);
     map += t * n;
     se = se != NULL ? se + t * n : NULL;
-    SG_TRY(sg_instance_finish(inst, &w->plan->input, w->sums[t], w->one_sum, w->x,
-                              w->clean + t * w->n_features, w->work, w->map, se));
+    sg_sums_reshape(w->one_sum, p->n_features, sg_sums_n_powers(sums), 1);
+    SG_TRY(sg_instance_finish(inst, &p->shape, sums, w->one_sum, sg_seen_at(w, p),
+                              sg_clean_at(w, p, t), w->work, w->map, se));
     c.norm = norm(w->map, n);
     c.error = se != NULL ? norm(se, n) : NAN;
     c.relative_error = c.error / c.norm;
@@ -121,36 +124,49 @@ static void put_sweep_report(struct sg_worker *w, int i, const struct sg_sweep *
         memcpy(sigma, w->sigma, (size_t)w->plan->input.axes[0] * sizeof *sigma);
     }
     if (outside != NULL && w->plan->domain.known) {
-        *outside = (double)sg_sums_tallies(w->sums[0])[0] / n_elements;
+        *outside = (double)sg_sums_tallies(sg_sums_at(w, 0, 0))[0] / n_elements;
     } else if (outside != NULL) {
         fill_nan(outside, 1);
     }
 }
 
+/* The maps of instance i at a stage's end, from the sums of its reading r. */
+static sg_status finish_instance(struct sg_worker *w, int i, int r, int i_stage, int is_last) {
+    sg_status status = SG_OK;
+    const struct sg_method *method = w->plan->job->instances[i].method;
+
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        const struct sg_sums *sums = sg_sums_at(w, r, t);
+
+        if (i_stage == 0) {
+            clear_convergence(w, i, t, 0);
+        }
+        if (is_last || sg_sums_n_added(sums) >= method->min_samples) {
+            SG_TRY(finish_target(w, i, sums, t, i_stage));
+        }
+    }
+done:
+    return status;
+}
+
 sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep, int i_stage) {
     sg_status status = SG_OK;
     const int is_last = i_stage == sweep->n_stages - 1;
+    int64_t *nonfinite = sg_record_at(&w->plan->record, w->item.record, SG_FIELD_NONFINITE);
 
     sg_phase_enter(w, SG_PHASE_FINISH);
-    for (int m = 0; m < sweep->n_members; m++) {
-        const int i = sweep->members[m];
-        const struct sg_method *method = w->plan->job->instances[i].method;
+    for (int r = 0; r < sweep->n_readings; r++) {
+        for (int m = 0; m < sweep->readings[r].n_members; m++) {
+            const int i = sweep->readings[r].members[m];
 
-        for (int64_t t = 0; t < w->plan->n_targets; t++) {
-            if (i_stage == 0) {
-                clear_convergence(w, i, t, 0);
-            }
-            if (is_last || sg_sums_n_added(w->sums[t]) >= method->min_samples) {
-                SG_TRY(finish_target(w, i, t, i_stage));
+            SG_TRY(finish_instance(w, i, r, i_stage, is_last));
+            if (is_last) {
+                put_sweep_report(w, i, sweep);
             }
         }
-        if (is_last) {
-            put_sweep_report(w, i, sweep);
+        for (int64_t t = 0; is_last && t < w->plan->n_targets; t++) {
+            *nonfinite += sg_sums_n_nonfinite(sg_sums_at(w, r, t));
         }
-    }
-    for (int64_t t = 0; is_last && t < w->plan->n_targets; t++) {
-        *(int64_t *)sg_record_at(&w->plan->record, w->item.record, SG_FIELD_NONFINITE) +=
-            sg_sums_n_nonfinite(w->sums[t]);
     }
 done:
     return status;
@@ -162,6 +178,7 @@ sg_status sg_item_finish_clean(struct sg_worker *w) {
     sg_phase_enter(w, SG_PHASE_FINISH);
     for (int i = 0; i < w->plan->job->n_instances; i++) {
         const struct sg_instance *inst = &w->plan->job->instances[i];
+        const struct sg_probed *p = &w->plan->probed[w->plan->probed_of[i]];
         struct sg_shape shape;
         float *se = instance_field(w, i, "maps", "se");
         int64_t n;
@@ -169,11 +186,11 @@ sg_status sg_item_finish_clean(struct sg_worker *w) {
         if (w->plan->sweep_of[i] >= 0) {
             continue;
         }
-        sg_instance_map_shape(inst, &w->plan->input, &shape);
+        sg_instance_map_shape(inst, &p->shape, &shape);
         n = sg_shape_size(&shape);
         for (int64_t t = 0; t < w->plan->n_targets; t++) {
-            SG_TRY(sg_instance_finish(inst, &w->plan->input, NULL, NULL, w->x,
-                                      w->clean + t * w->n_features, w->work,
+            SG_TRY(sg_instance_finish(inst, &p->shape, NULL, NULL, sg_seen_at(w, p),
+                                      sg_clean_at(w, p, t), w->work,
                                       (float *)instance_field(w, i, "maps", "map") + t * n,
                                       se != NULL ? se + t * n : NULL));
             ((int64_t *)instance_field(w, i, "maps", "samples"))[t] = 1;
@@ -185,14 +202,9 @@ done:
 
 void sg_item_finish_cost(struct sg_worker *w) {
     const struct sg_record *r = &w->plan->record;
-    int64_t n_forwards = 1;
 
-    for (int s = 0; s < w->plan->n_sweeps; s++) {
-        n_forwards += w->plan->sweeps[s].n_draws;
-    }
-    *(int64_t *)sg_record_at(r, w->item.record, "items/forwards") = n_forwards;
-    *(int64_t *)sg_record_at(r, w->item.record, "items/backwards") =
-        n_forwards * w->plan->n_targets;
+    *(int64_t *)sg_record_at(r, w->item.record, "items/forwards") = w->plan->forwards_per_item;
+    *(int64_t *)sg_record_at(r, w->item.record, "items/backwards") = w->plan->gradients_per_item;
 }
 
 void sg_item_put_seconds(struct sg_worker *w) {

@@ -24,9 +24,14 @@ static int is_done(const struct sg_worker *w, int64_t b) {
 
 /* ---- sums and block lists to the leader ---- */
 
+/* The sums of a sweep, for all its readings and targets. */
+static int64_t n_sums(const struct sg_worker *w) {
+    return w->plan->sweeps[w->item.i_sweep].n_readings * w->plan->n_targets;
+}
+
 static void reset_mine(struct sg_worker *w) {
-    for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        sg_sums_reset(w->sums[t], (int)w->item.exponents[t]);
+    for (int64_t i = 0; i < n_sums(w); i++) {
+        sg_sums_reset(w->sums[i], (int)w->item.exponents[i]);
     }
     memset(w->item.done, 0, (size_t)w->n_words * sizeof *w->item.done);
 }
@@ -39,8 +44,8 @@ static void collect(struct sg_worker *w, const struct team *team) {
     sg_phase_enter(w, SG_PHASE_REDUCE);
     sg_comm_reduce_sum(team->comm, 0, &w->item.n_gradients, 1);
     sg_comm_reduce_sum(team->comm, 0, (int64_t *)w->item.done, w->n_words);
-    for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        sg_comm_reduce_sum(team->comm, 0, sg_sums_limbs(w->sums[t]), sg_sums_n_limbs(w->sums[t]));
+    for (int64_t i = 0; i < n_sums(w); i++) {
+        sg_comm_reduce_sum(team->comm, 0, sg_sums_limbs(w->sums[i]), sg_sums_n_limbs(w->sums[i]));
     }
     if (!is_leader(team)) {
         reset_mine(w);
@@ -133,7 +138,8 @@ static sg_status run_blocks(struct sg_worker *w, const struct team *team,
         }
         m = meet(w, team);
         if (m.stop) {
-            SG_TRY(save(w, team)); /* however little it is: runs of a second must get somewhere, too */
+            SG_TRY(
+                save(w, team)); /* however little it is: runs of a second must get somewhere, too */
             return SG_E_INTERRUPTED;
         }
         if (m.checkpoint && r + 1 < n_rounds) {
@@ -149,16 +155,16 @@ static sg_status judge(struct sg_worker *w, int *start_again) {
     sg_status status = SG_OK;
 
     *start_again = 0;
-    for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        const int64_t n_bad = sg_sums_n_nonfinite(w->sums[t]);
+    for (int64_t i = 0; i < n_sums(w); i++) {
+        const int64_t n_bad = sg_sums_n_nonfinite(w->sums[i]);
 
         SG_CHECK(n_bad == 0 || w->plan->job->nonfinite == SG_NONFINITE_SKIP, SG_E_NUMBERS,
                  "%s: %lld of %lld noisy gradients are not finite (to go on without them set "
                  "sampling.nonfinite: skip)",
                  sg_items_name(w->o.items, w->item.index), (long long)n_bad,
-                 (long long)(sg_sums_n_added(w->sums[t]) + n_bad));
-        if (sg_sums_n_off_grid(w->sums[t]) > 0) {
-            w->item.exponents[t] += COARSER;
+                 (long long)(sg_sums_n_added(w->sums[i]) + n_bad));
+        if (sg_sums_n_off_grid(w->sums[i]) > 0) {
+            w->item.exponents[i] += COARSER;
             *start_again = 1;
         }
     }
@@ -224,28 +230,41 @@ done:
 
 /* ---- the start of a sweep ---- */
 
-/* An all-zero clean gradient says nothing of the scale of noisy ones: the first block is looked at
+static double largest_of(const float *v, int64_t n) {
+    double largest = 0;
+
+    for (int64_t i = 0; i < n; i++) {
+        const double a = fabs((double)v[i]);
+
+        largest = isfinite(a) && a > largest ? a : largest;
+    }
+    return largest;
+}
+
+/* All zeros at the item say nothing of the scale of noisy ones: the first block is looked at
  * instead. It is not given up for a stop, which the first meeting sees: by then there is something
  * to save. */
 static sg_status exponents_from_block(struct sg_worker *w, const struct sg_sweep *sweep) {
     sg_status status = SG_OK;
-    const int64_t n = sg_block_samples(w->plan, sweep, 0) * w->n_features;
+    const int64_t n = sg_block_samples(w->plan, sweep, 0);
     int64_t n_outside;
 
     SG_TRY(sg_block_forward(w, sweep, 0, NULL, &n_outside));
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        double largest = 0;
+        for (int first = 0; first < sweep->n_readings;) {
+            const int end = sg_pass_end(w->plan, sweep, first);
 
-        if (w->item.clean_max[t] > 0) {
-            continue;
-        }
-        SG_TRY(sg_block_backward(w, w->item.targets[t], NULL));
-        for (int64_t i = 0; i < n; i++) {
-            const double v = fabs((double)w->gradient[i]);
+            SG_TRY(sg_block_backward(w, sweep, first, t, NULL));
+            for (int i = first; i < end; i++) {
+                const struct sg_reading *r = &sweep->readings[i];
 
-            largest = isfinite(v) && v > largest ? v : largest;
+                if (sg_clean_max(w, r, t) <= 0) {
+                    w->item.exponents[i * w->plan->n_targets + t] = sg_sums_exponent_for(
+                        largest_of(sg_read_at(w, r), n * sg_probed_of(w, r)->n_features));
+                }
+            }
+            first = end;
         }
-        w->item.exponents[t] = sg_sums_exponent_for(largest);
     }
 done:
     return status;
@@ -254,9 +273,13 @@ done:
 static sg_status choose_exponents(struct sg_worker *w, const struct sg_sweep *sweep) {
     int any_zero = 0;
 
-    for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        w->item.exponents[t] = sg_sums_exponent_for(w->item.clean_max[t]);
-        any_zero |= w->item.clean_max[t] <= 0;
+    for (int i = 0; i < sweep->n_readings; i++) {
+        for (int64_t t = 0; t < w->plan->n_targets; t++) {
+            const double largest = sg_clean_max(w, &sweep->readings[i], t);
+
+            w->item.exponents[i * w->plan->n_targets + t] = sg_sums_exponent_for(largest);
+            any_zero |= largest <= 0;
+        }
     }
     return any_zero ? exponents_from_block(w, sweep) : SG_OK;
 }
@@ -269,8 +292,7 @@ static void share_start(struct sg_worker *w, const struct team *team) {
     }
     sg_phase_enter(w, SG_PHASE_REDUCE);
     sg_comm_bcast(team->comm, 0, &w->item.n_stages_done, sizeof w->item.n_stages_done);
-    sg_comm_bcast(team->comm, 0, w->item.exponents,
-                  (size_t)w->plan->n_targets * sizeof *w->item.exponents);
+    sg_comm_bcast(team->comm, 0, w->item.exponents, (size_t)n_sums(w) * sizeof *w->item.exponents);
     sg_comm_bcast(team->comm, 0, w->item.done, (size_t)w->n_words * sizeof *w->item.done);
 }
 
@@ -322,6 +344,9 @@ sg_status sg_sweep_run(struct sg_worker *w, const struct team *team, const struc
     int64_t n_todo;
 
     SG_TRY(sweep->sampler->prepare(&sweep->sampling, &view, w->scale, w->sigma));
+    if (!keeps_sums) { /* a checkpoint has filled the leader's */
+        sg_worker_shape_sums(w, sweep);
+    }
     if (is_leader(team) && !resumed) {
         forget_progress(w);
         status = choose_exponents(w, sweep);

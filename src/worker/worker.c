@@ -41,82 +41,89 @@ static void free_teams(struct sg_worker *w) {
 
 /* ---- memory ---- */
 
-struct sizes {
-    int n_powers;
-    int n_groups;
-    int64_t n_blocks;
-    int64_t n_work;
-};
-
-static struct sizes largest(const struct sg_plan *plan) {
-    struct sizes s = {.n_powers = 1, .n_groups = 1, .n_blocks = 1, .n_work = 1};
-
-    for (int i = 0; i < plan->n_sweeps; i++) {
-        const struct sg_sweep *sweep = &plan->sweeps[i];
-
-        s.n_powers = sweep->n_powers > s.n_powers ? sweep->n_powers : s.n_powers;
-        s.n_groups = sweep->n_groups > s.n_groups ? sweep->n_groups : s.n_groups;
-        s.n_blocks = sweep->n_blocks > s.n_blocks ? sweep->n_blocks : s.n_blocks;
-    }
-    for (int i = 0; i < plan->job->n_instances; i++) {
-        const int64_t n = sg_instance_n_work(&plan->job->instances[i], &plan->input);
-
-        s.n_work = n > s.n_work ? n : s.n_work;
-    }
-    return s;
-}
-
-static sg_status take_memory(struct sg_worker *w) {
+static sg_status take_arrays(struct sg_worker *w) {
     sg_status status = SG_OK;
     const struct sg_plan *plan = w->plan;
-    const struct sizes s = largest(plan);
+    const struct sg_needs *needs = &plan->needs;
     const size_t d = (size_t)w->n_features;
     const size_t k = (size_t)w->n_outputs;
     const size_t n_targets = (size_t)plan->n_targets;
+    const size_t n_sums = (size_t)needs->n_readings * n_targets + 1; /* 1: not empty */
     const size_t block = (size_t)plan->block;
 
-    w->n_words = (s.n_blocks + 63) / 64;
+    w->n_words = (needs->n_blocks + 63) / 64;
     w->x = sg_malloc_aligned(d, sizeof *w->x);
-    w->clean = sg_malloc_aligned(n_targets * d, sizeof *w->clean);
+    w->clean = sg_malloc_aligned(n_targets * (size_t)needs->n_clean, sizeof *w->clean);
     w->scale = sg_malloc_aligned(d, sizeof *w->scale);
     w->noisy = sg_malloc_aligned(block * d, sizeof *w->noisy);
-    w->gradient = sg_malloc_aligned(block * d, sizeof *w->gradient);
+    w->gradient = sg_malloc_aligned(block * (size_t)needs->n_pass + 1, sizeof *w->gradient);
     w->y = sg_malloc_aligned(block * k, sizeof *w->y);
     w->dy = sg_malloc_aligned(block * k, sizeof *w->dy);
-    w->map = sg_malloc_aligned(d, sizeof *w->map);
+    w->map = sg_malloc_aligned((size_t)needs->n_map, sizeof *w->map);
     w->sigma = sg_calloc((size_t)plan->input.axes[0], sizeof *w->sigma);
-    w->work = sg_malloc_aligned((size_t)s.n_work, sizeof *w->work);
-    w->sums = sg_calloc(n_targets, sizeof(struct sg_sums *));
-    w->todo = sg_calloc((size_t)s.n_blocks, sizeof *w->todo);
+    w->work = sg_malloc_aligned((size_t)needs->n_work, sizeof *w->work);
+    w->sums = sg_calloc(n_sums, sizeof(struct sg_sums *));
+    w->todo = sg_calloc((size_t)needs->n_blocks, sizeof *w->todo);
     w->item.targets = sg_calloc(n_targets, sizeof *w->item.targets);
-    w->item.exponents = sg_calloc(n_targets, sizeof *w->item.exponents);
-    w->item.clean_max = sg_calloc(n_targets, sizeof *w->item.clean_max);
+    w->item.exponents = sg_calloc(n_sums, sizeof *w->item.exponents);
+    w->item.clean_max = sg_calloc((size_t)plan->n_probed * n_targets, sizeof *w->item.clean_max);
     w->item.done = sg_calloc((size_t)w->n_words, sizeof *w->item.done);
     w->item.record = sg_calloc((size_t)plan->record.bytes, 1);
     SG_CHECK(w->x && w->clean && w->scale && w->noisy && w->gradient && w->y && w->dy && w->map &&
                  w->sigma && w->work && w->sums && w->todo && w->item.targets &&
                  w->item.exponents && w->item.clean_max && w->item.done && w->item.record,
              SG_E_NOMEM, "no memory for the arrays of a worker");
-    for (int64_t t = 0; t < plan->n_targets; t++) {
-        SG_TRY(sg_sums_create(w->n_features, s.n_powers, s.n_groups, &w->sums[t]));
+done:
+    return status;
+}
+
+static sg_status take_memory(struct sg_worker *w) {
+    sg_status status = SG_OK;
+    const struct sg_plan *plan = w->plan;
+    const struct sg_needs *needs = &plan->needs;
+
+    SG_TRY(take_arrays(w));
+    for (int64_t i = 0; i < needs->n_readings * plan->n_targets; i++) {
+        const struct sg_sums_need *n = &needs->sums[i / plan->n_targets];
+
+        SG_TRY(sg_sums_create(n->n, n->n_powers, n->n_groups, &w->sums[i]));
     }
-    SG_TRY(sg_sums_create(w->n_features, s.n_powers, 1, &w->one_sum));
+    if (needs->one_sum.n > 0) {
+        SG_TRY(sg_sums_create(needs->one_sum.n, needs->one_sum.n_powers, 1, &w->one_sum));
+    }
     SG_TRY(sg_net_create(w->o.model, 1, &w->one));
     SG_TRY(sg_net_create(w->o.model, plan->block, &w->block));
 done:
     return status;
 }
 
-int64_t sg_worker_bytes(const struct sg_plan *plan) {
-    const struct sizes s = largest(plan);
-    const int64_t d = sg_shape_size(&plan->input);
-    const int64_t floats =
-        d * (3 + plan->n_targets + 2 * plan->block) + 2 * plan->block * plan->n_outputs;
-    const int64_t sums = plan->n_targets * sg_sums_bytes(d, s.n_powers, s.n_groups);
-    const int64_t checkpoint = sums + plan->record.bytes;
+void sg_worker_shape_sums(struct sg_worker *w, const struct sg_sweep *sweep) {
+    for (int i = 0; i < sweep->n_readings; i++) {
+        const struct sg_reading *r = &sweep->readings[i];
 
-    return 4 * floats + 8 * s.n_work + 8 * s.n_blocks + 2 * plan->record.bytes + sums +
-           sg_sums_bytes(d, s.n_powers, 1) + checkpoint;
+        for (int64_t t = 0; t < w->plan->n_targets; t++) {
+            sg_sums_reshape(sg_sums_at(w, i, t), sg_probed_of(w, r)->n_features, r->n_powers,
+                            r->n_groups);
+        }
+    }
+}
+
+int64_t sg_worker_bytes(const struct sg_plan *plan) {
+    const struct sg_needs *n = &plan->needs;
+    const int64_t d = sg_shape_size(&plan->input);
+    const int64_t of_block = d + n->n_pass + 2 * plan->n_outputs;
+    const int64_t floats =
+        2 * d + n->n_map + n->n_clean * (plan->n_targets + n->has_layers) + plan->block * of_block;
+    int64_t bytes = n->checkpoint_bytes + 3 * plan->record.bytes;
+
+    for (int i = 0; i < n->n_readings; i++) {
+        bytes +=
+            plan->n_targets * sg_sums_bytes(n->sums[i].n, n->sums[i].n_powers, n->sums[i].n_groups);
+    }
+    if (n->one_sum.n > 0) {
+        bytes += sg_sums_bytes(n->one_sum.n, n->one_sum.n_powers, 1);
+    }
+    return bytes + 4 * floats + 8 * n->n_work + 8 * n->n_blocks;
 }
 
 sg_status sg_worker_create(const struct sg_worker_options *options, struct sg_worker **out) {
@@ -146,8 +153,9 @@ void sg_worker_destroy(struct sg_worker *w) {
     free_teams(w);
     sg_net_destroy(w->one);
     sg_net_destroy(w->block);
-    for (int64_t t = 0; w->sums != NULL && t < w->plan->n_targets; t++) {
-        sg_sums_destroy(w->sums[t]);
+    for (int64_t i = 0; w->sums != NULL && i < w->plan->needs.n_readings * w->plan->n_targets;
+         i++) {
+        sg_sums_destroy(w->sums[i]);
     }
     sg_sums_destroy(w->one_sum);
     sg_free(w->sums);

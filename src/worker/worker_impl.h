@@ -24,8 +24,8 @@ struct clock {
 struct item {
     int64_t index;
     int32_t *targets;   /* [n_targets] */
-    int64_t *exponents; /* [n_targets] grids of the running sweep */
-    double *clean_max;  /* [n_targets] largest |clean gradient|, leader only */
+    int64_t *exponents; /* [readings][n_targets] grids of the running sweep */
+    double *clean_max;  /* [n_probed][n_targets] largest |reading| at the item, leader only */
     int64_t i_sweep;    /* the running sweep */
     int64_t n_stages_done;
     uint64_t *done; /* [n_words] blocks of the running sweep that are in the sums of this rank */
@@ -46,17 +46,17 @@ struct sg_worker {
     struct sg_net *one; /* batch 1: the clean pass */
     struct sg_net *block;
     float *x;                /* [D] */
-    float *clean;            /* [n_targets][D] */
+    float *clean;            /* of each thing that is read: [n_targets][its D] */
     float *scale;            /* [D] */
     float *noisy;            /* [block][D] */
-    float *gradient;         /* [block][D] */
+    float *gradient;         /* of each reading of a backward pass: [block][its D] */
     float *y;                /* [block][K] */
     float *dy;               /* [block][K] */
     double *sigma;           /* [C] */
     double *work;            /* of sg_instance_finish */
-    float *map;              /* [D] scratch of a stage's end */
-    struct sg_sums **sums;   /* [n_targets] */
-    struct sg_sums *one_sum; /* one group */
+    float *map;              /* scratch of a stage's end */
+    struct sg_sums **sums;   /* [readings][n_targets], of the shapes of the running sweep */
+    struct sg_sums *one_sum; /* one group; NULL without sweeps */
     int64_t *todo;           /* [blocks of the largest sweep] */
     int64_t n_words;         /* of the largest sweep's block bitmap */
     struct item item;
@@ -77,12 +77,46 @@ double sg_score_value(enum sg_score score, const float *y, int64_t n, int64_t ta
 void sg_score_gradient(enum sg_score score, const float *y, int64_t n, int64_t target, float *dy);
 double sg_score_probability(const float *y, int64_t n, int64_t target);
 
+/* Memory by what lies in it: the tensor that p reads, at the item; p's reading there for target t;
+ * the sums of a sweep's reading r. */
+static inline const float *sg_seen_at(const struct sg_worker *w, const struct sg_probed *p) {
+    (void)p;
+    return w->x;
+}
+
+static inline float *sg_clean_at(const struct sg_worker *w, const struct sg_probed *p, int64_t t) {
+    return w->clean + w->plan->n_targets * p->offset + t * p->n_features;
+}
+
+static inline struct sg_sums *sg_sums_at(const struct sg_worker *w, int r, int64_t t) {
+    return w->sums[r * w->plan->n_targets + t];
+}
+
+static inline const struct sg_probed *sg_probed_of(const struct sg_worker *w,
+                                                   const struct sg_reading *r) {
+    return &w->plan->probed[r->probed];
+}
+
+/* The largest |value| at the item of what a reading reads; leader only. */
+static inline double sg_clean_max(const struct sg_worker *w, const struct sg_reading *r,
+                                  int64_t t) {
+    return w->item.clean_max[r->probed * w->plan->n_targets + t];
+}
+
+/* The values [block][D] of a reading after its backward pass. */
+static inline float *sg_read_at(const struct sg_worker *w, const struct sg_reading *r) {
+    return w->gradient + w->plan->block * r->offset;
+}
+
 /* block.c: samples of one block through the network. SG_E_INTERRUPTED leaves the sums as they were.
  */
 struct sg_item_view sg_worker_view(const struct sg_worker *w);
 sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
                            const volatile sig_atomic_t *cancel, int64_t *n_outside);
-sg_status sg_block_backward(struct sg_worker *w, int64_t target,
+/* One backward pass for target number t: reads the readings from `first` to the one before
+ * sg_pass_end. */
+int sg_pass_end(const struct sg_plan *plan, const struct sg_sweep *sweep, int first);
+sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, int first, int64_t t,
                             const volatile sig_atomic_t *cancel);
 int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *sweep, int64_t i_block);
 sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block);
@@ -103,6 +137,9 @@ double sg_item_seconds(const struct sg_worker *w);
  * nothing to go on from. */
 sg_status sg_item_save(struct sg_worker *w);
 sg_status sg_item_restore(struct sg_worker *w, int *found);
+
+/* Gives the sums the shapes of this sweep's readings; they are zero then. */
+void sg_worker_shape_sums(struct sg_worker *w, const struct sg_sweep *sweep);
 
 /* sweep.c: all blocks of a sweep by the team. Collective over the team; the result is the same on
  * all its ranks: SG_OK, SG_E_INTERRUPTED (stopped, saved where it was worth it), another status:

@@ -117,7 +117,7 @@ static void equal_samples_share_a_sweep(void **state) {
     assert_int_equal(sweep_of("same"), 4);
     assert_int_equal(sweep_of("adaptgrad-c0.9"), 5);
     assert_int_equal(now.plan->n_sweeps, 6);
-    assert_int_equal(now.plan->sweeps[0].n_members, 3);
+    assert_int_equal(now.plan->sweeps[0].readings[0].n_members, 3);
     assert_int_equal(now.plan->gradients_per_item, 1 + 50 + 64 + 4 * 50);
     drop();
 }
@@ -129,11 +129,13 @@ static void powers_and_groups_are_the_most(void **state) {
     for (int i = 0; i < 2; i++) {
         const struct sg_instance *inst = &now.job->instances[i];
 
-        assert_true(now.plan->sweeps[0].n_powers >= sg_instance_n_powers(inst));
-        assert_true(now.plan->sweeps[0].n_groups >= sg_instance_n_groups(inst));
+        assert_true(now.plan->sweeps[0].readings[0].n_powers >= sg_instance_n_powers(inst));
+        assert_true(now.plan->sweeps[0].readings[0].n_groups >= sg_instance_n_groups(inst));
     }
-    assert_int_equal(now.plan->sweeps[0].n_powers, sg_instance_n_powers(&now.job->instances[1]));
-    assert_int_equal(now.plan->sweeps[0].n_groups, SG_SUMS_MAX_GROUPS); /* VarGrad's jackknife */
+    assert_int_equal(now.plan->sweeps[0].readings[0].n_powers,
+                     sg_instance_n_powers(&now.job->instances[1]));
+    assert_int_equal(now.plan->sweeps[0].readings[0].n_groups,
+                     SG_SUMS_MAX_GROUPS); /* VarGrad's jackknife */
     drop();
 }
 
@@ -277,8 +279,8 @@ static void memory_grows_with_targets(void **state) {
         (void)snprintf(text, sizeof text, "methods: [smoothgrad]\ntarget: {top: %d}\n", top);
         plan_good(text);
         bytes[top] = now.plan->sums_bytes - 3 * now.plan->record.bytes;
-        sums =
-            sg_sums_bytes(SIDE * SIDE, now.plan->sweeps[0].n_powers, now.plan->sweeps[0].n_groups);
+        sums = sg_sums_bytes(SIDE * SIDE, now.plan->sweeps[0].readings[0].n_powers,
+                             now.plan->sweeps[0].readings[0].n_groups);
         drop();
     }
     assert_int_equal(bytes[2] - bytes[1], 2 * sums + SIDE * SIDE * (int64_t)sizeof(float));

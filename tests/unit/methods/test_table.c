@@ -42,8 +42,8 @@ static void entries_are_complete(void **state) {
         assert_non_null(m->finish);
         assert_true(m->min_samples >= 1);
         assert_true(m->n_powers >= 0 && m->n_powers <= SG_SUMS_MAX_POWERS);
-        assert_int_equal(m->n_powers == 0, m->probe == SG_PROBE_CLEAN_GRADIENT);
-        assert_int_equal(m->sampler->is_stochastic, m->probe == SG_PROBE_INPUT_GRADIENT);
+        assert_int_equal(m->n_powers == 0, m->sampler->is_clean);
+        assert_int_equal(m->sampler->is_stochastic, !m->sampler->is_clean);
     }
 }
 

@@ -211,7 +211,7 @@ static inline sg_status toy_finish(struct toy *t, const struct sg_instance *inst
 
 /* Sweep and finish of one instance. */
 static inline void toy_run(struct toy *t, const struct sg_instance *inst, float *map, float *se) {
-    if (inst->method->probe != SG_PROBE_CLEAN_GRADIENT) {
+    if (sg_instance_has_sweep(inst)) {
         toy_sweep(t, inst, sg_instance_n_powers(inst), sg_instance_n_groups(inst));
     }
     assert_int_equal(toy_finish(t, inst, map, se), SG_OK);

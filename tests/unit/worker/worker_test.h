@@ -301,8 +301,10 @@ static inline struct samples take_samples(const struct study *s, int64_t item, i
     a.gradients = calloc(n * (size_t)s->plan->n_targets, sizeof *a.gradients);
     assert_true(a.inputs != NULL && a.gradients != NULL);
     worker_open(s, &f, &w);
-    assert_int_equal(sg_worker_samples(w, item, sweep, 0, a.n, a.inputs, a.gradients, a.targets),
-                     SG_OK);
+    assert_int_equal(
+        sg_worker_samples(w, &(struct sg_sample_range){.item = item, .i_sweep = sweep, .n = a.n},
+                          a.inputs, a.gradients, a.targets),
+        SG_OK);
     sg_worker_destroy(w);
     return a;
 }

@@ -1,0 +1,109 @@
+/* src/job/plan_needs.c - the memory of a worker, and the bytes of the result. */
+#include "plan_impl.h"
+
+#include "sgdist/memory.h"
+
+static int64_t max64(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+static int64_t bytes_of(const struct sg_sums_need *need) {
+    return need->n > 0 ? sg_sums_bytes(need->n, need->n_powers, need->n_groups) : 0;
+}
+
+/* The memory for sums must hold this reading, too. */
+static void cover(struct sg_sums_need *need, int64_t n, int n_powers, int n_groups) {
+    if (sg_sums_bytes(n, n_powers, n_groups) > bytes_of(need)) {
+        *need = (struct sg_sums_need){n, n_powers, n_groups};
+    }
+}
+
+static void cover_sweep(const struct sg_plan *plan, const struct sg_sweep *s,
+                        struct sg_needs *needs) {
+    int64_t bytes = 0;
+
+    needs->n_blocks = max64(needs->n_blocks, s->n_blocks);
+    for (int i = 0; i < s->n_readings; i++) {
+        const struct sg_reading *r = &s->readings[i];
+        const int64_t n = plan->probed[r->probed].n_features;
+
+        cover(&needs->sums[i], n, r->n_powers, r->n_groups);
+        cover(&needs->one_sum, n, r->n_powers, 1);
+        needs->n_pass = max64(needs->n_pass, r->offset + n);
+        bytes += sg_sums_bytes(n, r->n_powers, r->n_groups);
+    }
+    needs->checkpoint_bytes = max64(needs->checkpoint_bytes, plan->n_targets * bytes);
+}
+
+static void cover_maps(const struct sg_plan *plan, struct sg_needs *needs) {
+    for (int i = 0; i < plan->job->n_instances; i++) {
+        const struct sg_instance *inst = &plan->job->instances[i];
+        const struct sg_shape *read = sg_plan_read_shape(plan, i);
+        struct sg_shape map;
+
+        sg_instance_map_shape(inst, read, &map);
+        needs->n_map = max64(needs->n_map, sg_shape_size(&map));
+        needs->n_work = max64(needs->n_work, sg_instance_n_work(inst, read));
+    }
+}
+
+sg_status sg_plan_find_needs(struct sg_plan *plan) {
+    sg_status status = SG_OK;
+    struct sg_needs *needs = &plan->needs;
+
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        needs->n_readings = plan->sweeps[i].n_readings > needs->n_readings
+                                ? plan->sweeps[i].n_readings
+                                : needs->n_readings;
+    }
+    needs->sums = sg_calloc((size_t)needs->n_readings + 1, sizeof needs->sums[0]);
+    SG_CHECK(needs->sums != NULL, SG_E_NOMEM, "no memory for the plan");
+    needs->n_blocks = 1;
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        cover_sweep(plan, &plan->sweeps[i], needs);
+    }
+    for (int i = 0; i < plan->n_probed; i++) {
+        needs->n_clean += plan->probed[i].n_features;
+        needs->has_layers |= plan->probed[i].layer >= 0;
+    }
+    cover_maps(plan, needs);
+done:
+    return status;
+}
+
+/* What a worker holds beside its nets: the sums of all targets, as much again as a sweep has of
+ * them packed for a checkpoint, one group to finish from; the item, its noise scale and a map; what
+ * was read at the item itself; a block of inputs, readings, outputs and their derivatives; three
+ * records (the one in the making, the one on its way, the checkpoint's). sg_worker_bytes counts the
+ * same, a test holds them together. */
+static int64_t sums_bytes(const struct sg_plan *plan) {
+    const struct sg_needs *needs = &plan->needs;
+    const int64_t floats =
+        2 * sg_shape_size(&plan->input) + needs->n_map +
+        needs->n_clean * (plan->n_targets + (needs->has_layers ? 1 : 0)) +
+        plan->block * (sg_shape_size(&plan->input) + needs->n_pass + 2 * plan->n_outputs);
+    int64_t sums = 0;
+
+    for (int i = 0; i < needs->n_readings; i++) {
+        sums += bytes_of(&needs->sums[i]);
+    }
+    return plan->n_targets * sums + needs->checkpoint_bytes + bytes_of(&needs->one_sum) +
+           3 * plan->record.bytes + floats * (int64_t)sizeof(float) +
+           needs->n_work * (int64_t)sizeof(double) + needs->n_blocks * (int64_t)sizeof(int64_t);
+}
+
+/* The store keeps fields without the padding of records, and name, key and label of an item. */
+static int64_t item_bytes(const struct sg_plan *plan, const struct sg_items *items) {
+    int64_t bytes =
+        sg_items_max_name(items) + 1 + (int64_t)sizeof(uint64_t) + (int64_t)sizeof(int64_t);
+
+    for (int i = 0; i < plan->record.n_fields; i++) {
+        bytes += plan->record.fields[i].bytes;
+    }
+    return bytes;
+}
+
+void sg_plan_measure(struct sg_plan *plan, const struct sg_items *items) {
+    plan->sums_bytes = sums_bytes(plan);
+    plan->result_bytes = plan->n_items * item_bytes(plan, items);
+}

@@ -1,0 +1,178 @@
+/* src/job/plan_sweeps.c - who shares what: instances become the things that are read, sweeps of
+ * points, and readings of the sweeps. */
+#include "plan_impl.h"
+
+#include "sgdist/memory.h"
+
+#include <string.h>
+
+/* ---- what is read ---- */
+
+static int find_probed(const struct sg_plan *plan, const struct sg_probing *probing) {
+    for (int i = 0; i < plan->n_probed; i++) {
+        if (memcmp(&plan->probed[i].probing, probing, sizeof *probing) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* Behind those of the same rule, so that one backward pass serves neighbours. */
+static void insert_probed(struct sg_plan *plan, const struct sg_probing *probing) {
+    int at = plan->n_probed++;
+
+    while (at > 0 && plan->probed[at - 1].probing.rule > probing->rule) {
+        plan->probed[at] = plan->probed[at - 1];
+        at--;
+    }
+    plan->probed[at] = (struct sg_probed){.probing = *probing, .layer = -1, .shape = plan->input};
+}
+
+static void place_probed(struct sg_plan *plan) {
+    int64_t offset = 0;
+
+    for (int i = 0; i < plan->n_probed; i++) {
+        struct sg_probed *p = &plan->probed[i];
+
+        p->n_features = sg_shape_size(&p->shape);
+        p->offset = offset;
+        offset += p->n_features;
+        plan->n_clean_passes += i == 0 || p->probing.rule != p[-1].probing.rule;
+    }
+}
+
+static sg_status make_probed(struct sg_plan *plan) {
+    sg_status status = SG_OK;
+    const int n = plan->job->n_instances;
+
+    plan->probed = sg_calloc((size_t)n, sizeof plan->probed[0]);
+    plan->probed_of = sg_calloc((size_t)n, sizeof plan->probed_of[0]);
+    SG_CHECK(plan->probed != NULL && plan->probed_of != NULL, SG_E_NOMEM, "no memory for the plan");
+    for (int i = 0; i < n; i++) {
+        const struct sg_probing *probing = &plan->job->instances[i].params.probing;
+
+        if (find_probed(plan, probing) < 0) {
+            insert_probed(plan, probing);
+        }
+    }
+    place_probed(plan);
+    for (int i = 0; i < n; i++) {
+        plan->probed_of[i] = find_probed(plan, &plan->job->instances[i].params.probing);
+    }
+done:
+    return status;
+}
+
+const struct sg_shape *sg_plan_read_shape(const struct sg_plan *plan, int i_instance) {
+    return &plan->probed[plan->probed_of[i_instance]].shape;
+}
+
+/* ---- sweeps and their readings ---- */
+
+static struct sg_sweep *find_sweep(struct sg_plan *plan, const struct sg_instance *inst) {
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        struct sg_sweep *s = &plan->sweeps[i];
+
+        if (s->sampler == inst->method->sampler &&
+            memcmp(&s->sampling, &inst->params.sampling, sizeof s->sampling) == 0) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+static sg_status add_sweep(struct sg_plan *plan, const struct sg_instance *inst,
+                           struct sg_sweep **out) {
+    sg_status status = SG_OK;
+    struct sg_sweep *s = &plan->sweeps[plan->n_sweeps++];
+
+    s->sampler = inst->method->sampler;
+    s->sampling = inst->params.sampling;
+    s->n_draws = sg_sampling_n_draws(&s->sampling);
+    s->n_blocks = (s->n_draws + plan->block - 1) / plan->block;
+    s->readings = sg_calloc((size_t)plan->n_probed, sizeof s->readings[0]);
+    s->stage_ends = sg_calloc(SG_PLAN_MAX_STAGES, sizeof s->stage_ends[0]);
+    SG_CHECK(s->readings != NULL && s->stage_ends != NULL, SG_E_NOMEM, "no memory for the plan");
+    s->n_stages = sg_plan_stage_ends(s->n_blocks, s->stage_ends, SG_PLAN_MAX_STAGES);
+    plan->max_stages = s->n_stages > plan->max_stages ? s->n_stages : plan->max_stages;
+    *out = s;
+done:
+    return status;
+}
+
+/* The sweep's reading of this thing, made where it is missing, in the order of the plan's list. */
+static sg_status find_reading(const struct sg_plan *plan, struct sg_sweep *s, int probed,
+                              struct sg_reading **out) {
+    sg_status status = SG_OK;
+    int at = s->n_readings;
+    int *members;
+
+    for (int i = 0; i < s->n_readings; i++) {
+        if (s->readings[i].probed == probed) {
+            *out = &s->readings[i];
+            return SG_OK;
+        }
+    }
+    members = sg_calloc((size_t)plan->job->n_instances, sizeof *members);
+    SG_CHECK(members != NULL, SG_E_NOMEM, "no memory for the plan");
+    for (; at > 0 && s->readings[at - 1].probed > probed; at--) {
+        s->readings[at] = s->readings[at - 1];
+    }
+    s->readings[at] = (struct sg_reading){.probed = probed, .n_groups = 1, .members = members};
+    s->n_readings++;
+    *out = &s->readings[at];
+done:
+    return status;
+}
+
+static void join(struct sg_reading *r, const struct sg_instance *inst, int i_instance) {
+    const int powers = sg_instance_n_powers(inst);
+    const int groups = sg_instance_n_groups(inst);
+
+    r->n_powers = powers > r->n_powers ? powers : r->n_powers;
+    r->n_groups = groups > r->n_groups ? groups : r->n_groups;
+    r->members[r->n_members++] = i_instance;
+}
+
+/* Where the readings of one backward pass lie in a worker's memory. */
+static void place_readings(const struct sg_plan *plan, struct sg_sweep *s) {
+    for (int i = 0; i < s->n_readings; i++) {
+        struct sg_reading *r = &s->readings[i];
+        const int is_first = i == 0 || plan->probed[r->probed].probing.rule !=
+                                           plan->probed[r[-1].probed].probing.rule;
+
+        s->n_passes += is_first;
+        r->offset = is_first ? 0 : r[-1].offset + plan->probed[r[-1].probed].n_features;
+    }
+}
+
+sg_status sg_plan_make_sweeps(struct sg_plan *plan) {
+    sg_status status = SG_OK;
+    const size_t n = (size_t)plan->job->n_instances;
+
+    SG_TRY(make_probed(plan));
+    plan->sweeps = sg_calloc(n, sizeof plan->sweeps[0]);
+    plan->sweep_of = sg_calloc(n, sizeof plan->sweep_of[0]);
+    SG_CHECK(plan->sweeps != NULL && plan->sweep_of != NULL, SG_E_NOMEM, "no memory for the plan");
+    for (int i = 0; i < plan->job->n_instances; i++) {
+        const struct sg_instance *inst = &plan->job->instances[i];
+        struct sg_sweep *s = find_sweep(plan, inst);
+        struct sg_reading *r = NULL;
+
+        plan->sweep_of[i] = -1;
+        if (!sg_instance_has_sweep(inst)) {
+            continue;
+        }
+        if (s == NULL) {
+            SG_TRY(add_sweep(plan, inst, &s));
+        }
+        SG_TRY(find_reading(plan, s, plan->probed_of[i], &r));
+        join(r, inst, i);
+        plan->sweep_of[i] = (int)(s - plan->sweeps);
+    }
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        place_readings(plan, &plan->sweeps[i]);
+    }
+done:
+    return status;
+}
