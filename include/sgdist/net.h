@@ -28,6 +28,7 @@ struct sg_model_image {
     void *bytes;
     size_t n;
     char sha256[65];
+    size_t n_reading; /* bytes taken at most while it was read, the block's own among them */
 };
 
 /* Errors: SG_E_MODEL (no such file, damaged, a tensor's data that cannot be had, with its name),

@@ -1,5 +1,5 @@
 /* src/cli/study.c - job, model, items and plan on all ranks: read once, by rank 0. */
-#include "cli/cli.h"
+#include "cli/study_impl.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
 #include "sgdist/text.h"
@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum { MAX_JOB_BYTES = 1 << 20 };
-static const size_t max_model_bytes = (size_t)1 << 40;
 
 sg_status sg_agree(const struct sg_comm *world, sg_status status) {
     const int size = sg_comm_size(world);
@@ -56,18 +55,23 @@ static sg_status read_all(const struct job_arguments *a, struct study *s, size_t
 
     SG_TRY(sg_job_read_file(a->file, MAX_JOB_BYTES, &s->job_text, n_job));
     SG_TRY(sg_job_read(a->file, a->sets, a->n_sets, &s->job));
-    SG_TRY(
-        sg_job_read_file(s->job->model_file, max_model_bytes, &s->model_bytes, &s->n_model_bytes));
-    sg_sha256_hex(s->model_bytes, s->n_model_bytes, s->model_sha256);
-    SG_TRY(sg_model_create(s->model_bytes, s->n_model_bytes, s->job->model_file, s->job->tensor,
-                           &s->model));
+    SG_TRY(sg_study_read_model(s));
+done:
+    return status;
+}
+
+/* What can be wrong between job, model and items is located in the job. */
+static sg_status plan_all(const struct job_arguments *a, struct study *s, size_t n_job) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_study_open_model(s));
     status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
     if (status == SG_OK) {
         status = sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model),
                                 s->items, &s->plan);
     }
     if (status != SG_OK) {
-        SG_TRY(sg_job_locate(s->job, s->job_text, *n_job, a->sets, a->n_sets, status));
+        SG_TRY(sg_job_locate(s->job, s->job_text, n_job, a->sets, a->n_sets, status));
     }
 done:
     return status;
@@ -80,8 +84,7 @@ static sg_status build_all(const struct job_arguments *a, struct study *s, size_
     sg_status status = SG_OK;
 
     SG_TRY(sg_job_parse(s->job_text, n_job, a->file, a->sets, a->n_sets, &s->job));
-    SG_TRY(sg_model_create(s->model_bytes, s->n_model_bytes, s->job->model_file, s->job->tensor,
-                           &s->model));
+    SG_TRY(sg_study_open_model(s));
     SG_TRY(
         sg_items_unpack(&s->job->data, sg_model_input(s->model), items, n_item_bytes, &s->items));
     SG_TRY(sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model), s->items,
@@ -102,7 +105,6 @@ static sg_status share_all(const struct sg_comm *world, const struct job_argumen
     }
     SG_TRY(sg_agree(world, status));
     SG_TRY(share_bytes(world, &s->job_text, &n_job));
-    SG_TRY(share_bytes(world, &s->model_bytes, &s->n_model_bytes));
     SG_TRY(share_bytes(world, (char **)&items, &n_item_bytes));
     if (!is_root) {
         status = build_all(a, s, n_job, items, n_item_bytes);
@@ -149,7 +151,13 @@ sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments 
     }
     SG_TRY(sg_agree(world, status));
     SG_TRY(compare_kernels(world));
+    SG_TRY(sg_study_share_image(world, &s));
+    if (sg_comm_rank(world) == 0) {
+        status = plan_all(arguments, &s, n_job);
+    }
+    SG_TRY(sg_agree(world, status));
     SG_TRY(share_all(world, arguments, &s, n_job));
+    SG_TRY(sg_study_place_weights(world, &s));
     *out = s;
     s = (struct study){0};
 done:
@@ -160,22 +168,15 @@ done:
 void sg_study_close(struct study *s) {
     sg_plan_destroy(s->plan);
     sg_items_close(s->items);
-    sg_model_destroy(s->model);
+    sg_study_close_model(s);
     sg_job_destroy(s->job);
-    sg_free(s->model_bytes);
     sg_free(s->job_text);
     *s = (struct study){0};
 }
 
-struct sg_rank_bytes sg_study_memory(const struct study *s) {
-    return (struct sg_rank_bytes){.program = s->program_bytes,
-                                  .model = (int64_t)s->n_model_bytes + sg_model_bytes(s->model),
-                                  .nets = sg_net_bytes_for(s->model, 1) +
-                                          sg_net_bytes_for(s->model, s->plan->block)};
-}
-
 int64_t sg_study_rank_bytes(const struct study *s) {
-    const struct sg_rank_bytes b = sg_study_memory(s);
+    const struct sg_rank_bytes b = sg_study_memory(s, 1);
+    const int64_t working = b.model + b.nets + sg_worker_bytes(s->plan);
 
-    return b.program + b.model + b.nets + sg_worker_bytes(s->plan);
+    return b.program + (working > b.start ? working : b.start);
 }

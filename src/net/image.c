@@ -36,6 +36,7 @@ struct packer {
     struct sg_region region; /* of the tensor at hand */
     unsigned char *numbers;  /* NULL: count only */
     int64_t numbers_at;
+    size_t largest;      /* tensor from another file */
     unsigned char *rest; /* NULL: count only */
     size_t rest_at;
     struct sg_text digests; /* of the numbers from other files */
@@ -116,6 +117,7 @@ static sg_status bring(struct packer *p, struct onnx_tensor *t, int64_t n, size_
     int fd;
 
     SG_TRY(sg_external_open(p->file, t, n_bytes, &fd));
+    p->largest = p->largest > (size_t)n_bytes ? p->largest : (size_t)n_bytes;
     if (p->numbers == NULL) {
         (void)close(fd);
         return SG_OK;
@@ -274,6 +276,7 @@ sg_status sg_image_pack(const void *bytes, size_t n, const char *file, struct sg
     SG_TRY(pack(&p, all, MODEL));
     SG_ASSERT((uint64_t)p.numbers_at == head.n_numbers && p.rest_at == head.n_rest);
     SG_TRY(identify(&p, all, out->sha256));
+    out->n_reading = n + out->n + p.largest;
 done:
     sg_region_free(&p.region);
     sg_text_free(&p.digests);
