@@ -49,10 +49,12 @@ struct sg_job {
     int64_t
         max_failed; /* items that may fail before the run ends with exit code 3; -1: any number */
 
-    char *echo;  /* "key: value\n" for every key of the identity, defaults filled in, in a fixed
-                  * order: two jobs are  the same study if and only if these texts are equal */
-    char *given; /* the job file's own text followed by the --set arguments as comments, for the
-                    record */
+    char *echo;    /* "key: value\n" for every key of the identity, defaults filled in, in a fixed
+                    * order: two jobs are  the same study if and only if these texts are equal */
+    char *presets; /* "label: name version" for every instance that has a preset, and what the job
+                    * says otherwise; "" if there are none */
+    char *given;   /* the job file's own text followed by the --set arguments as comments, for the
+                      record */
 };
 
 /* Reads and checks the job. `sets`: n_sets "key.path=value" texts that override the file. Files
@@ -64,6 +66,17 @@ sg_status sg_job_read(const char *file, const char *const *sets, int n_sets, str
 sg_status sg_job_parse(const char *text, size_t n, const char *file, const char *const *sets,
                        int n_sets, struct sg_job **out);
 void sg_job_destroy(struct sg_job *job);
+
+/* The conventions of another tool: options of an instance, as YAML. */
+struct sg_preset {
+    const char *name;
+    const char *version;  /* of the tool */
+    const char *tool;     /* what of it */
+    const char *settings; /* "{key: value, ..}" with the keys of an entry of `methods` */
+};
+
+/* The table, NULL past its end. */
+const struct sg_preset *sg_preset_at(int i);
 
 /* For a failure that only model and items have shown, and whose message begins with a key's path:
  * puts the place of the key in the job's text in front. Returns `status`, the message is the

@@ -17,7 +17,10 @@
 enum { SG_MAX_LABEL = 63, SG_MAX_TENSOR = 255 };
 
 /* Conventions on which tools disagree, each a named option that is stored with the result. */
-enum sg_noise_space { SG_SPACE_INPUT, SG_SPACE_PIXEL };
+enum sg_space {
+    SG_SPACE_INPUT,
+    SG_SPACE_PIXEL
+}; /* what the network eats; before scale, mean, std */
 enum sg_noise_range { SG_RANGE_ITEM, SG_RANGE_ITEM_CHANNEL, SG_RANGE_DATASET, SG_RANGE_DOMAIN };
 enum sg_noise_clean { SG_CLEAN_NONE, SG_CLEAN_EXTRA, SG_CLEAN_ONE_OF_N };
 enum sg_noise_outside { SG_OUTSIDE_KEEP, SG_OUTSIDE_CLIP, SG_OUTSIDE_REFLECT };
@@ -35,13 +38,16 @@ enum sg_bounds {
     SG_BOUNDS_GLOBAL
 }; /* AdaptGrad's box: a channel's, or their union */
 
+enum sg_adaptgrad_z { SG_Z_CENTRED, SG_Z_HALF, SG_Z_ONE_SIDED, SG_Z_EXACT };
+
 /* Options that only some samplers and methods look at: the job refuses those that an instance does
  * not use, and keeps their fields 0. Every stochastic sampler uses samples, channels, clean and
  * outside. */
 enum sg_uses {
     SG_USES_AMOUNT = 1,     /* amount, absolute, space, range */
-    SG_USES_CONFIDENCE = 2, /* confidence, bounds */
-    SG_USES_DIVISOR = 4
+    SG_USES_CONFIDENCE = 2, /* confidence, z, bounds */
+    SG_USES_DIVISOR = 4,
+    SG_USES_SPACE = 8 /* space of the map */
 };
 
 /* Everything that decides which points are visited: equal values mean equal samples. Zeroed before
@@ -50,11 +56,13 @@ struct sg_sampling {
     int64_t samples;
     double amount; /* noise level, or sigma where `absolute` */
     int32_t absolute;
-    int32_t space;     /* enum sg_noise_space */
+    int32_t space;     /* enum sg_space: of range and noise */
     int32_t range;     /* enum sg_noise_range */
     int32_t clean;     /* enum sg_noise_clean */
     int32_t outside;   /* enum sg_noise_outside */
     int32_t bounds;    /* enum sg_bounds */
+    int32_t z;         /* enum sg_adaptgrad_z */
+    int32_t unused;    /* 0: no bytes between the members */
     uint64_t channels; /* bit c: noise on channel c; all bits: all */
     double confidence; /* AdaptGrad's c */
 };
@@ -78,7 +86,8 @@ struct sg_params {
     struct sg_probing probing;
     enum sg_reduction reduction;
     enum sg_divisor divisor;
-    int standard_error; /* 1: also a standard error for each element of the map */
+    enum sg_space space; /* in which the gradient is taken */
+    int standard_error;  /* 1: also a standard error for each element of the map */
 };
 
 /* What a sampler may know of an item; the same on every rank of a team. */
@@ -115,11 +124,12 @@ struct sg_sampler {
 /* What finish turns into a map. D is the size of the tensor that is read: the model's input, or a
  * layer. */
 struct sg_finish {
-    const struct sg_sums *sums;   /* one group; NULL without a sweep */
-    const struct sg_shape *shape; /* of the tensor */
-    const float *x;               /* [D] the tensor at the item: the input, or the activation */
-    const float *clean;           /* [D] what the probe reads at the item */
-    int64_t n_features;           /* D */
+    const struct sg_sums *sums;     /* one group; NULL without a sweep */
+    const struct sg_shape *shape;   /* of the tensor */
+    const struct sg_domain *domain; /* of the model's input */
+    const float *x;                 /* [D] the tensor at the item: the input, or the activation */
+    const float *clean;             /* [D] what the probe reads at the item */
+    int64_t n_features;             /* D */
     const struct sg_params *params;
 };
 
@@ -133,6 +143,9 @@ struct sg_method {
     int n_powers; /* 0 for methods without a sweep */
     int64_t min_samples;
     unsigned uses; /* of enum sg_uses, beside what the sampler uses */
+    /* The map grows with this power of the gradient, which takes it from one space to another;
+     * 0: `finish` sees to that. */
+    int gradient_power;
     sg_status (*finish)(const struct sg_finish *in, double *map); /* [D] */
     /* Standard error of each element of an unreduced map, or NULL: then it is jackknifed over the
      * groups. */
@@ -169,14 +182,20 @@ void sg_instance_map_shape(const struct sg_instance *inst, const struct sg_shape
 /* Doubles of workspace that sg_instance_finish needs for a tensor of this shape. */
 int64_t sg_instance_n_work(const struct sg_instance *inst, const struct sg_shape *read);
 
+/* The map in double, before it is rounded to float: map[map shape] from in->sums, in->clean and so
+ * on; full[D] is scratch. Errors: those of the method's finish. */
+sg_status sg_instance_map(const struct sg_instance *inst, const struct sg_finish *in, double *full,
+                          double *map);
+
 /* Finishes one target's map[map shape] and, where se is not NULL, its standard error. `read`: the
  * shape of the tensor which the instance reads, x and clean are that tensor and the probe's reading
- * at the item. `sums` has the reading's groups and `one` is scratch of the same n and powers with
- * one group (both NULL for methods without a sweep, whose se is 0). Errors: SG_E_NUMBERS (too few
- * samples survived). */
+ * at the item; `domain` is that of the model's input. `sums` has the reading's groups and `one` is
+ * scratch of the same n and powers with one group (both NULL for methods without a sweep, whose se
+ * is 0). Errors: SG_E_NUMBERS (too few samples survived). */
 sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_shape *read,
-                             const struct sg_sums *sums, struct sg_sums *one, const float *x,
-                             const float *clean, double *work, float *map, float *se);
+                             const struct sg_domain *domain, const struct sg_sums *sums,
+                             struct sg_sums *one, const float *x, const float *clean, double *work,
+                             float *map, float *se);
 
 /* Reduces map[C][plane] over channels into out[plane] (out[D] for SG_CHANNELS_NONE). */
 void sg_reduce_channels(enum sg_reduction how, int64_t n_channels, int64_t plane, const double *map,

@@ -16,6 +16,7 @@ struct facts {
     char *text;
     struct sg_reader *reader;
     struct sg_labels labels;
+    char *presets; /* "label: name version, but key: value" */
 };
 
 /* The value of a key, or `otherwise`; into one of a few static buffers that are used in turn. */
@@ -72,6 +73,25 @@ static void say_noise(const struct facts *f, const char *label) {
     }
 }
 
+/* The four forms of z keep different promises: adaptgrad_width.c. */
+static void say_adaptive(const struct facts *f, const char *label, const char *confidence) {
+    static const char *const forms[][3] = {{"centred", "at least ", ""},
+                                           {"half", "at least (1 + ", ") / 2"},
+                                           {"one_sided", "", " next to a bound, less between them"},
+                                           {"exact", "", " wherever it is not on a bound"}};
+    const char *z = method_fact(f, label, "z", "centred");
+    const char *const *words = forms[0];
+
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        words = strcmp(z, forms[i][0]) == 0 ? forms[i] : words;
+    }
+    printf("noise scaled at each element so that it stays within the bounds of %s with a "
+           "probability of %s%s%s (z: %s)",
+           strcmp(method_fact(f, label, "bounds", "channel"), "channel") == 0 ? "its channel"
+                                                                              : "all channels",
+           words[1], confidence, words[2], z);
+}
+
 static void say_sampling(const struct facts *f, const char *label) {
     const char *confidence = method_fact(f, label, "confidence", NULL);
     const char *samples = method_fact(f, label, "samples", NULL);
@@ -84,11 +104,7 @@ static void say_sampling(const struct facts *f, const char *label) {
     }
     printf(" (%s samples an item; ", samples);
     if (confidence != NULL) {
-        printf("noise scaled at each element so that it stays within the bounds of %s with a "
-               "probability of %s",
-               strcmp(method_fact(f, label, "bounds", "channel"), "channel") == 0 ? "its channel"
-                                                                                  : "all channels",
-               confidence);
+        say_adaptive(f, label, confidence);
     } else {
         say_noise(f, label);
     }
@@ -110,8 +126,25 @@ static void say_finish(const struct facts *f, const char *label) {
     if (divisor != NULL) {
         printf(", variance divided by %s", strcmp(divisor, "unbiased") == 0 ? "N - 1" : "N");
     }
+    if (strcmp(method_fact(f, label, "space", "input"), "pixel") == 0) {
+        printf(", taken with respect to pixel values (0 to 1) before their standardisation");
+    }
     if (strcmp(channels, "none") != 0) {
         printf(", channels reduced by %s", channels);
+    }
+}
+
+/* The line of the instance in the presets, if it has one. */
+static void say_preset(const struct facts *f, const char *label) {
+    const size_t n = strlen(label);
+
+    for (const char *line = f->presets; line != NULL && *line != '\0';) {
+        const int length = (int)strcspn(line, "\n");
+
+        if (strncmp(line, label, n) == 0 && strncmp(line + n, ": ", 2) == 0) {
+            printf(", by the conventions of %.*s", length - (int)n - 2, line + n + 2);
+        }
+        line += length + (line[length] == '\n');
     }
 }
 
@@ -177,6 +210,7 @@ static void say_method(const struct facts *f, const char *label) {
            strcmp(label, name) == 0 ? "" : ": ", name, m != NULL ? m->cite : "?");
     say_sampling(f, label);
     say_finish(f, label);
+    say_preset(f, label);
     if (isfinite(error)) {
         printf("; median standard error of a map, relative to its norm: %.2g", error);
     }
@@ -252,12 +286,16 @@ static sg_status describe(const char *result) {
     SG_TRY(sg_reader_open(result, &f.reader));
     SG_TRY(sg_reader_text(f.reader, "provenance/identity", &f.text));
     SG_TRY(sg_labels_read(f.text, &f.labels));
+    if (sg_reader_find(f.reader, "provenance/presets") != NULL) {
+        SG_TRY(sg_reader_text(f.reader, "provenance/presets", &f.presets));
+    }
     SG_TRY(sg_reader_text(f.reader, "provenance/versions", &versions));
     say_all(&f, versions);
 done:
     sg_free(versions);
     sg_labels_free(&f.labels);
     sg_free(f.text);
+    sg_free(f.presets);
     sg_reader_close(f.reader);
     return status;
 }

@@ -22,6 +22,14 @@ static void list_ops(void) {
     }
 }
 
+static void list_presets(void) {
+    for (int i = 0; sg_preset_at(i) != NULL; i++) {
+        const struct sg_preset *p = sg_preset_at(i);
+
+        printf("%-15s %-13s %s\n%-15s   %s\n", p->name, p->version, p->tool, "", p->settings);
+    }
+}
+
 int sg_cli_list(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "methods") == 0) {
         list_methods();
@@ -31,12 +39,16 @@ int sg_cli_list(int argc, char **argv) {
         list_ops();
         return SG_EXIT_OK;
     }
-    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        printf(
-            "sgdist list methods|ops\n\nThe attribution methods, or the ONNX operators, that are "
-            "built in.\n");
+    if (argc == 2 && strcmp(argv[1], "presets") == 0) {
+        list_presets();
         return SG_EXIT_OK;
     }
-    return argc < 2 ? sg_cli_usage("list", "say what: methods or ops")
-                    : sg_cli_usage("list", "'%s' is neither methods nor ops", argv[1]);
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        printf(
+            "sgdist list methods|ops|presets\n\nThe attribution methods or the ONNX operators that "
+            "are built in, or the conventions of other tools (`like` in a job).\n");
+        return SG_EXIT_OK;
+    }
+    return argc < 2 ? sg_cli_usage("list", "say what: methods, ops or presets")
+                    : sg_cli_usage("list", "'%s' is none of methods, ops and presets", argv[1]);
 }

@@ -286,6 +286,8 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     add_text(
         &c, "provenance/identity", identity.data,
         "every setting that decides the numbers, defaults filled in; equal texts, equal studies");
+    add_text(&c, "provenance/presets", s->job->presets,
+             "instances with the conventions of another tool, and what they have otherwise");
     add_text(&c, "provenance/job_text", s->job->given, "the job file as it was given");
     job_file = realpath(s->job->file, NULL);
     add_text(&c, "provenance/job_file", job_file != NULL ? job_file : s->job->file, "its path");

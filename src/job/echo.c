@@ -95,8 +95,8 @@ static void add_map(struct sg_text *t, const struct sg_key *keys, const char *pa
     }
 }
 
-static unsigned uses_of(const struct sg_instance *inst) {
-    return sg_method_uses(inst->method);
+void sg_echo_params(struct sg_text *t, const char *path, const struct sg_instance *inst) {
+    add_map(t, sg_instance_keys, path, sg_method_uses(inst->method), (const char *)&inst->params);
 }
 
 void sg_echo_add(struct sg_text *t, const struct sg_draft *draft) {
@@ -108,7 +108,7 @@ void sg_echo_add(struct sg_text *t, const struct sg_draft *draft) {
 
         (void)sg_path_join("methods", inst->label, path, sizeof path);
         sg_text_add(t, "%s.method: %s\n", path, inst->method->name);
-        add_map(t, sg_instance_keys, path, uses_of(inst), (const char *)&inst->params);
+        sg_echo_params(t, path, inst);
     }
 }
 
@@ -130,6 +130,22 @@ static int value_of(const char *line, size_t key_bytes, const char **value) {
     *value = line != NULL ? line + key_bytes + 1 : "(not there)";
     *value += **value == ' ';
     return (int)strcspn(*value, "\n");
+}
+
+void sg_echo_add_changes(const char *from, const char *to, struct sg_text *out) {
+    const char *comma = ", but ";
+
+    for (const char *line = to; *line != '\0';) {
+        const int n = (int)strcspn(line, "\n");
+        const char *other = find_line(from, line, strcspn(line, ":\n"));
+
+        if (other == NULL || strcspn(other, "\n") != (size_t)n ||
+            strncmp(other, line, (size_t)n) != 0) {
+            sg_text_add(out, "%s%.*s", comma, n, line);
+            comma = ", ";
+        }
+        line += n + (line[n] == '\n');
+    }
 }
 
 /* Keys of `from` that `to` has not, or (once, `changes`) has with another value. */

@@ -22,7 +22,8 @@ unsigned sg_method_uses(const struct sg_method *method) {
            (method->sampler->is_stochastic ? (unsigned)SG_USES_SAMPLES : 0u);
 }
 
-/* `method` and `as` are read by hand before the table sees the map, and echoed with the label. */
+/* `method`, `as` and `like` are read by hand before the table sees the map; the label stands for
+ * the first two in the echo, the options it sets for the third. */
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at) {
     (void)r;
     (void)node;
@@ -117,8 +118,7 @@ static struct sg_instance *append(struct entry *e, const struct sg_node *at) {
     return &job->instances[job->n_instances++];
 }
 
-/* Equal samples must be equal bytes, so what is not used is zero. */
-static void clear_unused(struct sg_params *p, unsigned uses) {
+void sg_clear_unused(struct sg_params *p, unsigned uses) {
     struct sg_sampling *s = &p->sampling;
 
     if ((uses & SG_USES_SAMPLES) == 0) {
@@ -137,10 +137,48 @@ static void clear_unused(struct sg_params *p, unsigned uses) {
     if ((uses & SG_USES_CONFIDENCE) == 0) {
         s->confidence = 0.0;
         s->bounds = 0;
+        s->z = 0;
     }
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;
     }
+    if ((uses & SG_USES_SPACE) == 0) {
+        p->space = SG_SPACE_INPUT;
+    }
+}
+
+static int given_of(const struct sg_node *map, const char *group, const char *key) {
+    const struct sg_node *sub = sg_node_find(map, group);
+
+    return sub != NULL && sub->kind == SG_NODE_MAP && sg_node_find(sub, key) != NULL;
+}
+
+/* noise: {range: ..} where a sigma is inherited, or the preset's. */
+static void refuse_range(struct entry *e, const struct sg_params *params) {
+    if (params->sampling.absolute && given_of(e->map, "noise", "range") &&
+        !given_of(e->map, "noise", "sigma")) {
+        sg_problem(e->r, &e->map->at, e->path,
+                   "noise.range has no effect here, because %s gives a sigma; give a level, too",
+                   sg_node_find(e->map, "like") != NULL ? "like" : "sampling.noise");
+    }
+}
+
+/* What the entry says, above its preset, above what it inherits. Returns the preset, or NULL. */
+static const struct sg_preset *read_params(struct entry *e, struct sg_params *params) {
+    const struct sg_node *like = sg_node_find(e->map, "like");
+    const struct sg_preset *preset = e->draft->preset;
+    char path[SG_JOB_MAX_PATH];
+
+    *params = e->draft->defaults;
+    if (like != NULL && !sg_node_is_null(like)) {
+        preset = sg_preset_read(e->r, like, sg_path_join(e->path, "like", path, sizeof path));
+        if (preset != NULL) {
+            sg_preset_apply(e->r, preset, params);
+        }
+    }
+    sg_read_map(e->r, sg_instance_keys, e->map, e->path, 1, params);
+    refuse_range(e, params);
+    return preset;
 }
 
 /* 1 if there is one more instance. */
@@ -148,9 +186,9 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
                         const char *base) {
     char label[4 * SG_MAX_LABEL];
     struct sg_instance *inst;
-    struct sg_params params = e->draft->defaults;
+    struct sg_params params;
+    const struct sg_preset *preset = read_params(e, &params);
 
-    sg_read_map(e->r, sg_instance_keys, e->map, e->path, 0, &params);
     sg_expansion_label(&e->expansion, base, label, sizeof label);
     if (!is_label(label)) {
         sg_problem(e->r, &at->at, e->path,
@@ -170,7 +208,10 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
         memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
         inst->method = method;
         inst->params = params;
-        clear_unused(&inst->params, sg_method_uses(method));
+        sg_clear_unused(&inst->params, sg_method_uses(method));
+        if (preset != NULL && method->sampler->is_stochastic) {
+            sg_preset_add_line(e->r, preset, inst, &e->draft->presets);
+        }
     }
     return inst != NULL;
 }
@@ -190,12 +231,6 @@ static void add_expanded(struct entry *e, const struct sg_method *method, const 
         is_added = add_instance(e, method, at, base);
         sg_expansion_restore(x);
     } while (is_added && n_problems == e->r->n_problems && sg_expansion_next(x));
-}
-
-static int given_of(const struct sg_node *map, const char *group, const char *key) {
-    const struct sg_node *sub = sg_node_find(map, group);
-
-    return sub != NULL && sub->kind == SG_NODE_MAP && sg_node_find(sub, key) != NULL;
 }
 
 /* An option without an effect would make a reader of the job believe in one. */
@@ -219,16 +254,6 @@ static void refuse_unused(struct entry *e, const struct sg_key *keys, const stru
         } else if (k->kind == SG_KIND_MAP && node->kind == SG_NODE_MAP) {
             refuse_unused(e, k->keys, node, full, method);
         }
-    }
-}
-
-/* noise: {range: ..} where the sigma is inherited. */
-static void refuse_range(struct entry *e) {
-    if (e->draft->defaults.sampling.absolute && given_of(e->map, "noise", "range") &&
-        !given_of(e->map, "noise", "level")) {
-        sg_problem(e->r, &e->map->at, e->path,
-                   "noise.range has no effect here, because sampling.noise gives a sigma; give a "
-                   "level, too");
     }
 }
 
@@ -262,7 +287,6 @@ static void add_named(struct entry *e, const struct sg_node *name, const char *a
         const int n_problems = e->r->n_problems;
 
         refuse_unused(e, sg_instance_keys, e->map, e->path, method);
-        refuse_range(e);
         if (n_problems != e->r->n_problems) {
             return;
         }

@@ -54,6 +54,7 @@ static void fini(struct sg_job *job) {
     sg_free(job->instances);
     sg_free(job->echo);
     sg_free(job->given);
+    sg_free(job->presets);
 }
 
 void sg_job_destroy(struct sg_job *job) {
@@ -98,6 +99,22 @@ static struct sg_place place_of(const struct sg_node *root, const char *group, c
     return node != NULL ? node->key_at : root->at;
 }
 
+/* sampling.noise.range where the job's preset gives a sigma. */
+static void check_range(struct sg_reader *r, const struct sg_node *root, const struct sg_draft *d) {
+    const struct sg_node *sampling = sg_node_find(root, "sampling");
+    const struct sg_node *noise =
+        sampling != NULL && sampling->kind == SG_NODE_MAP ? sg_node_find(sampling, "noise") : NULL;
+    const struct sg_node *range =
+        noise != NULL && noise->kind == SG_NODE_MAP ? sg_node_find(noise, "range") : NULL;
+
+    if (range != NULL && d->preset != NULL && d->defaults.sampling.absolute &&
+        sg_node_find(noise, "sigma") == NULL) {
+        sg_problem(r, &range->key_at, "sampling.noise.range",
+                   "has no effect, because like: %s gives a sigma; give a level, too",
+                   d->preset->name);
+    }
+}
+
 /* What no single key can tell. */
 static void check_whole(struct sg_reader *r, const struct sg_node *root, const struct sg_draft *d) {
     const struct sg_node *data = sg_node_find(root, "data");
@@ -105,6 +122,7 @@ static void check_whole(struct sg_reader *r, const struct sg_node *root, const s
     const struct sg_place name_at = place_of(root, "study", "name");
     const struct sg_place target_at = place_of(root, "target", NULL);
 
+    check_range(r, root, d);
     if (data != NULL && data->kind == SG_NODE_MAP && sg_node_find(data, "folder") == NULL &&
         sg_node_find(data, "idx") == NULL) {
         sg_problem(r, &data_at, "data", "one of 'folder' and 'idx' must say where the items are");
@@ -156,19 +174,37 @@ done:
     return status;
 }
 
+/* What instances inherit where the job says nothing: the defaults, above them the job's preset. */
+static void read_defaults(struct sg_reader *r, const struct sg_node *root, struct sg_draft *d) {
+    const struct sg_node *like = sg_node_find(root, "like");
+
+    sg_read_map(r, sg_instance_keys, NULL, "", 0, &d->defaults);
+    sg_read_map(r, sg_default_keys, NULL, "", 0, d);
+    if (like != NULL && !sg_node_is_null(like)) {
+        d->preset = sg_preset_read(r, like, "like");
+    }
+    if (d->preset != NULL) {
+        sg_preset_apply(r, d->preset, &d->defaults);
+    }
+}
+
 static sg_status check_tree(struct sg_reader *r, const struct sg_node *root, struct sg_draft *d) {
     sg_status status = SG_OK;
     struct sg_text echo = {0};
 
+    read_defaults(r, root, d);
     sg_read_map(r, sg_job_keys, root, "", 0, d);
     fill_names(r, d);
     check_whole(r, root, d);
     SG_TRY(sg_problems_status(r));
     sg_echo_add(&echo, d);
     d->job.echo = echo.failed ? NULL : sg_strdup(echo.data);
-    SG_CHECK(d->job.echo != NULL, SG_E_NOMEM, "%s: no memory for the job", r->file);
+    d->job.presets = sg_strdup(d->presets.data != NULL ? d->presets.data : "");
+    SG_CHECK(d->job.echo != NULL && d->job.presets != NULL, SG_E_NOMEM, "%s: no memory for the job",
+             r->file);
 done:
     sg_text_free(&echo);
+    sg_text_free(&d->presets);
     return status;
 }
 

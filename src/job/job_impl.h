@@ -155,13 +155,17 @@ const char *sg_path_join(const char *parent, const char *name, char *buf, size_t
 struct sg_draft {
     struct sg_job job;
     struct sg_params defaults;
-    char *folder; /* one of the two becomes job.data.path */
+    const struct sg_preset *preset; /* of the whole job, or NULL */
+    struct sg_text presets;         /* becomes job.presets */
+    char *folder;                   /* one of the two becomes job.data.path */
     char *idx;
     int32_t domain_space; /* these two have one value yet */
     int32_t dtype;
 };
 
-extern const struct sg_key sg_job_keys[];      /* fills struct sg_draft */
+extern const struct sg_key sg_job_keys[]; /* fills struct sg_draft */
+extern const struct sg_key
+    sg_default_keys[]; /* those that instances inherit, where a job is silent */
 extern const struct sg_key sg_instance_keys[]; /* a method's map; fills struct sg_params */
 
 /* The values that are more than one scalar: how they are read and echoed. */
@@ -187,6 +191,21 @@ int sg_echo_sigma(struct sg_text *t, const void *at);
 int sg_echo_channels(struct sg_text *t, const void *at);
 int sg_echo_methods(struct sg_text *t, const void *at);
 int sg_echo_name(struct sg_text *t, const void *at);
+
+/* The preset that the node names, or NULL after a problem. */
+const struct sg_preset *sg_preset_read(struct sg_reader *r, const struct sg_node *node,
+                                       const char *path);
+
+/* Sets what the preset says; the rest stays. */
+void sg_preset_apply(struct sg_reader *r, const struct sg_preset *preset, struct sg_params *params);
+
+/* Adds "label: name version" for an instance that has the preset, and ", but key: value, .." where
+ * the job says otherwise. */
+void sg_preset_add_line(struct sg_reader *r, const struct sg_preset *preset,
+                        const struct sg_instance *inst, struct sg_text *lines);
+
+/* Zeroes what a method with these uses does not look at: equal samples must be equal bytes. */
+void sg_clear_unused(struct sg_params *p, unsigned uses);
 
 /* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where noisy samples
  * are drawn. */
@@ -223,6 +242,12 @@ void sg_expansion_label(const struct sg_expansion *x, const char *base, char *la
 
 /* Applies one "key.path=value" to the tree. */
 sg_status sg_set_apply(struct sg_node *root, const char *set, const char *file);
+
+/* Adds the canonical text of an instance's options, each key below `path`. */
+void sg_echo_params(struct sg_text *t, const char *path, const struct sg_instance *inst);
+
+/* Adds ", but key: value, key: value" for the lines of `to` that are not in `from`. */
+void sg_echo_add_changes(const char *from, const char *to, struct sg_text *out);
 
 /* Adds the canonical text of a checked draft to `t`. */
 void sg_echo_add(struct sg_text *t, const struct sg_draft *draft);

@@ -21,6 +21,7 @@ static const char *const words_reduction[] = {"none",    "sum",  "abs_sum", "l2"
                                               "abs_max", "mean", NULL};
 static const char *const words_divisor[] = {"unbiased", "population", NULL};
 static const char *const words_bounds[] = {"channel", "global", NULL};
+static const char *const words_z[] = {"centred", "half", "one_sided", "exact", NULL};
 static const char *const words_dtype[] = {"float32", NULL};
 
 #define IN_JOB(field)     .offset = offsetof(struct sg_draft, job.field)
@@ -114,6 +115,8 @@ static const struct sg_key sampling_keys[] = {
 static const struct sg_key maps_keys[] = {
     {WORD("channels", words_reduction), IN_DRAFT(defaults.reduction), .fallback = "none",
      .flags = SG_KEY_LOCAL},
+    {WORD("space", words_space), IN_DRAFT(defaults.space), .fallback = "input",
+     .flags = SG_KEY_LOCAL},
     {WORD("dtype", words_dtype), IN_DRAFT(dtype), .fallback = "float32"},
     {WORD("standard_error", words_bool), IN_DRAFT(defaults.standard_error), .fallback = "true",
      .flags = SG_KEY_LOCAL},
@@ -136,13 +139,18 @@ static const struct sg_key run_keys[] = {
      .fallback = "-1"},
     {0}};
 
-/* `methods` is the last one: its instances inherit what the others say. */
-const struct sg_key sg_job_keys[] = {{MAP("study", study_keys)},
+const struct sg_key sg_default_keys[] = {
+    {MAP("sampling", sampling_keys)}, {MAP("maps", maps_keys)}, {0}};
+
+/* `methods` is the last one: its instances inherit what the others say. Where `sampling` and `maps`
+ * are silent the job's `like` holds, else their defaults: both are there before they are read. */
+const struct sg_key sg_job_keys[] = {{CUSTOM("like", name), .flags = SG_KEY_LOCAL},
+                                     {MAP("study", study_keys)},
                                      {MAP("model", model_keys), .flags = SG_KEY_REQUIRED},
                                      {MAP("data", data_keys), .flags = SG_KEY_REQUIRED},
                                      {CUSTOM("target", target), .fallback = "predicted"},
-                                     {MAP("sampling", sampling_keys)},
-                                     {MAP("maps", maps_keys)},
+                                     {MAP("sampling", sampling_keys), .flags = SG_KEY_INHERITS},
+                                     {MAP("maps", maps_keys), .flags = SG_KEY_INHERITS},
                                      {MAP("run", run_keys), .flags = SG_KEY_LOCAL},
                                      {CUSTOM("methods", methods), .flags = SG_KEY_REQUIRED},
                                      {0}};
@@ -150,6 +158,7 @@ const struct sg_key sg_job_keys[] = {{MAP("study", study_keys)},
 const struct sg_key sg_instance_keys[] = {
     {CUSTOM("method", name), .flags = SG_KEY_REQUIRED},
     {CUSTOM("as", name)},
+    {CUSTOM("like", name), .flags = SG_KEY_EXPANDS | SG_KEY_LOCAL, .uses = SG_USES_SAMPLES},
     {.name = "samples",
      .kind = SG_KIND_INT,
      IN_PARAMS(sampling.samples),
@@ -169,8 +178,11 @@ const struct sg_key sg_instance_keys[] = {
      .uses = SG_USES_CONFIDENCE},
     {WORD("bounds", words_bounds), IN_PARAMS(sampling.bounds), .fallback = "channel",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_CONFIDENCE},
+    {WORD("z", words_z), IN_PARAMS(sampling.z), .fallback = "centred", .flags = SG_KEY_EXPANDS,
+     .uses = SG_USES_CONFIDENCE},
     {WORD("divisor", words_divisor), IN_PARAMS(divisor), .fallback = "unbiased",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_DIVISOR},
     {WORD("channels", words_reduction), IN_PARAMS(reduction), .flags = SG_KEY_EXPANDS},
+    {WORD("space", words_space), IN_PARAMS(space), .flags = SG_KEY_EXPANDS, .uses = SG_USES_SPACE},
     {WORD("standard_error", words_bool), IN_PARAMS(standard_error)},
     {0}};

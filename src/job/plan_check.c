@@ -88,6 +88,18 @@ done:
     return status;
 }
 
+static sg_status check_confidence(const struct sg_plan *plan, const struct sg_instance *inst) {
+    sg_status status = SG_OK;
+    const struct sg_sampling *s = &inst->params.sampling;
+
+    SG_CHECK(s->z != SG_Z_ONE_SIDED || s->confidence > 0.5, SG_E_JOB,
+             "%s: methods.%s.confidence: %g is too small for z: one_sided, which needs more than "
+             "0.5",
+             plan->job->file, inst->label, s->confidence);
+done:
+    return status;
+}
+
 static sg_status check_channels(const struct sg_plan *plan, const struct sg_instance *inst) {
     sg_status status = SG_OK;
     const int64_t c = plan->input.axes[0];
@@ -129,6 +141,7 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
 
         SG_TRY(check_domain(plan, inst));
         SG_TRY(check_samples(plan, inst));
+        SG_TRY(check_confidence(plan, inst));
         SG_TRY(check_channels(plan, inst));
     }
 done:

@@ -55,6 +55,7 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                          size_t cap) {
     static const char *const ranges[] = {"item's range", "item channel's range", "data set's range",
                                          "domain"};
+    static const char *const forms[] = {"centred", "half", "one-sided", "exact"};
     static const char *const clean[] = {"", ", clean input extra", ", clean input one of them"};
     static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
     const unsigned uses = sg_method_uses(plan->job->instances[s->readings[0].members[0]].method);
@@ -73,8 +74,8 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                                  p->space == SG_SPACE_PIXEL ? ", in pixels" : "");
     }
     if ((uses & SG_USES_CONFIDENCE) != 0) {
-        used += (size_t)snprintf(buf + used, cap - used, "%sconfidence %s, %s bounds",
-                                 used > 0 ? ", " : "", number,
+        used += (size_t)snprintf(buf + used, cap - used, "%sconfidence %s, z %s, %s bounds",
+                                 used > 0 ? ", " : "", number, forms[p->z],
                                  p->bounds == SG_BOUNDS_GLOBAL ? "global" : "channel");
     }
     if (p->channels != UINT64_MAX) {
@@ -148,6 +149,18 @@ static void print_sweeps(const struct sg_plan *plan, FILE *out) {
     }
     fprintf(out, "\n");
     sg_text_free(&members);
+}
+
+/* Instances that follow another tool's conventions, a line each. */
+static void print_presets(const struct sg_plan *plan, FILE *out) {
+    const char *name = "like";
+
+    for (const char *line = plan->job->presets; *line != '\0'; name = "") {
+        const int n = (int)strcspn(line, "\n");
+
+        fprintf(out, "  %-15s %.*s\n", name, n, line);
+        line += n + (line[n] == '\n');
+    }
 }
 
 static void print_work(const struct sg_plan *plan, FILE *out) {
@@ -305,6 +318,7 @@ void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes
     fprintf(out, "plan of %s\n", plan->job->file);
     print_items(plan, out);
     print_sweeps(plan, out);
+    print_presets(plan, out);
     print_work(plan, out);
     print_stages(plan, out);
     print_ranks(plan, n_ranks, out);

@@ -89,9 +89,11 @@ static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes
     char about[160];
 
     (void)snprintf(about, sizeof about,
-                   "%s map, in units of the score per unit of the model's input "
+                   "%s map, in units of the score per unit of %s "
                    "as the method's formula combines them",
-                   inst->method->name);
+                   inst->method->name,
+                   inst->params.space == SG_SPACE_PIXEL ? "a pixel (white is 1)"
+                                                        : "the model's input");
     SG_TRY(add(r, "maps", inst, "map", SG_TYPE_F32, n_axes, axes, about));
     if (inst->params.standard_error && inst->method->sampler->is_stochastic) {
         SG_TRY(add(r, "maps", inst, "se", SG_TYPE_F32, n_axes, axes,

@@ -131,7 +131,7 @@ static void read_absent(struct sg_reader *r, const struct sg_key *key, const str
 }
 
 static void read_present(struct sg_reader *r, const struct sg_key *key, const struct sg_node *map,
-                         const struct sg_node *node, const char *path, char *base) {
+                         const struct sg_node *node, const char *path, int inherits, char *base) {
     char allowed[400];
 
     if (sg_node_is_null(node)) {
@@ -147,7 +147,7 @@ static void read_present(struct sg_reader *r, const struct sg_key *key, const st
         sg_key_names(key->keys, ~0u, allowed, sizeof allowed);
         sg_problem(r, &node->at, path, "must be a map with keys; allowed: %s", allowed);
     } else {
-        sg_read_map(r, key->keys, node, path, (key->flags & SG_KEY_INHERITS) != 0,
+        sg_read_map(r, key->keys, node, path, inherits || (key->flags & SG_KEY_INHERITS) != 0,
                     base + key->offset);
     }
 }
@@ -164,7 +164,7 @@ void sg_read_map(struct sg_reader *r, const struct sg_key *keys, const struct sg
 
         (void)sg_path_join(path, k->name, full, sizeof full);
         if (node != NULL) {
-            read_present(r, k, map, node, full, base);
+            read_present(r, k, map, node, full, inherits, base);
         } else {
             read_absent(r, k, map, full, inherits, base);
         }

@@ -18,6 +18,8 @@ const struct sg_method sg_method_adaptgrad = {
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 1,
     .min_samples = 1,
+    .uses = SG_USES_SPACE,
+    .gradient_power = 1,
     .finish = sg_finish_mean,
     .standard_error = sg_finish_mean_se,
 };

@@ -72,13 +72,34 @@ static struct workspace split_work(double *work, int64_t d, int64_t m) {
     return (struct workspace){work, work + d, work + d + m, work + d + 2 * m};
 }
 
-/* The method's map of the sums in `in`, reduced into map[M]. */
-static sg_status reduced_map(const struct sg_instance *inst, const struct sg_shape *read,
-                             const struct sg_finish *in, double *full, double *map) {
+/* v[D] from the model's input into the space of the map: df/dpixel = df/dinput dinput/dpixel, and
+ * what goes with a power of the gradient goes with that power of the factor. */
+static void to_space(const struct sg_instance *inst, const struct sg_finish *in, double *v) {
+    const int64_t plane = sg_shape_plane(in->shape);
+
+    if (inst->params.space == SG_SPACE_INPUT) {
+        return;
+    }
+    for (int64_t c = 0; c < in->shape->axes[0]; c++) {
+        double factor = 1;
+
+        for (int power = 0; power < inst->method->gradient_power; power++) {
+            factor *= in->domain->input_per_pixel[c];
+        }
+        for (int64_t i = c * plane; i < (c + 1) * plane; i++) {
+            v[i] *= factor;
+        }
+    }
+}
+
+sg_status sg_instance_map(const struct sg_instance *inst, const struct sg_finish *in, double *full,
+                          double *map) {
     sg_status status = SG_OK;
 
     SG_TRY(inst->method->finish(in, full));
-    sg_reduce_channels(inst->params.reduction, read->axes[0], sg_shape_plane(read), full, map);
+    to_space(inst, in, full);
+    sg_reduce_channels(inst->params.reduction, in->shape->axes[0], sg_shape_plane(in->shape), full,
+                       map);
 done:
     return status;
 }
@@ -127,18 +148,19 @@ static int can_jackknife(const struct sg_instance *inst, const struct sg_sums *s
     return n_groups >= 2;
 }
 
-/* Into work->full[M], which reduced_map is done with at the end. `one` holds all groups. */
-static sg_status jackknife(const struct sg_instance *inst, const struct sg_shape *read,
-                           const struct sg_sums *sums, struct sg_sums *one,
-                           const struct sg_finish *in, const struct workspace *work) {
+/* Into work->full[M], which sg_instance_map is done with at the end. `one` holds all groups. */
+static sg_status jackknife(const struct sg_instance *inst, const struct sg_sums *sums,
+                           struct sg_sums *one, const struct sg_finish *in,
+                           const struct workspace *work) {
     sg_status status = SG_OK;
     struct sg_jackknife j;
 
-    sg_jackknife_begin(&j, work->all, map_size(inst, read), sg_sums_n_added(sums), work->knife);
+    sg_jackknife_begin(&j, work->all, map_size(inst, in->shape), sg_sums_n_added(sums),
+                       work->knife);
     for (int g = 0; g < sg_sums_n_groups(sums); g++) {
         if (sg_sums_group_count(sums, g) > 0) {
             sg_sums_remove_group(sums, g, one);
-            SG_TRY(reduced_map(inst, read, in, work->full, work->without));
+            SG_TRY(sg_instance_map(inst, in, work->full, work->without));
             sg_sums_restore_group(sums, g, one);
             sg_jackknife_add(&j, work->without, sg_sums_group_count(sums, g));
         }
@@ -148,11 +170,11 @@ done:
     return status;
 }
 
-static sg_status finish_se(const struct sg_instance *inst, const struct sg_shape *read,
-                           const struct sg_sums *sums, struct sg_sums *one,
-                           const struct sg_finish *in, const struct workspace *work, float *se) {
+static sg_status finish_se(const struct sg_instance *inst, const struct sg_sums *sums,
+                           struct sg_sums *one, const struct sg_finish *in,
+                           const struct workspace *work, float *se) {
     sg_status status = SG_OK;
-    const int64_t m = map_size(inst, read);
+    const int64_t m = map_size(inst, in->shape);
 
     if (!sg_instance_has_sweep(inst)) {
         fill(m, 0, se);
@@ -164,8 +186,9 @@ static sg_status finish_se(const struct sg_instance *inst, const struct sg_shape
     }
     if (is_analytic(inst)) {
         SG_TRY(inst->method->standard_error(in, work->full));
+        to_space(inst, in, work->full);
     } else {
-        SG_TRY(jackknife(inst, read, sums, one, in, work));
+        SG_TRY(jackknife(inst, sums, one, in, work));
     }
     store_se(m, work->full, se);
 done:
@@ -173,8 +196,9 @@ done:
 }
 
 sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_shape *read,
-                             const struct sg_sums *sums, struct sg_sums *one, const float *x,
-                             const float *clean, double *work, float *map, float *se) {
+                             const struct sg_domain *domain, const struct sg_sums *sums,
+                             struct sg_sums *one, const float *x, const float *clean, double *work,
+                             float *map, float *se) {
     sg_status status = SG_OK;
     const int64_t m = map_size(inst, read);
     const struct workspace w = split_work(work, sg_shape_size(read), m);
@@ -183,6 +207,7 @@ sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_sha
                                  .x = x,
                                  .clean = clean,
                                  .n_features = sg_shape_size(read),
+                                 .domain = domain,
                                  .params = &inst->params};
 
     SG_ASSERT(se == NULL || inst->params.standard_error || !sg_instance_has_sweep(inst));
@@ -194,10 +219,10 @@ sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_sha
                  (long long)n, (long long)inst->method->min_samples);
         sg_sums_collapse(sums, -1, one);
     }
-    SG_TRY(reduced_map(inst, read, &in, w.full, w.all));
+    SG_TRY(sg_instance_map(inst, &in, w.full, w.all));
     SG_TRY(store_map(inst->label, m, w.all, map));
     if (se != NULL) {
-        SG_TRY(finish_se(inst, read, sums, one, &in, &w, se));
+        SG_TRY(finish_se(inst, sums, one, &in, &w, se));
     }
 done:
     return status;

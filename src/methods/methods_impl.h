@@ -33,6 +33,22 @@ void sg_sampling_noise(const struct sg_item_view *item, int64_t k, float *z);
  * the policy for them. */
 int64_t sg_sampling_bound(const struct sg_sampling *p, const struct sg_item_view *item, float *out);
 
+/* AdaptGrad's sigma: a form of z and a confidence, made ready. */
+struct sg_width {
+    enum sg_adaptgrad_z form;
+    double confidence;
+    double z;      /* sigma = distance to the nearer bound / z; not for the exact form */
+    double z_near; /* limits of the exact form: next to a bound (0 where there is none) */
+    double z_far;  /* and half-way between the two */
+};
+
+/* Errors: SG_E_ARG if the confidence does not lie between 0 and 1, or not above 1/2 for one_sided.
+ */
+sg_status sg_width_init(enum sg_adaptgrad_z form, double c, struct sg_width *out);
+
+/* sigma of an element that is `below` above the lower bound and `above` below the upper one. */
+double sg_width_sigma(const struct sg_width *w, double below, double above);
+
 /* SG_E_ARG if the outside policy needs a domain that is not known. */
 sg_status sg_sampling_check_outside(const struct sg_sampling *p, const struct sg_item_view *item);
 

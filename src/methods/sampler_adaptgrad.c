@@ -1,56 +1,12 @@
 /* src/methods/sampler_adaptgrad.c - x + sigma_i z, sigma_i such that the value leaves the box
- * [lower, upper] with probability at most 1 - c.
+ * [lower, upper] with a small probability: adaptgrad_width.c has the forms of it.
  *
- * With t_i = min(x_i - lower, upper - x_i) and z_c = Phi^-1((1 + c) / 2), sigma_i = t_i / z_c: the
- * `centred` form of methods.md 2.6, as in the authors' code. The probability is 1 - c in the middle
- * of the box and falls to (1 - c) / 2 near a bound; at a bound sigma is 0. x is clamped into the
- * box first. The box is a channel's own (`bounds: channel`) or, as in the paper, the union over
- * channels (`global`), for which the promise fails in the narrower channels. */
+ * sigma_i follows from the distances of x_i to the two bounds; at a bound it is 0. x is clamped
+ * into the box first. The box is a channel's own (`bounds: channel`) or, as in the paper, the union
+ * over channels (`global`), for which the promise fails in the narrower channels. */
 #include "methods/methods_impl.h"
 
 #include <math.h>
-
-/* exp(-y) for 0 <= y < 100: a short series of y / 4096, squared twelve times. Own arithmetic, so
- * that sigma does not depend on the C library. */
-static double exp_minus(double y) {
-    const double h = y / 4096;
-    double e = 1 - h * (1 - h / 2 * (1 - h / 3 * (1 - h / 4 * (1 - h / 5))));
-
-    for (int i = 0; i < 12; i++) {
-        e *= e;
-    }
-    return e;
-}
-
-/* P(|Z| < z) of a standard normal = 2 phi(z) sum z^(2k+1) / (1 3 5 .. 2k+1): positive terms only.
- */
-static double central_probability(double z) {
-    double term = z;
-    double sum = z;
-
-    for (int k = 1; term > 1e-18 * sum; k++) {
-        term *= z * z / (2 * k + 1);
-        sum += term;
-    }
-    return 0.79788456080286535588 * exp_minus(z * z / 2) * sum; /* 2 / sqrt(2 pi) */
-}
-
-/* z_c by halving; 8.5 is beyond the largest c below 1. */
-static double central_quantile(double c) {
-    double low = 0;
-    double high = 8.5;
-
-    for (int i = 0; i < 60; i++) {
-        const double z = (low + high) / 2;
-
-        if (central_probability(z) < c) {
-            low = z;
-        } else {
-            high = z;
-        }
-    }
-    return (low + high) / 2;
-}
 
 struct box {
     float lower, upper;
@@ -77,13 +33,11 @@ static sg_status prepare(const struct sg_sampling *p, const struct sg_item_view 
                          double *sigma) {
     sg_status status = SG_OK;
     const int64_t plane = sg_shape_plane(item->input);
-    double z;
+    struct sg_width width;
 
     SG_CHECK(item->domain->known, SG_E_ARG,
              "adaptgrad needs the bounds of the data: set data.domain");
-    SG_CHECK(p->confidence > 0 && p->confidence < 1, SG_E_ARG,
-             "adaptgrad confidence %g: it must lie between 0 and 1", p->confidence);
-    z = central_quantile(p->confidence);
+    SG_TRY(sg_width_init((enum sg_adaptgrad_z)p->z, p->confidence, &width));
     for (int64_t c = 0; c < item->input->axes[0]; c++) {
         const struct box b = box_of(p, item, c);
         const int has_noise = sg_sampling_has_channel(p, c);
@@ -91,11 +45,10 @@ static sg_status prepare(const struct sg_sampling *p, const struct sg_item_view 
 
         for (int64_t i = c * plane; i < (c + 1) * plane; i++) {
             const double x = clamp(item->x[i], b);
-            const double t = fmin(x - b.lower, b.upper - x);
 
-            SG_CHECK(isfinite(item->x[i]) && isfinite(t), SG_E_NUMBERS,
-                     "element %lld of the input is not finite", (long long)i);
-            scale[i] = has_noise ? (float)(t / z) : 0;
+            SG_CHECK(isfinite(item->x[i]), SG_E_NUMBERS, "element %lld of the input is not finite",
+                     (long long)i);
+            scale[i] = has_noise ? (float)sg_width_sigma(&width, x - b.lower, b.upper - x) : 0;
             sum += scale[i];
         }
         sigma[c] = sum / (double)plane;

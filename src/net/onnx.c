@@ -2,6 +2,7 @@
  * Field numbers: onnx.proto of ONNX 1.12 (IR version 8). Lists are counted first, then filled. */
 #include "net/onnx.h"
 
+#include "net/single.h"
 #include "net/wire.h"
 
 #include <string.h>
@@ -173,11 +174,7 @@ done:
 }
 
 static float float_of(uint64_t bits) {
-    const uint32_t low = (uint32_t)bits;
-    float f;
-
-    memcpy(&f, &low, sizeof f);
-    return f;
+    return (float)onnx_single((uint32_t)bits);
 }
 
 static sg_status attribute_lists(const struct context *c, struct onnx_span body,

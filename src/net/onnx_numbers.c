@@ -1,5 +1,6 @@
 /* src/net/onnx_numbers.c - the numbers of a TensorProto: raw bytes, or one of the typed fields. */
 #include "net/onnx.h"
+#include "net/single.h"
 #include "net/wire.h"
 
 #include <string.h>
@@ -62,7 +63,6 @@ float onnx_half_to_float(uint16_t h) {
     const uint32_t exponent = (h >> 10) & 0x1f;
     const uint32_t fraction = h & 0x3ff;
     uint32_t bits;
-    float f;
 
     if (exponent == 0) { /* zero and subnormals: fraction * 2^-24 is exact */
         const float magnitude = (float)fraction * 0x1p-24f;
@@ -70,13 +70,10 @@ float onnx_half_to_float(uint16_t h) {
     }
     bits = exponent == 31 ? sign | 0x7f800000u | fraction << 13
                           : sign | (exponent + 112) << 23 | fraction << 13;
-    memcpy(&f, &bits, sizeof f);
-    return f;
+    return (float)onnx_single(bits);
 }
 
 static double double_of(int64_t type, uint64_t bits) {
-    const uint32_t low = (uint32_t)bits;
-    float f;
     double d;
 
     if (type == ONNX_FLOAT16) {
@@ -86,8 +83,7 @@ static double double_of(int64_t type, uint64_t bits) {
         memcpy(&d, &bits, sizeof d);
         return d;
     }
-    memcpy(&f, &low, sizeof f);
-    return (double)f;
+    return onnx_single((uint32_t)bits);
 }
 
 static int64_t int_of(int64_t type, uint64_t bits) {
@@ -152,7 +148,8 @@ static int read_typed(const struct onnx_tensor *t, const struct type_row *row, i
 
 static void read_raw(const struct onnx_tensor *t, size_t width, int64_t n, float *floats,
                      int64_t *ints) {
-    if (t->type == ONNX_FLOAT && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && n > 0) {
+    if (t->raw.n == (size_t)n * sizeof *floats && t->type == ONNX_FLOAT &&
+        __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && n > 0) {
         memcpy(floats, t->raw.data, t->raw.n); /* as they are, only not aligned */
         return;
     }

@@ -84,7 +84,7 @@ static sg_status finish_target(struct sg_worker *w, int i, const struct sg_sums 
     map += t * n;
     se = se != NULL ? se + t * n : NULL;
     sg_sums_reshape(w->one_sum, p->n_features, sg_sums_n_powers(sums), 1);
-    SG_TRY(sg_instance_finish(inst, &p->shape, sums, w->one_sum, sg_seen_at(w, p),
+    SG_TRY(sg_instance_finish(inst, &p->shape, &w->plan->domain, sums, w->one_sum, sg_seen_at(w, p),
                               sg_clean_at(w, p, t), w->work, w->map, se));
     c.norm = norm(w->map, n);
     c.error = se != NULL ? norm(se, n) : NAN;
@@ -189,8 +189,8 @@ sg_status sg_item_finish_clean(struct sg_worker *w) {
         sg_instance_map_shape(inst, &p->shape, &shape);
         n = sg_shape_size(&shape);
         for (int64_t t = 0; t < w->plan->n_targets; t++) {
-            SG_TRY(sg_instance_finish(inst, &p->shape, NULL, NULL, sg_seen_at(w, p),
-                                      sg_clean_at(w, p, t), w->work,
+            SG_TRY(sg_instance_finish(inst, &p->shape, &w->plan->domain, NULL, NULL,
+                                      sg_seen_at(w, p), sg_clean_at(w, p, t), w->work,
                                       (float *)instance_field(w, i, "maps", "map") + t * n,
                                       se != NULL ? se + t * n : NULL));
             ((int64_t *)instance_field(w, i, "maps", "samples"))[t] = 1;

@@ -30,9 +30,29 @@ def tensor(name, shape, values):
             + chunk(9, struct.pack(f"<{len(flat)}f", *flat)))
 
 
+def tensor_of(name, array):
+    """A TensorProto of a NumPy array of float32, float64, int64 or bool."""
+    kind = {"float32": 1, "float64": 11, "int64": 7, "bool": 9}[array.dtype.name]
+    return (b"".join(number(1, n) for n in array.shape) + number(2, kind) + chunk(8, name)
+            + chunk(9, array.tobytes()))
+
+
+def single(field, value):
+    return varint(field << 3 | 5) + struct.pack("<f", value)
+
+
 def attribute(name, value):
+    """A whole number, a number, a text, a TensorProto in bytes, or a list of numbers of one kind."""
     if isinstance(value, int):
         return chunk(1, name) + number(3, value) + number(20, 2)
+    if isinstance(value, float):
+        return chunk(1, name) + single(2, value) + number(20, 1)
+    if isinstance(value, str):
+        return chunk(1, name) + chunk(4, value) + number(20, 3)
+    if isinstance(value, bytes):
+        return chunk(1, name) + chunk(5, value) + number(20, 4)
+    if value and isinstance(value[0], float):
+        return chunk(1, name) + b"".join(single(7, v) for v in value) + number(20, 6)
     return chunk(1, name) + b"".join(number(8, i) for i in value) + number(20, 7)
 
 

@@ -73,19 +73,90 @@ done:
     return status;
 }
 
-static sg_status infer_gemm(struct sg_node *node) {
-    sg_status status = SG_OK;
+struct gemm {
     int64_t trans_a, trans_b;
     float alpha, beta;
+};
+
+static sg_status read_gemm(const struct sg_node *node, struct gemm *g) {
+    sg_status status = SG_OK;
 
     SG_TRY(sg_check_inputs(node, 2, 3));
+    SG_TRY(sg_attribute_int(node, "transA", 0, &g->trans_a));
+    SG_TRY(sg_attribute_int(node, "transB", 0, &g->trans_b));
+    SG_TRY(sg_attribute_float(node, "alpha", 1.0f, &g->alpha));
+    SG_TRY(sg_attribute_float(node, "beta", 1.0f, &g->beta));
+done:
+    return status;
+}
+
+static sg_status times(struct sg_node *node, float by, struct sg_value **v) {
+    sg_status status = SG_OK;
+    struct sg_value *number = NULL;
+
+    if (by != 1.0f) {
+        SG_TRY(sg_new_number(node, by, &number));
+        SG_TRY(sg_lower(node, "Mul", *v, number, v));
+    }
+done:
+    return status;
+}
+
+/* alpha op(A) op(B) + beta C of any operands, by the operators that it is made of. */
+static sg_status lower_gemm(struct sg_node *node) {
+    sg_status status = SG_OK;
+    const int has_bias = sg_has_input(node, 2);
+    struct sg_value *side[2], *bias = has_bias ? node->in[2] : NULL;
+    struct sg_value *product = NULL;
+    int64_t axes[SG_CONSTANT_AXES];
+    struct gemm g;
+
+    SG_TRY(read_gemm(node, &g));
+    for (int i = 0; i < 2; i++) {
+        SG_NODE_CHECK(sg_input_axes(node, i, axes) == 2, node, "its sides must have two axes");
+        side[i] = node->in[i];
+        if (i == 0 ? g.trans_a != 0 : g.trans_b != 0) {
+            SG_TRY(sg_lower(node, "Transpose", side[i], NULL, &side[i]));
+        }
+    }
+    SG_TRY(sg_lower(node, "MatMul", side[0], side[1], &product));
+    SG_TRY(times(node, g.alpha, &product));
+    if (has_bias) {
+        SG_TRY(times(node, g.beta, &bias));
+        SG_TRY(sg_lower(node, "Add", product, bias, &product));
+    }
+    SG_TRY(sg_become(node, product));
+done:
+    return status;
+}
+
+/* One number, or a row of them, for every row of the result. */
+static int is_row_bias(const struct sg_node *node) {
+    const struct sg_constant *c;
+
+    if (!sg_has_input(node, 2)) {
+        return 1;
+    }
+    c = &node->in[2]->constant;
+    return sg_is_constant(node, 2) && (c->n_axes < 2 || (c->n_axes == 2 && c->axes[0] == 1));
+}
+
+/* A layer where the weights are constants; otherwise a product of values. */
+static sg_status infer_gemm(struct sg_node *node) {
+    sg_status status = SG_OK;
+    struct gemm g;
+
+    SG_TRY(read_gemm(node, &g));
+    if (node->in[0]->kind != SG_VALUE_DYNAMIC || !sg_is_constant(node, 1) || g.trans_a != 0 ||
+        !is_row_bias(node)) {
+        if (node->in[0]->kind == SG_VALUE_DYNAMIC && node->in[0]->hwc_channels > 0) {
+            SG_TRY(sg_make_plain(node, 0));
+        }
+        SG_TRY(lower_gemm(node));
+        return SG_OK;
+    }
     SG_TRY(sg_check_rank(node, 0, 2));
-    SG_TRY(sg_attribute_int(node, "transA", 0, &trans_a));
-    SG_TRY(sg_attribute_int(node, "transB", 0, &trans_b));
-    SG_TRY(sg_attribute_float(node, "alpha", 1.0f, &alpha));
-    SG_TRY(sg_attribute_float(node, "beta", 1.0f, &beta));
-    SG_NODE_CHECK(trans_a == 0, node, "transA = 1 mixes the samples of a batch: not supported");
-    SG_TRY(become_product(node, trans_b != 0, alpha, beta, sg_has_input(node, 2)));
+    SG_TRY(become_product(node, g.trans_b != 0, g.alpha, g.beta, sg_has_input(node, 2)));
 done:
     return status;
 }
@@ -184,6 +255,7 @@ static void backward(const struct sg_call *call) {
 const struct sg_op sg_op_gemm = {
     .name = "Gemm",
     .flags = SG_OP_FUSES_RELU | SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE,
+    .fold = lower_gemm,
     .infer = infer_gemm,
     .prepare = prepare,
     .fill = fill,

@@ -9,6 +9,26 @@
 /* values_product.c: a matrix product of values, or of a value and a constant, by NumPy's rules. */
 sg_status sg_become_values_product(struct sg_node *node);
 
+/* lower.c: an operator that is made of others. Nodes are put before `node` as if the file held
+ * them, with the defaults of all attributes that are not said; operands may be values or constants.
+ */
+sg_status sg_new_ints(struct sg_node *node, int64_t n, const int64_t *ints, struct sg_value **out);
+sg_status sg_new_number(struct sg_node *node, float number, struct sg_value **out);
+/* b may be NULL. */
+sg_status sg_lower(struct sg_node *node, const char *op_type, struct sg_value *a,
+                   struct sg_value *b, struct sg_value **out);
+/* With one attribute, a list of whole numbers. */
+sg_status sg_lower_ints(struct sg_node *node, const char *op_type, struct sg_value *a,
+                        const char *attribute, int64_t n, const int64_t *ints,
+                        struct sg_value **out);
+/* With all attributes that the file gives the node, and one whole number more. */
+sg_status sg_lower_alike(struct sg_node *node, const char *op_type, struct sg_value *a,
+                         const char *attribute, int64_t i, struct sg_value **out);
+sg_status sg_lower_reshape(struct sg_node *node, struct sg_value *a, int n_axes,
+                           const int64_t *axes, struct sg_value **out);
+/* The node's own result is this value; it runs nothing itself. */
+sg_status sg_become(struct sg_node *node, struct sg_value *result);
+
 /* window.c: the sliding window of a convolution or a pooling layer over one to three axes. */
 struct sg_window {
     int n; /* axes */

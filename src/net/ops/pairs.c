@@ -482,35 +482,17 @@ CHAIN("Sum", sum);
 /* Mean: the sum, then a share of it. */
 static sg_status mean(struct sg_node *node) {
     sg_status status = SG_OK;
-    const int n_in = node->n_in;
-    const float share = 1.0f / (float)n_in;
-    struct sg_value *sum, *part;
-    struct sg_constant *c;
+    struct sg_value *sum, *share = NULL;
 
     SG_TRY(sg_check_inputs(node, 1, INT32_MAX));
-    SG_TRY(sg_new_value(node->model, node->out->name, &part));
-    part->kind = SG_VALUE_CONSTANT;
-    c = &part->constant;
-    c->n = 1;
-    {
-        float *floats = sg_region_floats(&node->model->keep, 1);
-
-        SG_NODE_NOMEM(floats, node);
-        floats[0] = share;
-        c->floats = floats;
-    }
+    SG_TRY(sg_new_number(node, 1.0f / (float)node->n_in, &share));
     sum = node->in[0];
-    for (int i = 1; i < n_in; i++) {
+    for (int i = 1; i < node->n_in; i++) {
         SG_NODE_CHECK(node->in[i] != NULL, node, "its input %d is missing", i + 1);
-        SG_TRY(sg_insert_by_op(node, &sg_op_sum, sum, node->in[i], &sum));
+        SG_TRY(sg_lower(node, "Add", sum, node->in[i], &sum));
     }
-    node->in = sg_region_take(&node->model->keep, 2, sizeof(struct sg_value *));
-    SG_NODE_NOMEM(node->in, node);
-    node->in[0] = sum;
-    node->in[1] = part;
-    node->n_in = 2;
-    node->op = &sg_op_mul;
-    SG_TRY(sum->kind == SG_VALUE_CONSTANT ? fold_mul(node) : infer_mul(node));
+    SG_TRY(sg_lower(node, "Mul", sum, share, &sum));
+    SG_TRY(sg_become(node, sum));
 done:
     return status;
 }

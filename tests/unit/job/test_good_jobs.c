@@ -345,6 +345,7 @@ static void the_echo_is_stable(void **state) {
                                    "methods: gradient, a\n"
                                    "methods.gradient.method: gradient\n"
                                    "methods.gradient.channels: none\n"
+                                   "methods.gradient.space: input\n"
                                    "methods.gradient.standard_error: true\n"
                                    "methods.a.method: adaptgrad\n"
                                    "methods.a.samples: 50\n"
@@ -353,7 +354,9 @@ static void the_echo_is_stable(void **state) {
                                    "methods.a.noise.outside: keep\n"
                                    "methods.a.confidence: 0.95\n"
                                    "methods.a.bounds: channel\n"
+                                   "methods.a.z: centred\n"
                                    "methods.a.channels: none\n"
+                                   "methods.a.space: input\n"
                                    "methods.a.standard_error: true\n");
     sg_job_destroy(job);
 }

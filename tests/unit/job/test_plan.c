@@ -377,7 +377,7 @@ static void the_print_tells_the_plan(void **state) {
                                         "the item itself",
                                         "level 0.15 of the item's range",
                                         "smoothgrad, vargrad\n",
-                                        "confidence 0.95, channel bounds",
+                                        "confidence 0.95, z centred, channel bounds",
                                         "100,000",
                                         "3: a master and 2 workers, each on items of its own",
                                         "model 5.0 MB + network 20.0 MB + sums",

@@ -206,7 +206,8 @@ static inline sg_status toy_finish(struct toy *t, const struct sg_instance *inst
     double work[6 * TOY_MAX];
 
     assert_true(sg_instance_n_work(inst, &t->shape) <= 6 * TOY_MAX);
-    return sg_instance_finish(inst, &t->shape, t->sums, t->one, t->x, t->clean, work, map, se);
+    return sg_instance_finish(inst, &t->shape, &t->domain, t->sums, t->one, t->x, t->clean, work,
+                              map, se);
 }
 
 /* Sweep and finish of one instance. */

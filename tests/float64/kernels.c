@@ -1,0 +1,167 @@
+/* tests/float64/kernels.c - the kernels of the runtime in double: the reference loops of
+ * src/net/kernels, and plain loops for the rest. */
+#include "net/kernels.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t weight_size(const struct sg_conv *s) {
+    return s->k * (s->c / s->groups) * s->kh * s->kw;
+}
+
+static void *room(int64_t n, size_t size) {
+    void *p = calloc((size_t)n + 1, size);
+
+    if (p == NULL) {
+        abort();
+    }
+    return p;
+}
+
+int64_t sg_conv_prepared_size(const struct sg_conv *s) {
+    return weight_size(s);
+}
+
+void sg_conv_prepare(const struct sg_conv *s, const float *weight, float *prepared) {
+    memcpy(prepared, weight, (size_t)weight_size(s) * sizeof *weight);
+}
+
+int64_t sg_conv_work_size(const struct sg_conv *s) {
+    return s->n * s->oh * s->ow * s->k;
+}
+
+void sg_conv_forward(const struct sg_conv *s, const float *prepared, const float *bias, int relu,
+                     const float *x, float *y, float *work) {
+    (void)work;
+    sg_ref_conv_forward(s, prepared, bias, relu, x, y);
+}
+
+void sg_conv_forward_add(const struct sg_conv *s, const float *prepared, const float *bias,
+                         int relu, const float *x, float *y, float *work) {
+    sg_ref_conv_forward(s, prepared, bias, 0, x, work);
+    sg_accumulate(work, y, sg_conv_work_size(s));
+    if (relu) {
+        sg_relu_forward(y, y, sg_conv_work_size(s));
+    }
+}
+
+void sg_conv_backward(const struct sg_conv *s, const float *prepared, const float *dy, float *dx,
+                      int accumulate, float *work) {
+    (void)work;
+    sg_ref_conv_backward(s, prepared, dy, dx, accumulate);
+}
+
+/* The reference keeps winners of 32 bits; the runtime has room for one byte each. */
+void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint8_t *winner) {
+    const int64_t n = s->n * s->oh * s->ow * s->c;
+    int32_t *wide = room(n, sizeof *wide);
+
+    sg_ref_max_pool_forward(s, x, y, wide);
+    for (int64_t i = 0; i < n; i++) {
+        winner[i] = (uint8_t)wide[i];
+    }
+    free(wide);
+}
+
+void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const float *dy,
+                          float *dx, int accumulate) {
+    const int64_t n = s->n * s->oh * s->ow * s->c;
+    int32_t *wide = room(n, sizeof *wide);
+
+    for (int64_t i = 0; i < n; i++) {
+        wide[i] = winner[i] == UINT8_MAX ? -1 : winner[i];
+    }
+    sg_ref_max_pool_backward(s, wide, dy, dx, accumulate);
+    free(wide);
+}
+
+void sg_max_pool_forward_wide(const struct sg_pool *s, const float *x, float *y, int32_t *winner) {
+    sg_ref_max_pool_forward(s, x, y, winner);
+}
+
+void sg_max_pool_backward_wide(const struct sg_pool *s, const int32_t *winner, const float *dy,
+                               float *dx, int accumulate) {
+    sg_ref_max_pool_backward(s, winner, dy, dx, accumulate);
+}
+
+void sg_average_pool_forward(const struct sg_pool *s, const float *x, float *y) {
+    sg_ref_average_pool_forward(s, x, y);
+}
+
+void sg_average_pool_backward(const struct sg_pool *s, const float *dy, float *dx, int accumulate) {
+    sg_ref_average_pool_backward(s, dy, dx, accumulate);
+}
+
+void sg_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float alpha, const float *a,
+             int64_t lda, const float *b, int64_t ldb, float beta, float *c, int64_t ldc) {
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < n; j++) {
+            float sum = 0;
+
+            for (int64_t t = 0; t < k; t++) {
+                sum +=
+                    a[trans_a ? t * lda + i : i * lda + t] * b[trans_b ? j * ldb + t : t * ldb + j];
+            }
+            c[i * ldc + j] = alpha * sum + (beta != 0 ? beta * c[i * ldc + j] : 0);
+        }
+    }
+}
+
+void sg_relu_forward(const float *x, float *y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = x[i] < 0 ? 0 : x[i];
+    }
+}
+
+void sg_relu_mask(const float *y, uint32_t *mask, int64_t n) {
+    memset(mask, 0, (size_t)((n + 31) / 32) * sizeof *mask);
+    for (int64_t i = 0; i < n; i++) {
+        mask[i / 32] |= (uint32_t)(y[i] > 0) << (i % 32);
+    }
+}
+
+void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t n, int accumulate) {
+    for (int64_t i = 0; i < n; i++) {
+        const float v = (mask[i / 32] >> (i % 32) & 1) != 0 ? dy[i] : 0;
+
+        dx[i] = accumulate ? dx[i] + v : v;
+    }
+}
+
+void sg_add(const float *a, const float *b, float *y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = a[i] + b[i];
+    }
+}
+
+void sg_accumulate(const float *x, float *y, int64_t n) {
+    sg_add(y, x, y, n);
+}
+
+static void turn(int64_t n, int64_t rows, int64_t columns, const float *x, float *y) {
+    for (int64_t i = 0; i < n * rows * columns; i++) {
+        const int64_t image = i / (rows * columns), at = i % (rows * columns);
+
+        y[image * rows * columns + at % columns * rows + at / columns] = x[i];
+    }
+}
+
+void sg_nchw_to_nhwc(int64_t n, int64_t c, int64_t plane, const float *x, float *y) {
+    turn(n, c, plane, x, y);
+}
+
+void sg_nhwc_to_nchw(int64_t n, int64_t c, int64_t plane, const float *x, float *y) {
+    turn(n, plane, c, x, y);
+}
+
+const char *sg_blas_name(void) {
+    return "loops";
+}
+
+const char *sg_kernels_simd(void) {
+    return "double";
+}
+
+int sg_blas_set_one_thread(void) {
+    return 1;
+}
