@@ -7,7 +7,7 @@
 #include "sgdist/memory.h"
 #include "sgdist/net.h"
 
-enum { MAX_NET_BYTES = 1 << 24, MAX_MULTIPLY_ADDS = 1 << 22 };
+enum { MAX_NET_BYTES = 1 << 22, MAX_MULTIPLY_ADDS = 1 << 22 };
 
 static void run(const struct sg_model *m) {
     const size_t d = (size_t)sg_shape_size(sg_model_input(m));

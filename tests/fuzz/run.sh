@@ -20,7 +20,7 @@ cmake --build --preset fuzz >"$BUILD/build.log" || { tail -n 30 "$BUILD/build.lo
 
 found=$BUILD/corpus/$target
 seeds=("tests/fuzz/corpus/$target")
-options=(-max_len=4096 -timeout=25 -rss_limit_mb=3000)
+options=(-max_len=4096 -timeout=100 -rss_limit_mb=3000)
 mkdir -p "$found" "$BUILD/findings"
 if [[ $target == onnx ]]; then
     published=/usr/share/libonnx-testdata/data/node
