@@ -13,7 +13,13 @@
 #include <stdint.h>
 
 enum sg_score { SG_SCORE_LOGIT, SG_SCORE_PROBABILITY, SG_SCORE_LOG_PROBABILITY };
-enum sg_target { SG_TARGET_PREDICTED, SG_TARGET_LABEL, SG_TARGET_CLASS, SG_TARGET_TOP };
+enum sg_target {
+    SG_TARGET_PREDICTED,
+    SG_TARGET_LABEL,
+    SG_TARGET_CLASS,
+    SG_TARGET_TOP,
+    SG_TARGET_FROM
+};
 enum sg_nonfinite { SG_NONFINITE_FAIL, SG_NONFINITE_SKIP };
 
 /* A checked job. All strings and arrays belong to it; paths are relative to the working directory
@@ -26,15 +32,22 @@ struct sg_job {
     char *output;
     int64_t seed;
 
-    char *model_file; /* model */
-    char *tensor;     /* "auto" or the name of a tensor */
+    char *model_file;      /* model */
+    struct sg_shape shape; /* of a sample, where the model's file leaves lengths open; or no axes */
+    char *tensor;          /* "auto" or the name of a tensor */
     enum sg_score score;
+
+    int n_layers; /* tensors that instances read beside the input, each once */
+    const char **layers;
 
     struct sg_data_options data;
 
     enum sg_target target;
     int64_t target_class; /* SG_TARGET_CLASS */
     int64_t n_targets;    /* maps an item: SG_TARGET_TOP's number, else 1 */
+    char *target_file;    /* SG_TARGET_FROM: the result whose targets are taken; whoever opens the
+                           * items fills in n_targets and targets[n_items][n_targets] from it */
+    int32_t *targets;
 
     int64_t block; /* sampling.block: samples of a block; part of the identity */
     enum sg_nonfinite nonfinite;

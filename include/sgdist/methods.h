@@ -47,7 +47,8 @@ enum sg_uses {
     SG_USES_AMOUNT = 1,     /* amount, absolute, space, range */
     SG_USES_CONFIDENCE = 2, /* confidence, z, bounds */
     SG_USES_DIVISOR = 4,
-    SG_USES_SPACE = 8 /* space of the map */
+    SG_USES_SPACE = 8, /* space of the map */
+    SG_USES_LAYER = 16 /* may read a layer instead of the input */
 };
 
 /* Everything that decides which points are visited: equal values mean equal samples. Zeroed before

@@ -36,36 +36,72 @@ struct sg_model_image {
 sg_status sg_model_image_read(const char *path, struct sg_model_image *out);
 void sg_model_image_free(struct sg_model_image *image); /* a zeroed one is allowed */
 
+/* The numbers of an input that is held fixed: one for all elements (n_axes is 0), or an array of
+ * the input's shape, with or without its batch axis of length 1. */
+struct sg_fixed_input {
+    const char *name;
+    int n_axes;
+    int64_t axes[SG_MAX_AXES + 1];
+    const float *values;
+};
+
+/* What a model is asked for. All zeros: its first output, explained by its only input. */
+struct sg_explain {
+    int n_tensors; /* whose elements are explained; 0: one, "auto" */
+    const char *const *tensors;
+    int n_layers; /* where activations and gradients are read beside the input */
+    const char *const *layers;
+    const char *input; /* what changes from sample to sample; NULL or "auto": the only input that is
+                        * not held fixed */
+    const struct sg_shape *shape; /* of that input, with or without its batch axis, for lengths that
+                                   * the file leaves open; NULL: it leaves none open */
+    int n_fixed;
+    const struct sg_fixed_input *fixed;
+};
+
 /* Builds the model from the bytes of an image or of an ONNX file, which are not needed afterwards.
- * `name` is the file's name, for messages. `tensor`: the tensor to explain, by its name in the
- * graph; NULL or "auto": the graph's first output, before a Softmax or LogSoftmax at its end. Nodes
- * that the tensor does not need are dropped. Errors: SG_E_MODEL with file, node name and operator,
- * what is wrong, what is allowed; SG_E_NOMEM. */
+ * `name` is the file's name, for messages. `tensor`: the one to explain, see sg_model_open. */
 sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
                           struct sg_model **out);
 void sg_model_destroy(struct sg_model *m);
 
-/* The same in two steps, for ranks that share the weights. open does all but the work on weights;
- * `bytes` must stay until place. The weights take weight_bytes of memory, aligned to 64; place puts
- * them there (NULL: memory of the model's own) and the model is finished. Of the ranks that give
- * the same memory one has to say `fill`, and the others must wait for it before they run a net. */
-sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
-                        struct sg_model **out);
+/* The same in two steps, for ranks that share the weights, and for more than one tensor. Tensors go
+ * by their names in the graph; "auto" is the graph's first output, before a Softmax or LogSoftmax
+ * at its end. Nodes that no explained tensor needs are dropped; nodes around a layer are not fused,
+ * so that its numbers exist. open does all but the work on weights; `bytes` must stay until place,
+ * `what` need not. The weights take weight_bytes of memory, aligned to 64; place puts them there
+ * (NULL: memory of the model's own) and the model is finished. Of the ranks that give the same
+ * memory one has to say `fill`, and the others must wait for it before they run a net. Errors:
+ * SG_E_MODEL with file, node name and operator, or the tensor and the nearest name, what is wrong,
+ * what is allowed; SG_E_NOMEM. */
+sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name,
+                        const struct sg_explain *what, struct sg_model **out);
 int64_t sg_model_weight_bytes(const struct sg_model *m);
 sg_status sg_model_place(struct sg_model *m, void *memory, int fill);
 
+/* The model as it is seen from outside; lives as long as the model. */
+const struct sg_signature *sg_model_signature(const struct sg_model *m);
+
 const struct sg_shape *sg_model_input(const struct sg_model *m); /* without the batch axis */
 int64_t
-sg_model_n_outputs(const struct sg_model *m); /* K: elements of the explained tensor a sample */
-const char *sg_model_tensor(const struct sg_model *m); /* name of the explained tensor */
+sg_model_n_outputs(const struct sg_model *m); /* K: elements of all explained tensors a sample */
+const char *sg_model_tensor(const struct sg_model *m); /* name of the first explained tensor */
 int64_t sg_model_n_parameters(const struct sg_model *m);
 int64_t sg_model_bytes(
     const struct sg_model *m); /* that it holds; without weights that place got memory for */
 int64_t sg_model_n_multiply_adds(const struct sg_model *m); /* of one sample's forward pass */
+int64_t sg_model_n_relus(
+    const struct sg_model *m); /* operators that a rule other than the gradient touches */
 
-/* Prints the model for people: inputs, outputs, layers with shapes, parameters, multiply-adds,
- * opset, remarks. */
-void sg_model_print(const struct sg_model *m, FILE *out);
+/* Prints for people what an ONNX file holds, whether or not a model can be made of it: producer,
+ * operator set, weights, nodes, inputs, outputs, and every node that cannot be run, by operator and
+ * reason. Errors: SG_E_MODEL (damaged), SG_E_NOMEM. */
+sg_status sg_model_survey(const void *bytes, size_t n_bytes, const char *name, FILE *out);
+
+/* Prints the model for people: what is explained, parameters, multiply-adds, memory for batches of
+ * `block` samples, layers by operator; with `layers` not 0 each of them with its shape and tensor.
+ */
+void sg_model_print(const struct sg_model *m, int64_t block, int layers, FILE *out);
 
 /* A net for batches of exactly `batch` samples. sg_net_bytes_for tells the bytes it will take,
  * without making it. */
@@ -73,23 +109,33 @@ sg_status sg_net_create(const struct sg_model *m, int64_t batch, struct sg_net *
 void sg_net_destroy(struct sg_net *net);
 int64_t sg_net_bytes_for(const struct sg_model *m, int64_t batch);
 
-/* y[batch][K] = the explained tensor at x[batch][D]; keeps what backward needs. `cancel` (may be
- * NULL) is looked at between layers. Errors: only SG_E_INTERRUPTED, when *cancel is not 0; the net
- * can be used again. */
+/* y[batch][K] = the explained tensors at x[batch][D], one after the other in a sample; keeps what
+ * backward needs. `cancel` (may be NULL) is looked at between layers. Errors: only
+ * SG_E_INTERRUPTED, when *cancel is not 0; the net can be used again. */
 sg_status sg_net_forward(struct sg_net *net, const float *x, float *y,
                          const volatile sig_atomic_t *cancel);
+
+/* The same, and layers[l][batch][size] = layer l of the signature, where layers[l] is not NULL. */
+sg_status sg_net_forward_at(struct sg_net *net, const float *x, float *y, float *const *layers,
+                            const volatile sig_atomic_t *cancel);
 
 /* dx[batch][D] = sum_k dy[batch][k] dy_k/dx at the x of the last forward; may be called again with
  * another dy (several targets of one forward pass). Same errors. */
 sg_status sg_net_backward(struct sg_net *net, const float *dy, float *dx,
                           const volatile sig_atomic_t *cancel);
 
-/* How a backward pass goes through the nonlinearities. */
-enum sg_rule { SG_RULE_GRADIENT /* the derivative */ };
+/* How a backward pass goes through the operator Relu; everything else has its derivative under
+ * every rule. For dy behind the Relu and x before it:
+ *   gradient         dy where x > 0: the derivative
+ *   guided_backprop  dy where x > 0 and dy > 0 (Springenberg et al. 2015, arXiv:1412.6806)
+ *   deconvnet        dy where dy > 0 (Zeiler and Fergus 2014, arXiv:1311.2901) */
+enum sg_rule { SG_RULE_GRADIENT, SG_RULE_GUIDED_BACKPROP, SG_RULE_DECONVNET };
 
-/* The same under a rule. */
-sg_status sg_net_backward_by(struct sg_net *net, enum sg_rule rule, const float *dy, float *dx,
-                             const volatile sig_atomic_t *cancel);
+/* The same under a rule, and dlayers[l][batch][size] = the gradient with respect to layer l of the
+ * signature, all its consumers together, where dlayers (may be NULL) holds a place for it. dx may
+ * be NULL: then the pass ends at the earliest layer that is asked for. */
+sg_status sg_net_backward_at(struct sg_net *net, enum sg_rule rule, const float *dy, float *dx,
+                             float *const *dlayers, const volatile sig_atomic_t *cancel);
 
 /* Name of the kernels in use, "openblas-haswell+avx2": equal names give equal bits. Static string.
  */

@@ -67,10 +67,11 @@ struct sg_needs {
 };
 
 struct sg_plan {
-    const struct sg_job *job; /* borrowed */
+    const struct sg_job *job;         /* borrowed */
+    const struct sg_signature *model; /* borrowed */
     struct sg_shape input;
     struct sg_domain domain;
-    int64_t n_outputs; /* K of the explained tensor */
+    int64_t n_outputs; /* K: elements of all explained tensors */
     int64_t n_items;
     int64_t n_targets;
     int64_t block;
@@ -107,7 +108,7 @@ enum { SG_MESSAGE_BYTES = 240 };
 /* Errors: SG_E_JOB where job and model do not fit (class out of range, top larger than K, a method
  * that needs a domain that is not given, too few samples for a method, channels reduced on an input
  * that has none); SG_E_NOMEM. */
-sg_status sg_plan_create(const struct sg_job *job, const struct sg_shape *input, int64_t n_outputs,
+sg_status sg_plan_create(const struct sg_job *job, const struct sg_signature *model,
                          const struct sg_items *items, struct sg_plan **out);
 void sg_plan_destroy(struct sg_plan *plan);
 
@@ -126,6 +127,7 @@ struct sg_rank_bytes {
     int64_t
         start; /* beside the program, while the model is read and built: may be more than later */
     int64_t shared; /* the weights, once a machine, where its ranks share them */
+    int64_t items;  /* the list of items */
 };
 
 /* Prints sweeps, who shares them, gradients, memory and disk; seconds_per_block is that of a

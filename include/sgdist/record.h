@@ -29,7 +29,7 @@ struct sg_axis {
 
 struct sg_field {
     char path[SG_MAX_PATH + 1]; /* below the root of the result: "maps/smoothgrad/map" */
-    char about[160];            /* what it is and its unit; becomes the attribute long_name */
+    char about[200];            /* what it is and its unit; becomes the attribute long_name */
     enum sg_type type;
     int64_t text_bytes; /* SG_TYPE_TEXT: bytes of one string, padded with NULs */
     int n_axes;         /* without the item axis */

@@ -12,6 +12,25 @@ struct sg_shape {
     int64_t axes[SG_MAX_AXES];
 };
 
+/* A tensor of a network as it is seen from outside: one sample of it, in ONNX order. */
+struct sg_tensor {
+    const char *name;
+    struct sg_shape shape;
+    int64_t size;
+    int64_t offset; /* of an explained tensor: in the outputs of a sample */
+};
+
+/* What a network shows outside: its input, the tensors that are explained, the layers that can be
+ * read. */
+struct sg_signature {
+    struct sg_tensor input;
+    int n_outputs;
+    const struct sg_tensor *outputs; /* explained tensors */
+    int64_t n_elements;              /* K: elements of all outputs */
+    int n_layers;
+    const struct sg_tensor *layers;
+};
+
 /* The number of elements, D. */
 static inline int64_t sg_shape_size(const struct sg_shape *s) {
     int64_t n = 1;

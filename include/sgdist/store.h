@@ -19,7 +19,7 @@ struct sg_result;
  */
 struct sg_constant {
     char path[SG_MAX_PATH + 1];
-    char about[160];
+    char about[200];
     enum sg_type type;
     int64_t text_bytes;
     int n_axes;

@@ -69,6 +69,10 @@ sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments 
                         struct study *out);
 void sg_study_close(struct study *s);
 
+/* The targets of `target: {from: ...}` into the job, for these items; nothing for other jobs. Rank
+ * 0 only. Errors: SG_E_JOB with the item's name where the other result has none for it. */
+sg_status sg_study_read_targets(struct sg_job *job, const struct sg_items *items);
+
 /* Bytes of a rank that do not depend on the result: model, nets, worker; without what it shares. */
 int64_t sg_study_rank_bytes(const struct study *s);
 /* Its parts; n_ranks: for a study that one rank opened, where so many would share the weights. */

@@ -119,6 +119,16 @@ static void say_sampling(const struct facts *f, const char *label) {
     printf(")");
 }
 
+static void say_rule(const char *rule) {
+    if (strcmp(rule, "guided_backprop") == 0) {
+        printf(", with guided backpropagation in place of the gradient [Springenberg et al. 2015, "
+               "arXiv:1412.6806]");
+    } else if (strcmp(rule, "deconvnet") == 0) {
+        printf(", with DeconvNet's rule in place of the gradient [Zeiler and Fergus 2014, "
+               "arXiv:1311.2901]");
+    }
+}
+
 static void say_finish(const struct facts *f, const char *label) {
     const char *channels = method_fact(f, label, "channels", "none");
     const char *divisor = method_fact(f, label, "divisor", NULL);
@@ -126,6 +136,7 @@ static void say_finish(const struct facts *f, const char *label) {
     if (divisor != NULL) {
         printf(", variance divided by %s", strcmp(divisor, "unbiased") == 0 ? "N - 1" : "N");
     }
+    say_rule(method_fact(f, label, "rule", "gradient"));
     if (strcmp(method_fact(f, label, "space", "input"), "pixel") == 0) {
         printf(", taken with respect to pixel values (0 to 1) before their standardisation");
     }

@@ -20,7 +20,7 @@ struct arguments {
 };
 
 struct evaluation {
-    struct sg_model *model;
+    struct model_file file;
     struct sg_npy x;
     struct sg_net *net;
     int64_t batch;
@@ -82,7 +82,7 @@ static void add_shape(struct sg_text *t, const char *batch, int n_axes, const in
 /* [N, sample shape] or one sample's shape. */
 static sg_status find_batch(const struct arguments *args, struct evaluation *e) {
     sg_status status = SG_OK;
-    const struct sg_shape *s = sg_model_input(e->model);
+    const struct sg_shape *s = sg_model_input(e->file.model);
     const int extra = e->x.n_axes - s->n_axes;
     struct sg_text text = {0};
     int fits = extra == 0 || extra == 1;
@@ -101,17 +101,28 @@ done:
     return status;
 }
 
+/* Lengths that the file leaves open are the array's. */
+static sg_status open_model(const struct arguments *args, struct evaluation *e) {
+    const int skip = e->x.n_axes > SG_MAX_AXES ? e->x.n_axes - SG_MAX_AXES : 0;
+    struct sg_shape shape = {.n_axes = e->x.n_axes - skip};
+    const struct sg_explain what = {
+        .n_tensors = args->tensor != NULL, .tensors = &args->tensor, .shape = &shape};
+
+    memcpy(shape.axes, e->x.axes + skip, (size_t)shape.n_axes * sizeof shape.axes[0]);
+    return model_file_open(args->model, &what, &e->file);
+}
+
 static sg_status prepare(const struct arguments *args, struct evaluation *e) {
     sg_status status = SG_OK;
 
-    SG_TRY(sg_cli_read_model(args->model, args->tensor, &e->model));
     SG_TRY(sg_npy_read(args->input, &e->x));
+    SG_TRY(open_model(args, e));
     SG_TRY(find_batch(args, e));
-    e->n_outputs = sg_model_n_outputs(e->model);
+    e->n_outputs = sg_model_n_outputs(e->file.model);
     SG_CHECK(args->target < e->n_outputs, SG_E_ARG,
              "--target %lld: the network has outputs 0 to %lld", (long long)args->target,
              (long long)e->n_outputs - 1);
-    SG_TRY(sg_net_create(e->model, e->batch, &e->net));
+    SG_TRY(sg_net_create(e->file.model, e->batch, &e->net));
     e->y = sg_calloc((size_t)(e->batch * e->n_outputs), sizeof *e->y);
     e->dy = sg_calloc((size_t)(e->batch * e->n_outputs), sizeof *e->dy);
     e->dx = sg_calloc((size_t)e->x.n, sizeof *e->dx);
@@ -130,7 +141,7 @@ static int64_t largest(const float *y, int64_t n) {
     return best;
 }
 
-/* Runs both ways; prints the target of each sample and its value. */
+/* Runs both ways; prints the target of each sample and its value, and what computed them. */
 static sg_status run(const struct arguments *args, struct evaluation *e) {
     sg_status status = SG_OK;
 
@@ -143,6 +154,7 @@ static sg_status run(const struct arguments *args, struct evaluation *e) {
         (void)printf("sample %lld  output %lld  value %.9g\n", (long long)n, (long long)k,
                      (double)y[k]);
     }
+    (void)printf("kernels %s\n", sg_kernel_family());
     SG_TRY(sg_net_backward(e->net, e->dy, e->dx, NULL));
     if (args->output != NULL) {
         SG_TRY(sg_npy_write(args->output, 2, (const int64_t[]){e->batch, e->n_outputs}, e->y));
@@ -156,7 +168,7 @@ done:
 
 static void release(struct evaluation *e) {
     sg_net_destroy(e->net);
-    sg_model_destroy(e->model);
+    model_file_close(&e->file);
     sg_npy_free(&e->x);
     sg_free(e->y);
     sg_free(e->dy);

@@ -3,25 +3,78 @@
 #include "cli/cli.h"
 #include "cli/model_file.h"
 
+#include "sgdist/text.h"
+
 #include <stdio.h>
+#include <string.h>
+
+/* The file as it is, then the model that is made of it: what cannot be run is listed even where
+ * there is no model. */
+static sg_status print(const char *path, const struct sg_explain *what, int64_t block, int layers) {
+    sg_status status = SG_OK;
+    struct model_file f = {0};
+
+    SG_TRY(model_file_read(path, &f));
+    SG_TRY(sg_model_survey(f.image.bytes, f.image.n, path, stdout));
+    SG_TRY(model_file_build(&f, path, what));
+    sg_model_print(f.model, block, layers, stdout);
+    if (!layers) {
+        (void)printf("\n--layers shows each layer, with the name of its tensor.\n");
+    }
+done:
+    model_file_close(&f);
+    return status;
+}
+
+/* "3,224,224". Returns 1, or 0 if it is something else. */
+static int parse_shape(const char *text, struct sg_shape *out) {
+    char number[24];
+
+    while (out->n_axes < SG_MAX_AXES) {
+        const size_t n = strcspn(text, ",");
+
+        (void)snprintf(number, sizeof number, "%.*s", (int)(n < sizeof number ? n : 0), text);
+        if (sg_text_to_int(number, &out->axes[out->n_axes]) != SG_OK ||
+            out->axes[out->n_axes] < 1) {
+            return 0;
+        }
+        out->n_axes++;
+        if (text[n] == '\0') {
+            return 1;
+        }
+        text += n + 1;
+    }
+    return 0;
+}
 
 int sg_cli_info(int argc, char **argv) {
     static const char *const operand_names[] = {"the model"};
     const char *model = NULL;
     const char *tensor = NULL;
+    const char *block_text = NULL;
+    const char *shape_text = NULL;
+    struct sg_shape shape = {0};
+    struct sg_explain what = {.tensors = &tensor};
+    int64_t block = 16; /* as in a job that does not say */
+    int layers = 0;
     const struct option_row options[] = {
         {"tensor", "NAME", "the tensor to explain (default: the output, before a final softmax)",
          NULL, &tensor, NULL, NULL},
+        {"shape", "C,H,W", "lengths of a sample, where the file leaves them open", NULL,
+         &shape_text, NULL, NULL},
+        {"layers", NULL, "each layer: shape, weights, multiply-adds, name of its tensor", &layers,
+         NULL, NULL, NULL},
+        {"block", "N", "samples that are run at a time, for the memory (default: 16)", NULL,
+         &block_text, NULL, NULL},
         {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
     const struct verb_options v = {
         .verb = "info",
-        .usage = "info MODEL.onnx [--tensor NAME]",
-        .about = "Prints a model's inputs, outputs, layers, parameters and cost.",
+        .usage = "info MODEL.onnx [options]",
+        .about = "Prints a model's inputs, outputs, layers and cost, and what cannot be run.",
         .n_operands = 1,
         .operand_names = operand_names,
         .operands = &model,
         .options = options};
-    struct sg_model *m = NULL;
     int go_on;
     const int exit_code = sg_cli_parse(&v, argc, argv, &go_on);
     sg_status status;
@@ -29,10 +82,17 @@ int sg_cli_info(int argc, char **argv) {
     if (!go_on) {
         return exit_code;
     }
-    status = sg_cli_read_model(model, tensor, &m);
-    if (status == SG_OK) {
-        sg_model_print(m, stdout);
+    if (block_text != NULL &&
+        (sg_text_to_int(block_text, &block) != SG_OK || block < 1 || block > 4096)) {
+        return sg_cli_usage("info", "--block needs a number of samples from 1 to 4096, not '%s'",
+                            block_text);
     }
-    sg_model_destroy(m);
+    if (shape_text != NULL && !parse_shape(shape_text, &shape)) {
+        return sg_cli_usage(
+            "info", "--shape needs the lengths of a sample, like 3,224,224, not '%s'", shape_text);
+    }
+    what.n_tensors = tensor != NULL;
+    what.shape = shape_text != NULL ? &shape : NULL;
+    status = print(model, &what, block, layers);
     return status == SG_OK ? SG_EXIT_OK : sg_cli_fail(status);
 }

@@ -36,6 +36,13 @@ static sg_status identity_text(const struct study *s, struct sg_text *out) {
     sg_text_add(out, "model.sha256: %s\n", s->model_sha256);
     sg_text_add(out, "data.items: %lld\n", (long long)sg_items_count(s->items));
     sg_text_add(out, "data.hash: %016llx\n", (unsigned long long)sg_study_items_hash(s));
+    if (s->job->target == SG_TARGET_FROM) {
+        const int64_t n = sg_items_count(s->items) * s->job->n_targets;
+
+        sg_text_add(
+            out, "target.hash: %016llx\n",
+            (unsigned long long)sg_hash64(s->job->targets, (size_t)n * sizeof *s->job->targets));
+    }
     sg_text_add(out, "kernel: %s\n", sg_kernel_family());
     SG_CHECK(!out->failed, SG_E_NOMEM, "no memory for the identity of the study");
 done:

@@ -24,25 +24,34 @@ done:
 }
 
 /* --fresh must not take the study's own files for an old result. */
-static sg_status check_output(const struct sg_job *job) {
-    const struct {
-        const char *path, *name;
-    } inputs[] = {{job->file, "the job file itself"},
-                  {job->model_file, "model.file"},
-                  {job->data.path, "where the items are"},
-                  {job->data.labels, "data.labels"},
-                  {job->data.class_names, "data.class_names"}};
+static sg_status check_other(const struct sg_job *job, const char *path, const char *name) {
     sg_status status = SG_OK;
     struct stat output;
     struct stat input;
 
+    SG_CHECK(path == NULL || stat(job->output, &output) != 0 || stat(path, &input) != 0 ||
+                 output.st_dev != input.st_dev || output.st_ino != input.st_ino,
+             SG_E_JOB, "study.output: %s is %s: choose another", job->output, name);
+done:
+    return status;
+}
+
+static sg_status check_output(const struct study *s) {
+    const struct sg_job *job = s->job;
+    const char *archive;
+    sg_status status = SG_OK;
+    struct stat output;
+
     SG_CHECK(stat(job->output, &output) != 0 || !S_ISDIR(output.st_mode), SG_E_IO,
              "%s: is a folder, not a result file: set study.output to a file in it", job->output);
-    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
-        SG_CHECK(inputs[i].path == NULL || stat(job->output, &output) != 0 ||
-                     stat(inputs[i].path, &input) != 0 || output.st_dev != input.st_dev ||
-                     output.st_ino != input.st_ino,
-                 SG_E_JOB, "study.output: %s is %s: choose another", job->output, inputs[i].name);
+    SG_TRY(check_other(job, job->file, "the job file itself"));
+    SG_TRY(check_other(job, job->model_file, "model.file"));
+    SG_TRY(check_other(job, job->target_file, "target.from"));
+    SG_TRY(check_other(job, job->data.path, "where the items are"));
+    SG_TRY(check_other(job, job->data.labels, "data.labels"));
+    SG_TRY(check_other(job, job->data.class_names, "data.class_names"));
+    for (int64_t k = 0; (archive = sg_items_file(s->items, k)) != NULL; k++) {
+        SG_TRY(check_other(job, archive, "where items are"));
     }
 done:
     return status;
@@ -65,7 +74,7 @@ static sg_status take_result(struct run *r, int *exists) {
     const double patience_s = 15; /* ranks of a killed run go down within seconds */
     const char *path = r->study.job->output;
 
-    SG_TRY(check_output(r->study.job));
+    SG_TRY(check_output(&r->study));
     SG_TRY(sg_lock_take(path, patience_s, &r->lock));
     *exists =
         !r->fresh && sg_result_exists(path); /* an old file is replaced by the new one's rename */

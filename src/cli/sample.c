@@ -113,12 +113,15 @@ static void axis(struct sg_constant *k, const char *name, int64_t length) {
     k->axes[k->n_axes++].length = length;
 }
 
-static void input_axes(struct sg_constant *k, const struct sg_shape *input) {
+/* As the axes of maps are called. */
+static void tensor_axes(struct sg_constant *k, const char *prefix, const struct sg_shape *shape) {
     static const char *const names[] = {"channel", "z", "y", "x"};
 
-    axis(k, names[0], input->axes[0]);
-    for (int i = 1; i < input->n_axes; i++) {
-        axis(k, names[4 - input->n_axes + i], input->axes[i]);
+    for (int i = 0; i < shape->n_axes; i++) {
+        char name[SG_MAX_AXIS_NAME + 1];
+
+        (void)snprintf(name, sizeof name, "%s%s", prefix, names[i > 0 ? 4 - shape->n_axes + i : 0]);
+        axis(k, name, shape->axes[i]);
     }
 }
 
@@ -136,6 +139,7 @@ static sg_status write_answer(const struct study *s, const struct answer *a, con
     const struct sg_record none = {0};
     const char *name = sg_items_name(s->items, a->range.item);
     const uint64_t key = sg_items_key(s->items, a->range.item);
+    const char *layer = s->job->instances[a->instance].params.probing.layer;
     int64_t *numbers = sg_calloc((size_t)a->range.n, sizeof *numbers);
     struct sg_constant k[] = {
         constant("sample", SG_TYPE_I64, numbers, "number of the sample"),
@@ -158,10 +162,10 @@ static sg_status write_answer(const struct study *s, const struct answer *a, con
     }
     axis(&k[0], "sample", a->range.n);
     axis(&k[1], "sample", a->range.n);
-    input_axes(&k[1], &s->plan->input);
+    tensor_axes(&k[1], "", &s->plan->input);
     axis(&k[2], "sample", a->range.n);
     axis(&k[2], "target", s->plan->n_targets);
-    input_axes(&k[2], sg_plan_read_shape(s->plan, a->instance));
+    tensor_axes(&k[2], layer[0] != '\0' ? "layer_" : "", sg_plan_read_shape(s->plan, a->instance));
     axis(&k[3], "target", s->plan->n_targets);
     k[4].text_bytes = (int64_t)strlen(name) + 1;
     k[6].text_bytes = (int64_t)strlen(s->job->echo) + 1;

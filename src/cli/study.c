@@ -50,6 +50,23 @@ done:
 
 /* ---- rank 0 ---- */
 
+/* A rule of the backward pass that meets nothing it could change would be taken for one. */
+static sg_status check_rules(const struct study *s) {
+    sg_status status = SG_OK;
+
+    for (int i = 0; i < s->job->n_instances; i++) {
+        const struct sg_instance *inst = &s->job->instances[i];
+
+        SG_CHECK(inst->params.probing.rule == SG_RULE_GRADIENT || sg_model_n_relus(s->model) > 0,
+                 SG_E_JOB,
+                 "%s: methods.%s.rule: it has no effect, because the model has no Relu; the rules "
+                 "leave Clip, LeakyRelu and all other operators as they are",
+                 s->job->file, inst->label);
+    }
+done:
+    return status;
+}
+
 static sg_status read_all(const struct job_arguments *a, struct study *s, size_t *n_job) {
     sg_status status = SG_OK;
 
@@ -67,8 +84,13 @@ static sg_status plan_all(const struct job_arguments *a, struct study *s, size_t
     SG_TRY(sg_study_open_model(s));
     status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
     if (status == SG_OK) {
-        status = sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model),
-                                s->items, &s->plan);
+        status = sg_study_read_targets(s->job, s->items);
+    }
+    if (status == SG_OK) {
+        status = sg_plan_create(s->job, sg_model_signature(s->model), s->items, &s->plan);
+    }
+    if (status == SG_OK) {
+        status = check_rules(s);
     }
     if (status != SG_OK) {
         SG_TRY(sg_job_locate(s->job, s->job_text, n_job, a->sets, a->n_sets, status));
@@ -79,16 +101,50 @@ done:
 
 /* ---- the others ---- */
 
-static sg_status build_all(const struct job_arguments *a, struct study *s, size_t n_job,
-                           const char *items, size_t n_item_bytes) {
+/* What rank 0 alone has looked up, as bytes. */
+struct shared {
+    size_t n_job;
+    char *items;
+    size_t n_items;
+    char *targets; /* of `target: {from: ...}` */
+    size_t n_targets;
+};
+
+/* The targets become the job's; it frees them. */
+static void take_targets(struct study *s, struct shared *from) {
+    const size_t each = sizeof(int32_t) * (size_t)sg_items_count(s->items);
+
+    if (s->job->target == SG_TARGET_FROM) {
+        s->job->targets = (int32_t *)(void *)from->targets;
+        s->job->n_targets = (int64_t)(from->n_targets / each);
+        from->targets = NULL;
+    }
+}
+
+static sg_status build_all(const struct job_arguments *a, struct study *s, struct shared *from) {
     sg_status status = SG_OK;
 
-    SG_TRY(sg_job_parse(s->job_text, n_job, a->file, a->sets, a->n_sets, &s->job));
+    SG_TRY(sg_job_parse(s->job_text, from->n_job, a->file, a->sets, a->n_sets, &s->job));
     SG_TRY(sg_study_open_model(s));
-    SG_TRY(
-        sg_items_unpack(&s->job->data, sg_model_input(s->model), items, n_item_bytes, &s->items));
-    SG_TRY(sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model), s->items,
-                          &s->plan));
+    SG_TRY(sg_items_unpack(&s->job->data, sg_model_input(s->model), from->items, from->n_items,
+                           &s->items));
+    take_targets(s, from);
+    SG_TRY(sg_plan_create(s->job, sg_model_signature(s->model), s->items, &s->plan));
+done:
+    return status;
+}
+
+/* Rank 0's part; its targets stay the job's. */
+static sg_status pack_all(const struct study *s, struct shared *out) {
+    sg_status status = SG_OK;
+    void *items = NULL;
+
+    SG_TRY(sg_items_pack(s->items, &items, &out->n_items));
+    out->items = items;
+    if (s->job->target == SG_TARGET_FROM) {
+        out->targets = (char *)s->job->targets;
+        out->n_targets = sizeof(int32_t) * (size_t)(sg_items_count(s->items) * s->job->n_targets);
+    }
 done:
     return status;
 }
@@ -97,21 +153,24 @@ static sg_status share_all(const struct sg_comm *world, const struct job_argumen
                            struct study *s, size_t n_job) {
     sg_status status = SG_OK;
     const int is_root = sg_comm_rank(world) == 0;
-    void *items = NULL;
-    size_t n_item_bytes = 0;
+    struct shared shared = {.n_job = n_job};
 
     if (is_root) {
-        status = sg_items_pack(s->items, &items, &n_item_bytes);
+        status = pack_all(s, &shared);
     }
     SG_TRY(sg_agree(world, status));
-    SG_TRY(share_bytes(world, &s->job_text, &n_job));
-    SG_TRY(share_bytes(world, (char **)&items, &n_item_bytes));
+    SG_TRY(share_bytes(world, &s->job_text, &shared.n_job));
+    SG_TRY(share_bytes(world, &shared.items, &shared.n_items));
+    SG_TRY(share_bytes(world, &shared.targets, &shared.n_targets));
     if (!is_root) {
-        status = build_all(a, s, n_job, items, n_item_bytes);
+        status = build_all(a, s, &shared);
     }
     SG_TRY(sg_agree(world, status));
 done:
-    sg_free(items);
+    sg_free(shared.items);
+    if (!is_root) {
+        sg_free(shared.targets);
+    }
     return status;
 }
 
@@ -176,7 +235,7 @@ void sg_study_close(struct study *s) {
 
 int64_t sg_study_rank_bytes(const struct study *s) {
     const struct sg_rank_bytes b = sg_study_memory(s, 1);
-    const int64_t working = b.model + b.nets + sg_worker_bytes(s->plan);
+    const int64_t working = b.model + b.nets + b.items + sg_worker_bytes(s->plan);
 
     return b.program + (working > b.start ? working : b.start);
 }

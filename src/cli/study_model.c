@@ -47,10 +47,17 @@ done:
     return status;
 }
 
+/* What the job asks of its model. */
 sg_status sg_study_open_model(struct study *s) {
+    const struct sg_job *job = s->job;
     const void *bytes = s->shared_image != NULL ? sg_shared_bytes(s->shared_image) : s->image.bytes;
+    const struct sg_explain what = {.n_tensors = 1,
+                                    .tensors = (const char *const *)&job->tensor,
+                                    .n_layers = job->n_layers,
+                                    .layers = job->layers,
+                                    .shape = job->shape.n_axes > 0 ? &job->shape : NULL};
 
-    return sg_model_open(bytes, s->image.n, s->job->model_file, s->job->tensor, &s->model);
+    return sg_model_open(bytes, s->image.n, job->model_file, &what, &s->model);
 }
 
 sg_status sg_study_place_weights(const struct sg_comm *world, struct study *s) {
@@ -94,6 +101,7 @@ struct sg_rank_bytes sg_study_memory(const struct study *s, int n_ranks) {
 
     return (struct sg_rank_bytes){.program = s->program_bytes,
                                   .model = model,
+                                  .items = sg_items_bytes(s->items),
                                   .nets = sg_net_bytes_for(s->model, 1) +
                                           sg_net_bytes_for(s->model, s->plan->block),
                                   .start = building > reading ? building : reading,

@@ -1,16 +1,15 @@
-/* src/data/data_impl.h - what the files of the data room share: lists of strings, decoded images,
- * sources. */
+/* src/data/data_impl.h - what the files of the data room share: lists of strings, the table of
+ * sources, the items. */
 #ifndef SGDIST_DATA_IMPL_H
 #define SGDIST_DATA_IMPL_H
 
+#include "data/array.h"
+#include "data/image.h"
+#include "data/stream.h"
 #include "sgdist/data.h"
 
 #include <stddef.h>
 #include <stdint.h>
-#include <zlib.h>
-
-/* The largest image that is decoded or made by resizing; three bytes a pixel. */
-#define SG_MAX_PIXELS (INT64_C(1) << 27)
 
 /* ---- a list of strings in one block; zero-initialise ---- */
 
@@ -29,110 +28,135 @@ void sg_strings_sort(struct sg_strings *s); /* bytewise */
 int64_t sg_strings_find_sorted(const struct sg_strings *s, const char *text, size_t length);
 void sg_strings_free(struct sg_strings *s);
 
-/* ---- files ---- */
+/* ---- files and their names ---- */
 
 /* The whole of a regular file, with a NUL behind it, for the caller (sg_free). Failures get `code`
  * and name the file only where `named`. */
 sg_status sg_read_whole(const char *path, sg_status code, int named, unsigned char **bytes,
                         size_t *n);
 
-/* ---- images ---- */
+/* The picture in a file. `path` is freed here; NULL: memory has run out. Errors: SG_E_INPUT with
+ * the reason, without the path. */
+sg_status sg_decode_file(char *path, struct sg_image *out);
+void sg_prefetch_file(char *path);
 
-/* pixels[height][width][channels], 8 bit; channels is 1 (grey) or 3 (red, green, blue). */
-struct sg_image {
-    int64_t width;
-    int64_t height;
-    int channels;
-    unsigned char *pixels; /* sg_free */
+int sg_is_image_name(const char *name); /* by its ending */
+
+/* The endings, for messages. */
+#define SG_IMAGE_ENDINGS ".jpg, .jpeg, .png"
+
+/* Names are stored as text, which every reader takes for UTF-8. `where` begins the message. */
+sg_status sg_check_name(const char *where, const char *name);
+
+/* The first-level folders of sorted names, sorted, and the labels[n] (sg_free) that number them, -1
+ * for names without a folder. `folders` are all first-level folders that there are: one without an
+ * image is an error (SG_E_JOB), because it would shift the numbers behind it. `where` begins the
+ * message. */
+sg_status sg_classes_of_names(const char *where, const struct sg_strings *names,
+                              const struct sg_strings *folders, struct sg_strings *classes,
+                              int32_t **labels);
+
+/* ---- tar ---- */
+
+struct sg_tar_entry {
+    char *name;     /* in the archive, whole */
+    char type;      /* '0' a file, '5' a folder, else as in the head */
+    int64_t offset; /* of its data in the stream */
+    int64_t bytes;
 };
 
-/* Fills an empty image; its size is checked against SG_MAX_PIXELS. */
-sg_status sg_image_create(struct sg_image *image, int64_t width, int64_t height, int channels);
-void sg_image_free(struct sg_image *image);
-
-/* The image in the bytes of a file, the format told by its first bytes. Errors: SG_E_INPUT with
- * the reason, SG_E_NOMEM. */
-sg_status sg_decode(const unsigned char *bytes, size_t n, struct sg_image *out);
-sg_status sg_decode_png(const unsigned char *bytes, size_t n, struct sg_image *out);
-sg_status sg_decode_jpeg(const unsigned char *bytes, size_t n, struct sg_image *out);
-
-/* ---- preprocessing ---- */
-
-/* Rows and columns after resizing and cropping an image of height x width. */
-void sg_preprocess_size(const struct sg_preprocess *p, int64_t height, int64_t width, int64_t *rows,
-                        int64_t *columns);
-
-/* The size that Resize(shorter side) gives. */
-void sg_resized_size(int64_t shorter, int64_t height, int64_t width, int64_t *new_height,
-                     int64_t *new_width);
-
-/* Antialiased bilinear resizing to width x height as Pillow does it for 8-bit images. */
-sg_status sg_image_resize(const struct sg_image *in, int64_t width, int64_t height,
-                          struct sg_image *out);
-
-/* The model's input x[C][H][W] from a decoded image, which is changed. Errors: SG_E_INPUT where the
- * sizes do not fit, SG_E_NOMEM. */
-sg_status sg_preprocess_run(const struct sg_preprocess *p, const struct sg_shape *input,
-                            struct sg_image *image, float *x);
-
-/* The model input of a pixel value (0..1) of channel c, in the single-precision steps that the
- * model's users take. */
-float sg_preprocess_value(const struct sg_preprocess *p, int64_t c, float pixel);
+/* Calls `visit` with every entry of the archive in s[at..end). `where` begins messages. Errors:
+ * SG_E_JOB (packed, damaged, cut short) with the place; what `visit` returns. */
+sg_status sg_tar_scan(struct sg_stream *s, int64_t at, int64_t end, const char *where,
+                      sg_status (*visit)(void *context, const struct sg_tar_entry *entry),
+                      void *context);
 
 /* ---- sources ---- */
 
-/* Images below `path` in bytewise order of their names; classes are the first-level sub-folders in
- * bytewise order, labels[n] (sg_free) numbers them, -1 for images that lie directly in the folder.
- */
-sg_status sg_folder_list(const char *path, struct sg_strings *names, struct sg_strings *classes,
-                         int32_t **labels);
-
-/* The layout of an IDX file of images. */
-struct sg_idx {
-    int64_t n;
-    int64_t channels;
-    int64_t rows;
-    int64_t columns;
-    int64_t channels_last; /* 1: [n][rows][columns][channels], else [n][channels][rows][columns] */
-    int64_t header_bytes;
+/* Where an item's bytes lie, for items inside of other files. */
+struct sg_place {
+    int64_t offset;
+    uint32_t bytes; /* UINT32_MAX: so many or more */
+    int32_t file;   /* number in items->files */
 };
 
-/* Reads the header and checks that the file holds exactly what it announces. Errors: SG_E_JOB. */
-sg_status sg_idx_check(const char *path, struct sg_idx *out);
+/* A source's full list. */
+struct sg_listing {
+    int64_t n;
+    struct sg_strings names; /* of files; arrays make theirs from `stem` */
+    char *stem;              /* "<array>#" */
+    int32_t *labels;         /* [n], or NULL */
+    struct sg_place *places; /* [n], or NULL */
+};
 
-/* All labels of an IDX file of labels, labels[n] for the caller (sg_free). Errors: SG_E_JOB. */
-sg_status sg_idx_labels(const char *path, int64_t *n, int32_t **labels);
+struct sg_source_kind {
+    const char *name; /* the key of the job below `data` */
 
-/* Image number `index`; *file is opened at first use and stays open (gzclose). */
-sg_status sg_idx_read(const char *path, const struct sg_idx *idx, gzFile *file, int64_t index,
-                      struct sg_image *out);
+    /* Rank 0 only: fills the listing, and what `read` needs into items (array, files, classes).
+     * Errors: SG_E_JOB. */
+    sg_status (*list)(struct sg_items *items, const struct sg_data_options *options,
+                      struct sg_listing *out);
 
-/* "<file name without a .gz ending>#", for names of items. */
-sg_status sg_idx_stem(const char *path, char **out);
+    /* Item i as a picture. Errors: SG_E_INPUT with the reason, without the item's name. */
+    sg_status (*read)(struct sg_items *items, int64_t i, struct sg_image *out);
+
+    /* As sg_items_prefetch. */
+    void (*prefetch)(struct sg_items *items, int64_t i);
+};
+
+const struct sg_source_kind *sg_source_find(enum sg_source source);
+
+extern const struct sg_source_kind sg_source_folder;
+extern const struct sg_source_kind sg_source_list;
+extern const struct sg_source_kind sg_source_tar;
+extern const struct sg_source_kind sg_source_idx;
+extern const struct sg_source_kind sg_source_npy;
+extern const struct sg_source_kind sg_source_npz;
+extern const struct sg_source_kind sg_source_hdf5;
+
+/* "data.npy: <path>: <message of the last failure>" as SG_E_JOB, where `status` is SG_E_INPUT or
+ * SG_E_JOB; anything else stays as it is. */
+sg_status sg_source_refuse(const struct sg_items *items, sg_status status);
+
+/* The file's name, without a .gz ending, then "/<array>" if there is one, then "#": how the names
+ * of an array's items begin. For the caller (sg_free). */
+sg_status sg_array_stem(const char *path, const char *array, char **out);
 
 /* ---- the items ---- */
 
+struct sg_h5; /* an open HDF5 dataset */
+
 struct sg_items {
-    enum sg_source source;
+    const struct sg_source_kind *kind;
     char *path;
+    char *array_name; /* in the file of that path, or NULL */
     struct sg_preprocess preprocess;
     struct sg_shape input;
     struct sg_strings names; /* of the chosen items */
     struct sg_strings classes;
+    struct sg_strings files; /* that places refer to */
     int64_t n_classes;
-    uint64_t *keys;     /* [n] */
-    int32_t *labels;    /* [n] */
-    int64_t *positions; /* [n] in the full list */
-    struct sg_idx idx;
-    gzFile idx_file; /* NULL until the first load */
+    int32_t *labels;         /* [n] */
+    int64_t *positions;      /* [n] in the full list */
+    struct sg_place *places; /* [n], or NULL */
+    int32_t has_places;
+    struct sg_array array; /* no axes where the items are files */
+
+    /* What this rank has open; nothing before its first item. */
+    struct sg_stream *stream;
+    int64_t stream_file; /* number in `files` */
+    struct sg_h5 *h5;
+    unsigned char *buffer; /* an item of the array as it is stored */
 };
+
+void sg_h5_close(struct sg_h5 *h5); /* NULL is allowed */
 
 /* Items with the options copied and nothing listed yet. */
 sg_status sg_items_create(const struct sg_data_options *options, const struct sg_shape *input,
                           struct sg_items **out);
 
-/* Keys of all names. Errors: SG_E_JOB where two items have the same key, SG_E_NOMEM. */
-sg_status sg_items_make_keys(struct sg_items *items);
+/* Errors: SG_E_JOB where two items have the same name or the same key, SG_E_NOMEM. */
+sg_status sg_items_check_keys(const struct sg_items *items);
 
 /* Checks that preprocessing gives what the model takes, as far as it is known without decoding. */
 sg_status sg_items_check_fit(const struct sg_items *items);

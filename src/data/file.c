@@ -1,4 +1,4 @@
-/* src/data/file.c - whole files into memory. */
+/* src/data/file.c - whole files into memory, and pictures from them. */
 #include "data/data_impl.h"
 #include "sgdist/memory.h"
 
@@ -57,4 +57,28 @@ done:
         status = sg_fail(code, __FILE__, __LINE__, "%s: %s", path, sg_trace_message());
     }
     return status;
+}
+
+sg_status sg_decode_file(char *path, struct sg_image *out) {
+    sg_status status = SG_OK;
+    unsigned char *bytes = NULL;
+    size_t n = 0;
+
+    SG_CHECK(path != NULL, SG_E_NOMEM, "no memory for a path");
+    SG_TRY(sg_read_whole(path, SG_E_INPUT, 0, &bytes, &n));
+    SG_TRY(sg_decode(bytes, n, out));
+done:
+    sg_free(bytes);
+    sg_free(path);
+    return status;
+}
+
+void sg_prefetch_file(char *path) {
+    const int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+
+    if (fd >= 0) {
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+        (void)close(fd);
+    }
+    sg_free(path);
 }

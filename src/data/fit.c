@@ -28,6 +28,7 @@ static sg_status check_values(const struct sg_preprocess *p, int64_t n_channels)
         SG_CHECK(p->std[c] > 0.0, SG_E_JOB, "data.preprocess.std: is %g, must be above 0",
                  p->std[c]);
     }
+    SG_CHECK(p->white >= 0.0, SG_E_JOB, "data.preprocess.white: is %g, must be above 0", p->white);
     SG_CHECK(p->scale > 0.0, SG_E_JOB, "data.preprocess.scale: is %g, must be above 0", p->scale);
     SG_CHECK(p->resize >= 0 && p->resize <= MAX_SIDE, SG_E_JOB,
              "data.preprocess.resize: is %lld, must be 0 (leave) to %lld", (long long)p->resize,
@@ -39,31 +40,47 @@ done:
     return status;
 }
 
-/* Grey goes to one channel or to three equal ones, colour to three. */
+/* Grey goes to one channel or to three equal ones, colour to three; arrays may have others. */
 static sg_status check_channels(const struct sg_items *items) {
     sg_status status = SG_OK;
     const int64_t wanted = items->input.axes[0];
-    const int is_grey_source = items->source == SG_SOURCE_IDX && items->idx.channels == 1;
+    const int is_array = items->array.n_axes > 0;
+    const int64_t given = is_array ? items->array.channels : 3;
+    const enum sg_color color = items->preprocess.color;
 
-    SG_CHECK(wanted == 1 || wanted == 3, SG_E_JOB,
+    SG_CHECK(is_array || wanted == 1 || wanted == 3, SG_E_JOB,
              "data: images have 1 or 3 channels, the model takes %lld", (long long)wanted);
-    SG_CHECK(wanted == 3 || is_grey_source || items->preprocess.color == SG_COLOR_GREY, SG_E_JOB,
+    SG_CHECK(given != 3 || wanted != 1 || color == SG_COLOR_GREY, SG_E_JOB,
              "data: images have 3 channels, the model takes 1: set data.preprocess.color: grey");
+    SG_CHECK(given == wanted || (given == 1 && wanted == 3) || (given == 3 && wanted == 1),
+             SG_E_JOB,
+             "data.%s: items have %lld channels, the model takes %lld: choose data.layout, or "
+             "another array",
+             items->kind->name, (long long)given, (long long)wanted);
+    SG_CHECK(color == SG_COLOR_RGB || given == 3 || given == 1, SG_E_JOB,
+             "data.preprocess.color: bgr and grey are for 3 channels, items have %lld",
+             (long long)given);
 done:
     return status;
 }
 
 static sg_status check_known_size(const struct sg_items *items) {
     sg_status status = SG_OK;
+    const struct sg_preprocess *p = &items->preprocess;
+    const int64_t wanted_rows = sg_input_rows(&items->input);
+    const int64_t wanted_columns = sg_input_columns(&items->input);
     int64_t rows;
     int64_t columns;
 
-    sg_preprocess_size(&items->preprocess, items->idx.rows, items->idx.columns, &rows, &columns);
-    SG_CHECK(rows == items->input.axes[1] && columns == items->input.axes[2], SG_E_JOB,
-             "data.idx: images are %lldx%lld (rows x columns) after preprocessing, the model takes "
+    SG_CHECK(items->input.n_axes == 3 || (p->resize == 0 && p->crop[0] == 0 && p->crop[1] == 0),
+             SG_E_JOB, "data.preprocess: resize and crop are for images, the model takes %d %s",
+             items->input.n_axes, items->input.n_axes == 1 ? "axis" : "axes");
+    sg_preprocess_size(p, items->array.rows, items->array.columns, &rows, &columns);
+    SG_CHECK(rows == wanted_rows && columns == wanted_columns, SG_E_JOB,
+             "data.%s: images are %lldx%lld (rows x columns) after preprocessing, the model takes "
              "%lldx%lld: set data.preprocess.resize and data.preprocess.crop",
-             (long long)rows, (long long)columns, (long long)items->input.axes[1],
-             (long long)items->input.axes[2]);
+             items->kind->name, (long long)rows, (long long)columns, (long long)wanted_rows,
+             (long long)wanted_columns);
 done:
     return status;
 }
@@ -92,13 +109,14 @@ done:
 
 sg_status sg_items_check_fit(const struct sg_items *items) {
     sg_status status = SG_OK;
+    const int is_array = items->array.n_axes > 0;
 
-    SG_CHECK(items->input.n_axes == 3, SG_E_JOB,
+    SG_CHECK(is_array || items->input.n_axes == 3, SG_E_JOB,
              "data: images have channels, rows and columns, the model takes %d %s",
              items->input.n_axes, items->input.n_axes == 1 ? "axis" : "axes");
     SG_TRY(check_channels(items));
     SG_TRY(check_values(&items->preprocess, items->input.axes[0]));
-    if (items->source == SG_SOURCE_IDX) {
+    if (is_array) {
         SG_TRY(check_known_size(items));
     } else {
         SG_TRY(check_set_size(items));

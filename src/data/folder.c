@@ -8,7 +8,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 enum { MAX_DEPTH = 32 };
@@ -21,20 +20,6 @@ struct walk {
     struct sg_strings first_level; /* names of the root's sub-folders */
 };
 
-static int is_image_name(const char *name) {
-    static const char *const endings[] = {".jpg", ".jpeg", ".png"};
-    const size_t length = strlen(name);
-
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        const size_t n = strlen(endings[i]);
-
-        if (length > n && strcasecmp(name + length - n, endings[i]) == 0) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 /* Links are followed; where the system does not tell (DT_UNKNOWN) stat does. A link into nowhere
  * counts as a file: it fails when it is read, instead of missing without a word. */
 static int is_folder(const char *path, const struct dirent *entry) {
@@ -44,20 +29,6 @@ static int is_folder(const char *path, const struct dirent *entry) {
         return entry->d_type == DT_DIR;
     }
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* Names are stored as text, which every reader takes for UTF-8. */
-static sg_status check_name(const char *name) {
-    sg_status status = SG_OK;
-
-    for (const char *s = name; *s != '\0'; s += sg_text_character(s)) {
-        SG_CHECK((unsigned char)*s >= 0x20 && sg_text_character(s) > 0, SG_E_JOB,
-                 "data.folder: the name %s is no UTF-8 text, or holds control characters: rename "
-                 "the file",
-                 name);
-    }
-done:
-    return status;
 }
 
 static sg_status walk_folder(struct walk *w, int depth);
@@ -75,10 +46,10 @@ static sg_status visit(struct walk *w, const struct dirent *entry, int depth) {
             SG_TRY(sg_strings_add(&w->first_level, entry->d_name, more));
         }
         SG_TRY(walk_folder(w, depth + 1));
-    } else if (is_image_name(entry->d_name)) {
+    } else if (sg_is_image_name(entry->d_name)) {
         const char *name = w->path + w->root_length + 1;
 
-        SG_TRY(check_name(name));
+        SG_TRY(sg_check_name("data.folder", name));
         SG_TRY(sg_strings_add(w->names, name, strlen(name)));
     }
 done:
@@ -124,65 +95,6 @@ done:
     return status;
 }
 
-/* Bytes of the first folder in a name, 0 for a name without one. */
-static size_t class_length(const char *name) {
-    const char *slash = strchr(name, '/');
-
-    return slash != NULL ? (size_t)(slash - name) : 0;
-}
-
-/* Names of one class stand together in the sorted list, because they share "class/". */
-static sg_status collect_classes(const struct sg_strings *names, struct sg_strings *classes) {
-    sg_status status = SG_OK;
-
-    for (int64_t i = 0; i < names->n; i++) {
-        const char *name = sg_strings_at(names, i);
-        const size_t length = class_length(name);
-        const char *last = classes->n > 0 ? sg_strings_at(classes, classes->n - 1) : "";
-
-        if (length > 0 && (strncmp(last, name, length) != 0 || last[length] != '\0')) {
-            SG_TRY(sg_strings_add(classes, name, length));
-        }
-    }
-    sg_strings_sort(classes);
-done:
-    return status;
-}
-
-/* A class folder without images would shift the numbers of the classes behind it. */
-static sg_status check_no_empty_class(const char *path, const struct sg_strings *folders,
-                                      const struct sg_strings *classes) {
-    sg_status status = SG_OK;
-
-    for (int64_t i = 0; classes->n > 0 && i < folders->n; i++) {
-        const char *name = sg_strings_at(folders, i);
-
-        SG_CHECK(sg_strings_find_sorted(classes, name, strlen(name)) >= 0, SG_E_JOB,
-                 "data.folder: %s/%s holds no image, so the classes cannot be numbered: remove it "
-                 "or fill it",
-                 path, name);
-    }
-done:
-    return status;
-}
-
-static sg_status number_labels(const struct sg_strings *names, const struct sg_strings *classes,
-                               int32_t **out) {
-    sg_status status = SG_OK;
-    int32_t *labels = sg_calloc((size_t)names->n, sizeof *labels);
-
-    SG_CHECK(labels != NULL, SG_E_NOMEM, "no memory for %lld labels", (long long)names->n);
-    for (int64_t i = 0; i < names->n; i++) {
-        const char *name = sg_strings_at(names, i);
-        const size_t length = class_length(name);
-
-        labels[i] = length > 0 ? (int32_t)sg_strings_find_sorted(classes, name, length) : -1;
-    }
-    *out = labels;
-done:
-    return status;
-}
-
 static sg_status start_walk(struct walk *w, const char *path, struct sg_strings *names) {
     sg_status status = SG_OK;
     size_t length = strlen(path);
@@ -204,24 +116,50 @@ done:
     return status;
 }
 
-sg_status sg_folder_list(const char *path, struct sg_strings *names, struct sg_strings *classes,
-                         int32_t **labels) {
+static sg_status list(struct sg_items *items, const struct sg_data_options *options,
+                      struct sg_listing *out) {
     sg_status status = SG_OK;
+    const char *path = options->path;
     struct walk *w = sg_calloc(1, sizeof *w);
+    struct sg_text where = {0};
 
-    SG_CHECK(w != NULL, SG_E_NOMEM, "no memory to list %s", path);
-    SG_TRY(start_walk(w, path, names));
+    sg_text_add(&where, "data.folder: %s", path);
+    SG_CHECK(w != NULL && !where.failed, SG_E_NOMEM, "no memory to list %s", path);
+    SG_TRY(start_walk(w, path, &out->names));
     SG_TRY(walk_folder(w, 0));
-    SG_CHECK(names->n > 0, SG_E_JOB,
-             "data.folder: there is no image (.jpg, .jpeg, .png) in %s or below it", path);
-    sg_strings_sort(names);
-    SG_TRY(collect_classes(names, classes));
-    SG_TRY(check_no_empty_class(path, &w->first_level, classes));
-    SG_TRY(number_labels(names, classes, labels));
+    SG_CHECK(out->names.n > 0, SG_E_JOB,
+             "data.folder: there is no image (" SG_IMAGE_ENDINGS ") in %s or below it", path);
+    sg_strings_sort(&out->names);
+    SG_TRY(sg_classes_of_names(where.data, &out->names, &w->first_level, &items->classes,
+                               &out->labels));
+    out->n = out->names.n;
 done:
     if (w != NULL) {
         sg_strings_free(&w->first_level);
         sg_free(w);
     }
+    sg_text_free(&where);
     return status;
 }
+
+/* "<folder>/<name>", for the caller (sg_free), or NULL. */
+static char *file_path(const struct sg_items *items, int64_t i) {
+    struct sg_text path = {0};
+
+    sg_text_add(&path, "%s/%s", items->path, sg_strings_at(&items->names, i));
+    if (path.failed) {
+        sg_text_free(&path);
+    }
+    return path.data;
+}
+
+static sg_status read_file(struct sg_items *items, int64_t i, struct sg_image *out) {
+    return sg_decode_file(file_path(items, i), out);
+}
+
+static void prefetch(struct sg_items *items, int64_t i) {
+    sg_prefetch_file(file_path(items, i));
+}
+
+const struct sg_source_kind sg_source_folder = {
+    .name = "folder", .list = list, .read = read_file, .prefetch = prefetch};

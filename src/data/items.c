@@ -3,10 +3,8 @@
 #include "sgdist/memory.h"
 #include "sgdist/text.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 sg_status sg_items_create(const struct sg_data_options *options, const struct sg_shape *input,
                           struct sg_items **out) {
@@ -14,11 +12,13 @@ sg_status sg_items_create(const struct sg_data_options *options, const struct sg
     struct sg_items *items = sg_calloc(1, sizeof *items);
 
     SG_CHECK(items != NULL, SG_E_NOMEM, "no memory for the list of items");
-    items->source = options->source;
+    items->kind = sg_source_find(options->source);
     items->preprocess = options->preprocess;
     items->input = *input;
     items->path = sg_strdup(options->path);
-    SG_CHECK(items->path != NULL, SG_E_NOMEM, "no memory for the list of items");
+    items->array_name = sg_strdup(options->array);
+    SG_CHECK(items->path != NULL && (options->array == NULL || items->array_name != NULL),
+             SG_E_NOMEM, "no memory for the list of items");
     *out = items;
     items = NULL;
 done:
@@ -30,15 +30,17 @@ void sg_items_close(struct sg_items *items) {
     if (items == NULL) {
         return;
     }
-    if (items->idx_file != NULL) {
-        (void)gzclose(items->idx_file);
-    }
+    sg_stream_close(items->stream);
+    sg_h5_close(items->h5);
+    sg_free(items->buffer);
     sg_strings_free(&items->names);
     sg_strings_free(&items->classes);
-    sg_free(items->keys);
+    sg_strings_free(&items->files);
     sg_free(items->labels);
     sg_free(items->positions);
+    sg_free(items->places);
     sg_free(items->path);
+    sg_free(items->array_name);
     sg_free(items);
 }
 
@@ -66,9 +68,14 @@ static sg_status check_unique(const struct sg_items *items, struct key *sorted) 
         const char *b = sg_strings_at(&items->names, sorted[i].item);
         const int same_key = sorted[i].key == sorted[i - 1].key;
 
+        const int64_t p = items->positions[sorted[i - 1].item];
+        const int64_t q = items->positions[sorted[i].item];
+
+        SG_CHECK(!same_key || p != q, SG_E_JOB,
+                 "data.indices: names the item %s (position %lld) twice", a, (long long)q);
         SG_CHECK(!same_key || strcmp(a, b) != 0, SG_E_JOB,
-                 "data.indices: names the item %s (position %lld) twice", a,
-                 (long long)items->positions[sorted[i].item]);
+                 "data.%s: %s names the item %s twice (positions %lld and %lld)", items->kind->name,
+                 items->path, a, (long long)p, (long long)q);
         SG_CHECK(!same_key, SG_E_JOB,
                  "data: the names %s and %s have the same hash, so their noise would be the same: "
                  "rename one of them",
@@ -78,19 +85,14 @@ done:
     return status;
 }
 
-sg_status sg_items_make_keys(struct sg_items *items) {
+sg_status sg_items_check_keys(const struct sg_items *items) {
     sg_status status = SG_OK;
     const int64_t n = items->names.n;
     struct key *sorted = sg_calloc((size_t)n, sizeof *sorted);
 
-    items->keys = sg_calloc((size_t)n, sizeof *items->keys);
-    SG_CHECK(sorted != NULL && items->keys != NULL, SG_E_NOMEM, "no memory for %lld keys",
-             (long long)n);
+    SG_CHECK(sorted != NULL, SG_E_NOMEM, "no memory for %lld keys", (long long)n);
     for (int64_t i = 0; i < n; i++) {
-        const char *name = sg_strings_at(&items->names, i);
-
-        items->keys[i] = sg_hash64(name, strlen(name));
-        sorted[i] = (struct key){items->keys[i], i};
+        sorted[i] = (struct key){sg_items_key(items, i), i};
     }
     SG_TRY(check_unique(items, sorted));
 done:
@@ -107,8 +109,9 @@ const char *sg_items_name(const struct sg_items *items, int64_t i) {
 }
 
 uint64_t sg_items_key(const struct sg_items *items, int64_t i) {
-    SG_ASSERT(i >= 0 && i < items->names.n);
-    return items->keys[i];
+    const char *name = sg_strings_at(&items->names, i);
+
+    return sg_hash64(name, strlen(name));
 }
 
 int64_t sg_items_label(const struct sg_items *items, int64_t i) {
@@ -135,30 +138,19 @@ int64_t sg_items_max_name(const struct sg_items *items) {
     return (int64_t)longest;
 }
 
-/* "<folder>/<name>", for the caller (sg_free), or NULL. */
-static char *file_path(const struct sg_items *items, int64_t i) {
-    struct sg_text path = {0};
-
-    sg_text_add(&path, "%s/%s", items->path, sg_strings_at(&items->names, i));
-    if (path.failed) {
-        sg_text_free(&path);
-    }
-    return path.data;
+const char *sg_items_file(const struct sg_items *items, int64_t k) {
+    return k < items->files.n ? sg_strings_at(&items->files, k) : NULL;
 }
 
-static sg_status read_file(const struct sg_items *items, int64_t i, struct sg_image *image) {
-    sg_status status = SG_OK;
-    char *path = file_path(items, i);
-    unsigned char *bytes = NULL;
-    size_t n = 0;
+int64_t sg_items_bytes(const struct sg_items *items) {
+    const int64_t n = items->names.n;
+    const int64_t each =
+        (int64_t)(sizeof *items->labels + sizeof *items->positions + sizeof *items->names.start) +
+        (items->places != NULL ? (int64_t)sizeof *items->places : 0);
+    const int64_t item =
+        items->array.n_axes > 0 ? sg_array_item_bytes(&items->array) + items->array.cache_bytes : 0;
 
-    SG_CHECK(path != NULL, SG_E_NOMEM, "no memory for a path");
-    SG_TRY(sg_read_whole(path, SG_E_INPUT, 0, &bytes, &n));
-    SG_TRY(sg_decode(bytes, n, image));
-done:
-    sg_free(bytes);
-    sg_free(path);
-    return status;
+    return n * each + items->names.n_bytes + items->classes.n_bytes + item;
 }
 
 sg_status sg_items_load(struct sg_items *items, int64_t i, float *x) {
@@ -166,12 +158,7 @@ sg_status sg_items_load(struct sg_items *items, int64_t i, float *x) {
     struct sg_image image = {0};
 
     SG_ASSERT(i >= 0 && i < items->names.n);
-    if (items->source == SG_SOURCE_FOLDER) {
-        SG_TRY(read_file(items, i, &image));
-    } else {
-        SG_TRY(
-            sg_idx_read(items->path, &items->idx, &items->idx_file, items->positions[i], &image));
-    }
+    SG_TRY(items->kind->read(items, i, &image));
     SG_TRY(sg_preprocess_run(&items->preprocess, &items->input, &image, x));
 done:
     sg_image_free(&image);
@@ -183,18 +170,6 @@ done:
 }
 
 void sg_items_prefetch(struct sg_items *items, int64_t i) {
-    char *path;
-    int fd;
-
     SG_ASSERT(i >= 0 && i < items->names.n);
-    if (items->source != SG_SOURCE_FOLDER) {
-        return;
-    }
-    path = file_path(items, i);
-    fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-    if (fd >= 0) {
-        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
-        (void)close(fd);
-    }
-    sg_free(path);
+    items->kind->prefetch(items, i);
 }

@@ -1,10 +1,10 @@
 /* src/data/jpeg.c - JPEG to 8-bit grey or RGB, byte for byte what Pillow's convert('RGB') gives
  * with the same libjpeg-turbo: accurate integer DCT, smooth chroma upsampling.
  *
- * The orientation that a camera noted (EXIF) is ignored, as Pillow's open and torchvision do. CMYK
- * files are taken as inverted (Adobe's convention). A file that ends early is refused; other slips
+ * The orientation that a camera noted (EXIF) is passed on. CMYK files are taken as inverted
+ * (Adobe's convention). A file that ends early is refused; other slips
  * that libjpeg can bridge are bridged, as in Pillow. */
-#include "data/data_impl.h"
+#include "data/image.h"
 #include "sgdist/memory.h"
 
 #include <setjmp.h>
@@ -20,6 +20,7 @@ struct reader {
     jmp_buf escape;
     struct sg_image *image;
     unsigned char *inks; /* one row of CMYK, NULL for other files */
+    int orientation;
     char reason[JMSG_LENGTH_MAX];
 };
 
@@ -61,10 +62,25 @@ static void on_skip(j_decompress_ptr jpeg, long n) {
     }
 }
 
+/* The first EXIF record counts, as in Pillow. */
+static int orientation_of(const struct reader *r) {
+    static const char head[] = "Exif\0"; /* and the NUL behind it */
+
+    for (const struct jpeg_marker_struct *m = r->jpeg.marker_list; m != NULL; m = m->next) {
+        if (m->marker == JPEG_APP0 + 1 && m->data_length > sizeof head &&
+            memcmp(m->data, head, sizeof head) == 0) {
+            return sg_exif_orientation(m->data + sizeof head, m->data_length - sizeof head);
+        }
+    }
+    return 0;
+}
+
 static void read_head(struct reader *r) {
     jpeg_create_decompress(&r->jpeg);
     r->jpeg.src = &r->source;
+    jpeg_save_markers(&r->jpeg, JPEG_APP0 + 1, 0xffff);
     (void)jpeg_read_header(&r->jpeg, TRUE);
+    r->orientation = orientation_of(r); /* the markers go with the end of decoding */
     switch (r->jpeg.num_components) {
     case 1:
         r->jpeg.out_color_space = JCS_GRAYSCALE;
@@ -153,7 +169,8 @@ sg_status sg_decode_jpeg(const unsigned char *bytes, size_t n, struct sg_image *
     SG_CHECK(succeeds(&r, read_rows), SG_E_INPUT, "damaged JPEG: %s", r.reason);
 
     *out = image;
-    image.pixels = NULL;
+    out->orientation = r.orientation;
+    image = (struct sg_image){0};
 done:
     jpeg_destroy_decompress(&r.jpeg);
     sg_free(r.inks);

@@ -5,56 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The source's full list. */
-struct listing {
-    int64_t n;
-    struct sg_strings names; /* of files; arrays make theirs from `stem` */
-    char *stem;
-    int32_t *labels; /* [n], or NULL */
-};
-
-static void free_listing(struct listing *l) {
+static void free_listing(struct sg_listing *l) {
     sg_strings_free(&l->names);
     sg_free(l->stem);
     sg_free(l->labels);
+    sg_free(l->places);
 }
 
-static sg_status list_source(struct sg_items *items, struct listing *l) {
-    sg_status status = SG_OK;
-
-    if (items->source == SG_SOURCE_FOLDER) {
-        SG_TRY(sg_folder_list(items->path, &l->names, &items->classes, &l->labels));
-        l->n = l->names.n;
-    } else {
-        SG_TRY(sg_idx_check(items->path, &items->idx));
-        SG_TRY(sg_idx_stem(items->path, &l->stem));
-        l->n = items->idx.n;
-    }
+/* As many as the sub-folders, or as the labels that the data gives reach. */
+static void count_classes(struct sg_items *items, const struct sg_listing *l) {
     items->n_classes = items->classes.n;
-done:
-    return status;
-}
-
-/* Labels from a file stand for the classes of sub-folders. */
-static sg_status read_labels(const char *path, struct sg_items *items, struct listing *l) {
-    sg_status status = SG_OK;
-    int64_t n = 0;
-
-    if (path == NULL) {
-        return SG_OK;
-    }
-    sg_free(l->labels);
-    l->labels = NULL;
-    sg_strings_free(&items->classes);
-    items->n_classes = 0;
-    SG_TRY(sg_idx_labels(path, &n, &l->labels));
-    SG_CHECK(n == l->n, SG_E_JOB, "data.labels: %s has %lld labels for %lld images", path,
-             (long long)n, (long long)l->n);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; items->classes.n == 0 && l->labels != NULL && i < l->n; i++) {
         items->n_classes = l->labels[i] >= items->n_classes ? l->labels[i] + 1 : items->n_classes;
     }
-done:
-    return status;
 }
 
 /* Lines of a text; a carriage return at the end of a line and empty lines at the end of the text
@@ -106,13 +69,13 @@ done:
     return status;
 }
 
-static sg_status add_item(struct sg_items *items, const struct listing *l, int64_t position) {
+static sg_status add_item(struct sg_items *items, const struct sg_listing *l, int64_t position) {
     sg_status status = SG_OK;
     const int64_t i = items->names.n;
     char index[32];
     char *name = NULL;
 
-    if (items->source == SG_SOURCE_FOLDER) {
+    if (l->stem == NULL) {
         const char *file = sg_strings_at(&l->names, position);
 
         SG_TRY(sg_strings_add(&items->names, file, strlen(file)));
@@ -127,30 +90,80 @@ static sg_status add_item(struct sg_items *items, const struct listing *l, int64
         SG_TRY(sg_strings_add(&items->names, name, n_stem + (size_t)n));
     }
     items->positions[i] = position;
+    if (l->places != NULL) {
+        items->places[i] = l->places[position];
+    }
     items->labels[i] = l->labels != NULL ? l->labels[position] : -1;
 done:
     sg_free(name);
     return status;
 }
 
-/* `indices` first, then the first `limit` of them. */
-static sg_status choose(const struct sg_data_options *options, const struct listing *l,
-                        struct sg_items *items) {
+static sg_status check_indices(const struct sg_data_options *options, const struct sg_listing *l) {
     sg_status status = SG_OK;
-    int64_t n = options->n_indices > 0 ? options->n_indices : l->n;
 
-    n = options->limit > 0 && options->limit < n ? options->limit : n;
-    items->positions = sg_calloc((size_t)n, sizeof *items->positions);
-    items->labels = sg_calloc((size_t)n, sizeof *items->labels);
-    SG_CHECK(items->positions != NULL && items->labels != NULL, SG_E_NOMEM,
-             "no memory for a list of %lld items", (long long)n);
     for (int64_t i = 0; i < options->n_indices; i++) {
         SG_CHECK(options->indices[i] >= 0 && options->indices[i] < l->n, SG_E_JOB,
                  "data.indices: %lld is out of range: there are items 0 to %lld",
                  (long long)options->indices[i], (long long)l->n - 1);
     }
+done:
+    return status;
+}
+
+/* The whole list: what can be large changes hands instead of being copied. */
+static sg_status take_all(struct sg_listing *l, struct sg_items *items) {
+    sg_status status = SG_OK;
+
+    items->names = l->names;
+    items->labels = l->labels;
+    items->places = l->places;
+    l->names = (struct sg_strings){0};
+    l->labels = NULL;
+    l->places = NULL;
+    if (items->labels == NULL) {
+        items->labels = sg_calloc((size_t)l->n, sizeof *items->labels);
+        SG_CHECK(items->labels != NULL, SG_E_NOMEM, "no memory for the list of items");
+        memset(items->labels, 0xff, (size_t)l->n * sizeof *items->labels); /* -1 */
+    }
+    for (int64_t i = 0; i < l->n; i++) {
+        items->positions[i] = i;
+    }
+done:
+    return status;
+}
+
+static sg_status take_some(const struct sg_data_options *options, const struct sg_listing *l,
+                           int64_t n, struct sg_items *items) {
+    sg_status status = SG_OK;
+
+    items->labels = sg_calloc((size_t)n, sizeof *items->labels);
+    items->places = l->places != NULL ? sg_calloc((size_t)n, sizeof *items->places) : NULL;
+    SG_CHECK(items->labels != NULL && (l->places == NULL || items->places != NULL), SG_E_NOMEM,
+             "no memory for a list of %lld items", (long long)n);
     for (int64_t i = 0; i < n; i++) {
         SG_TRY(add_item(items, l, options->n_indices > 0 ? options->indices[i] : i));
+    }
+done:
+    return status;
+}
+
+/* `indices` first, then the first `limit` of them. */
+static sg_status choose(const struct sg_data_options *options, struct sg_listing *l,
+                        struct sg_items *items) {
+    sg_status status = SG_OK;
+    int64_t n = options->n_indices > 0 ? options->n_indices : l->n;
+
+    n = options->limit > 0 && options->limit < n ? options->limit : n;
+    SG_TRY(check_indices(options, l));
+    items->has_places = l->places != NULL;
+    items->positions = sg_calloc((size_t)n, sizeof *items->positions);
+    SG_CHECK(items->positions != NULL, SG_E_NOMEM, "no memory for a list of %lld items",
+             (long long)n);
+    if (options->n_indices == 0 && n == l->n && l->stem == NULL) {
+        SG_TRY(take_all(l, items));
+    } else {
+        SG_TRY(take_some(options, l, n, items));
     }
 done:
     return status;
@@ -160,17 +173,17 @@ sg_status sg_items_open(const struct sg_data_options *options, const struct sg_s
                         struct sg_items **out) {
     sg_status status = SG_OK;
     struct sg_items *items = NULL;
-    struct listing l = {0};
+    struct sg_listing l = {0};
 
     SG_CHECK(options->limit >= 0, SG_E_JOB, "data.limit: is %lld, must be 0 (all) or more",
              (long long)options->limit);
     SG_TRY(sg_items_create(options, input, &items));
-    SG_TRY(list_source(items, &l));
-    SG_TRY(read_labels(options->labels, items, &l));
+    SG_TRY(items->kind->list(items, options, &l));
+    count_classes(items, &l);
     SG_TRY(read_class_names(options->class_names, items));
     SG_TRY(sg_items_check_fit(items));
     SG_TRY(choose(options, &l, items));
-    SG_TRY(sg_items_make_keys(items));
+    SG_TRY(sg_items_check_keys(items));
     *out = items;
     items = NULL;
 done:

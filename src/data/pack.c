@@ -60,12 +60,36 @@ done:
     return status;
 }
 
+/* A text that may be NULL. */
+static sg_status carry_text(struct carrier *c, char **text) {
+    sg_status status = SG_OK;
+    int64_t n = *text != NULL ? (int64_t)strlen(*text) + 1 : 0;
+    void *bytes = *text;
+
+    SG_TRY(carry(c, &n, sizeof n));
+    if (c->reads) {
+        sg_free(*text);
+        *text = NULL;
+    }
+    if (n > 0) {
+        status = carry_array(c, &bytes, n, 1);
+        *text = bytes;
+        SG_TRY(status);
+    }
+done:
+    return status;
+}
+
 static sg_status carry_items(struct carrier *c, struct sg_items *items) {
     sg_status status = SG_OK;
     void *labels = items->labels;
     void *positions = items->positions;
+    void *places = items->places;
 
-    SG_TRY(carry(c, &items->idx, sizeof items->idx));
+    SG_TRY(carry(c, &items->array, sizeof items->array));
+    SG_TRY(carry_text(c, &items->array_name));
+    SG_TRY(carry(c, &items->has_places, sizeof items->has_places));
+    SG_TRY(carry_strings(c, &items->files));
     SG_TRY(carry(c, &items->n_classes, sizeof items->n_classes));
     SG_TRY(carry_strings(c, &items->names));
     SG_TRY(carry_strings(c, &items->classes));
@@ -75,6 +99,11 @@ static sg_status carry_items(struct carrier *c, struct sg_items *items) {
     status = carry_array(c, &positions, items->names.n, sizeof *items->positions);
     items->positions = positions;
     SG_TRY(status);
+    if (items->has_places) {
+        status = carry_array(c, &places, items->names.n, sizeof *items->places);
+        items->places = places;
+        SG_TRY(status);
+    }
 done:
     return status;
 }
@@ -109,7 +138,6 @@ sg_status sg_items_unpack(const struct sg_data_options *options, const struct sg
     memcpy(c.bytes, bytes, n);
     SG_TRY(carry_items(&c, items));
     SG_CHECK(c.at == n, SG_E_FORMAT, "the list of items has %zu bytes too many", n - c.at);
-    SG_TRY(sg_items_make_keys(items));
     *out = items;
     items = NULL;
 done:

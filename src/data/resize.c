@@ -1,7 +1,9 @@
-/* src/data/resize.c - antialiased bilinear resizing, byte for byte as Pillow does it for 8-bit
- * images (and so torchvision on PIL images): a triangle as wide as the reduction, along rows and
- * then along columns, weights in fixed point, rounded to bytes after each. */
-#include "data/data_impl.h"
+/* src/data/resize.c - antialiased bilinear resizing as Pillow does it (and so torchvision on PIL
+ * images): a triangle as wide as the reduction, along rows and then along columns.
+ *
+ * 8-bit images have their weights in fixed point and are rounded to bytes after each; images of
+ * floats (Pillow's mode F) have them in double precision and are rounded to floats. */
+#include "data/image.h"
 #include "sgdist/memory.h"
 
 #include <math.h>
@@ -18,12 +20,14 @@ struct kernel {
     int64_t *first;
     int64_t *count;
     int32_t *weight;
+    double *exact; /* the same weights before they are rounded */
 };
 
 static void free_kernel(struct kernel *k) {
     sg_free(k->first);
     sg_free(k->count);
     sg_free(k->weight);
+    sg_free(k->exact);
 }
 
 static sg_status create_kernel(int64_t n_out, int64_t width, struct kernel *k) {
@@ -34,8 +38,9 @@ static sg_status create_kernel(int64_t n_out, int64_t width, struct kernel *k) {
     k->first = sg_calloc((size_t)n_out, sizeof *k->first);
     k->count = sg_calloc((size_t)n_out, sizeof *k->count);
     k->weight = sg_calloc((size_t)n_out, (size_t)width * sizeof *k->weight);
-    SG_CHECK(k->first != NULL && k->count != NULL && k->weight != NULL, SG_E_NOMEM,
-             "no memory for resizing to %lld pixels", (long long)n_out);
+    k->exact = sg_calloc((size_t)n_out, (size_t)width * sizeof *k->exact);
+    SG_CHECK(k->first != NULL && k->count != NULL && k->weight != NULL && k->exact != NULL,
+             SG_E_NOMEM, "no memory for resizing to %lld pixels", (long long)n_out);
 done:
     return status;
 }
@@ -63,6 +68,7 @@ static void weigh(struct kernel *k, int64_t n_in, double scale, double *work) {
             sum += work[i - first];
         }
         for (int64_t i = 0; i < end - first; i++) {
+            k->exact[o * k->width + i] = work[i] / sum;
             k->weight[o * k->width + i] = (int32_t)(0.5 + work[i] / sum * (1 << WEIGHT_BITS));
         }
         k->first[o] = first;
@@ -114,6 +120,28 @@ static void resize_rows(const struct kernel *k, const struct sg_image *in, struc
     }
 }
 
+/* The same with floats. */
+static void resize_rows_deep(const struct kernel *k, const struct sg_image *in,
+                             struct sg_image *out) {
+    const int channels = in->channels;
+    const int64_t n = out->width * channels;
+
+    for (int64_t y = 0; y < in->height; y++) {
+        const float *row = in->values + y * in->width * channels;
+
+        for (int64_t x = 0; x < n; x++) {
+            const int64_t o = x / channels;
+            const float *p = row + k->first[o] * channels + x % channels;
+            double sum = 0.0;
+
+            for (int64_t i = 0; i < k->count[o]; i++) {
+                sum += (double)p[i * channels] * k->exact[o * k->width + i];
+            }
+            out->values[y * n + x] = (float)sum;
+        }
+    }
+}
+
 /* One output row: sums[n] adds up the weighted input rows, so that memory is read in order. */
 static void blend_rows(const int32_t *w, int64_t n_rows, const unsigned char *rows, int64_t n,
                        int32_t *sums, unsigned char *to) {
@@ -146,11 +174,32 @@ done:
     return status;
 }
 
+static void resize_columns_deep(const struct kernel *k, const struct sg_image *in,
+                                struct sg_image *out) {
+    const int64_t n = in->width * in->channels;
+
+    for (int64_t o = 0; o < k->n_out; o++) {
+        for (int64_t x = 0; x < n; x++) {
+            double sum = 0.0;
+
+            for (int64_t i = 0; i < k->count[o]; i++) {
+                sum += (double)in->values[(k->first[o] + i) * n + x] * k->exact[o * k->width + i];
+            }
+            out->values[o * n + x] = (float)sum;
+        }
+    }
+}
+
 static sg_status copy(const struct sg_image *in, struct sg_image *out) {
     sg_status status = SG_OK;
+    const size_t n = (size_t)(in->width * in->height * in->channels);
 
-    SG_TRY(sg_image_create(out, in->width, in->height, in->channels));
-    memcpy(out->pixels, in->pixels, (size_t)(in->width * in->height * in->channels));
+    SG_TRY(sg_image_create_like(in, in->width, in->height, out));
+    if (in->pixels != NULL) {
+        memcpy(out->pixels, in->pixels, n);
+    } else {
+        memcpy(out->values, in->values, n * sizeof *out->values);
+    }
 done:
     return status;
 }
@@ -162,9 +211,13 @@ static sg_status change_width(const struct sg_image *in, int64_t width, struct s
     if (width == in->width) {
         return copy(in, out);
     }
-    SG_TRY(sg_image_create(out, width, in->height, in->channels));
+    SG_TRY(sg_image_create_like(in, width, in->height, out));
     SG_TRY(make_kernel(in->width, width, &k));
-    resize_rows(&k, in, out);
+    if (in->pixels != NULL) {
+        resize_rows(&k, in, out);
+    } else {
+        resize_rows_deep(&k, in, out);
+    }
 done:
     free_kernel(&k);
     return status;
@@ -177,9 +230,13 @@ static sg_status change_height(const struct sg_image *in, int64_t height, struct
     if (height == in->height) {
         return copy(in, out);
     }
-    SG_TRY(sg_image_create(out, in->width, height, in->channels));
+    SG_TRY(sg_image_create_like(in, in->width, height, out));
     SG_TRY(make_kernel(in->height, height, &k));
-    SG_TRY(resize_columns(&k, in, out));
+    if (in->pixels != NULL) {
+        SG_TRY(resize_columns(&k, in, out));
+    } else {
+        resize_columns_deep(&k, in, out);
+    }
 done:
     free_kernel(&k);
     return status;
@@ -198,7 +255,7 @@ sg_status sg_image_resize(const struct sg_image *in, int64_t width, int64_t heig
     SG_TRY(change_width(in, width, &between));
     SG_TRY(change_height(&between, height, &image));
     *out = image;
-    image.pixels = NULL;
+    image = (struct sg_image){0};
 done:
     sg_image_free(&between);
     sg_image_free(&image);

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static const char *base_name(const char *path) {
+const char *sg_base_name(const char *path) {
     size_t n = strlen(path);
 
     while (n > 1 && path[n - 1] == '/') {
@@ -28,7 +28,7 @@ static void add_text(struct sg_text *t, const struct sg_key *key, const void *at
     sg_text_add(t, "%s",
                 text == NULL                ? "none"
                 : key->kind == SG_KIND_TEXT ? text
-                                            : base_name(text));
+                                            : sg_base_name(text));
 }
 
 /* Adds the value; 0 if there is nothing to show. */
@@ -64,11 +64,27 @@ static int add_value(struct sg_text *t, const struct sg_key *key, const void *at
     return 0;
 }
 
+/* 0 for a text, path or number that the job does not give. */
+static int is_given(const struct sg_key *key, const void *at) {
+    const char *text;
+    double v;
+
+    if (key->kind == SG_KIND_NUMBER) {
+        memcpy(&v, at, sizeof v);
+        return v != 0.0;
+    }
+    memcpy(&text, at, sizeof text);
+    return text != NULL;
+}
+
 /* A line that turns out to have no value is taken back. */
 static void add_line(struct sg_text *t, const struct sg_key *key, const char *path,
                      const void *at) {
     const size_t before = t->length;
 
+    if ((key->flags & SG_KEY_QUIET) != 0 && !is_given(key, at)) {
+        return;
+    }
     sg_text_add(t, "%s: ", path);
     if (add_value(t, key, at)) {
         sg_text_add(t, "\n");

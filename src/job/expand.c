@@ -1,6 +1,7 @@
 /* src/job/expand.c - lists of values in a method's map: every combination is an instance. */
 #include "job_impl.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,12 +69,28 @@ int sg_expansion_next(struct sg_expansion *x) {
     return 0;
 }
 
+/* Names of tensors look like "/layer4/layer4.1/Relu_output_0": what a label cannot hold becomes
+ * '_', and of a long one the end stays. */
+static const char *tensor_text(const char *text, char *buf, size_t cap) {
+    enum { LONGEST = 40 };
+    const size_t n = strlen(text);
+
+    text += n > LONGEST ? n - LONGEST : 0;
+    text += strspn(text, "/_:");
+    (void)snprintf(buf, cap, "%s", text);
+    for (char *c = buf; *c != '\0'; c++) {
+        *c = isalnum((unsigned char)*c) || strchr("._-+", *c) != NULL ? *c : '_';
+    }
+    return buf;
+}
+
 void sg_expansion_label(const struct sg_expansion *x, const char *base, char *label, size_t cap) {
     size_t used = (size_t)snprintf(label, cap, "%s", base);
 
     for (int i = 0; i < x->n_axes && used < cap; i++) {
         const struct sg_key *key = x->axes[i].key;
         const char *text = x->axes[i].list->text;
+        char tensor[64];
         char number[40];
         double v;
 
@@ -81,7 +98,8 @@ void sg_expansion_label(const struct sg_expansion *x, const char *base, char *la
             text = sg_number_text(v, number, sizeof number);
         }
         used += (size_t)snprintf(label + used, cap - used, "-%s%s",
-                                 key->suffix != NULL ? key->suffix : "", text);
+                                 key->suffix != NULL ? key->suffix : "",
+                                 tensor_text(text, tensor, sizeof tensor));
     }
     for (char *plus = strchr(label, '+'); plus != NULL; plus = strchr(plus, '+')) {
         memmove(plus, plus + 1, strlen(plus)); /* 1e+20 */

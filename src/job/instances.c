@@ -208,6 +208,7 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
         memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
         inst->method = method;
         inst->params = params;
+        inst->params.probing.kind = method->probe;
         sg_clear_unused(&inst->params, sg_method_uses(method));
         if (preset != NULL && method->sampler->is_stochastic) {
             sg_preset_add_line(e->r, preset, inst, &e->draft->presets);

@@ -47,10 +47,14 @@ static void fini(struct sg_job *job) {
     sg_free(job->output);
     sg_free(job->model_file);
     sg_free(job->tensor);
+    sg_free(job->target_file);
+    sg_free(job->targets);
     sg_free(job->data.path);
+    sg_free(job->data.array);
     sg_free(job->data.labels);
     sg_free(job->data.class_names);
     sg_free(job->data.indices);
+    sg_free(job->layers);
     sg_free(job->instances);
     sg_free(job->echo);
     sg_free(job->given);
@@ -117,21 +121,12 @@ static void check_range(struct sg_reader *r, const struct sg_node *root, const s
 
 /* What no single key can tell. */
 static void check_whole(struct sg_reader *r, const struct sg_node *root, const struct sg_draft *d) {
-    const struct sg_node *data = sg_node_find(root, "data");
-    const struct sg_place data_at = place_of(root, "data", NULL);
     const struct sg_place name_at = place_of(root, "study", "name");
-    const struct sg_place target_at = place_of(root, "target", NULL);
 
+    sg_source_check(r, root, d);
     check_range(r, root, d);
-    if (data != NULL && data->kind == SG_NODE_MAP && sg_node_find(data, "folder") == NULL &&
-        sg_node_find(data, "idx") == NULL) {
-        sg_problem(r, &data_at, "data", "one of 'folder' and 'idx' must say where the items are");
-    }
     if (d->job.name != NULL && (strchr(d->job.name, '/') != NULL || strlen(d->job.name) > 100)) {
         sg_problem(r, &name_at, "study.name", "must have at most 100 bytes and no '/'");
-    }
-    if (d->job.target == SG_TARGET_LABEL && d->idx != NULL && d->job.data.labels == NULL) {
-        sg_problem(r, &target_at, "target", "label needs 'data.labels', a file of labels");
     }
 }
 
@@ -208,15 +203,6 @@ done:
     return status;
 }
 
-/* One of the two paths becomes the data's. */
-static void settle_source(struct sg_draft *d) {
-    d->job.data.source = d->folder != NULL ? SG_SOURCE_FOLDER : SG_SOURCE_IDX;
-    d->job.data.path = d->folder != NULL ? d->folder : d->idx;
-    if (d->folder != NULL) {
-        sg_free(d->idx);
-    }
-}
-
 static char *folder_of(const char *file) {
     const char *slash = strrchr(file, '/');
     char *folder = sg_strdup(file);
@@ -240,11 +226,12 @@ static sg_status parse(const char *text, size_t n, const char *file, const char 
              file);
     SG_TRY(sg_job_tree(text, n, file, sets, n_sets, &root));
     status = check_tree(&r, root, d);
-    settle_source(d);
+    sg_source_settle(d);
     *job = d->job;
     sg_free(d);
     d = NULL;
     SG_TRY(status);
+    SG_TRY(sg_job_list_layers(job));
     job->given = given_text(text, n, sets, n_sets);
     SG_CHECK(job->given != NULL, SG_E_NOMEM, "%s: no memory for the job", file);
     *out = job;

@@ -100,6 +100,7 @@ enum {
     SG_KEY_BELOW = 4,    /* and less than `high` */
     SG_KEY_INHERITS = 8, /* keys of this map that are not given keep what stands there */
     SG_KEY_EXPANDS = 16, /* in a method's map: a list makes one instance of each value */
+    SG_KEY_QUIET = 64,   /* not in the echo where it is not given */
     SG_KEY_LOCAL = 32    /* not in the echo: no part of the identity, or echoed by instance */
 };
 
@@ -142,6 +143,14 @@ int sg_read_int(struct sg_reader *r, const struct sg_node *node, const char *pat
                 int64_t max, int64_t *out);
 int sg_read_number(struct sg_reader *r, const struct sg_key *key, const struct sg_node *node,
                    const char *path, double *out);
+/* A file's or folder's path in full: relative ones start at the job file's folder. `out` is the
+ * caller's. */
+int sg_read_path(struct sg_reader *r, const struct sg_node *node, const char *path,
+                 struct sg_text *out);
+
+/* A path without its folders. */
+const char *sg_base_name(const char *path);
+
 /* 1 if it is a list of min to max entries. */
 int sg_is_list(struct sg_reader *r, const struct sg_node *node, const char *path, int min, int max);
 
@@ -157,9 +166,12 @@ struct sg_draft {
     struct sg_params defaults;
     const struct sg_preset *preset; /* of the whole job, or NULL */
     struct sg_text presets;         /* becomes job.presets */
-    char *folder;                   /* one of the two becomes job.data.path */
-    char *idx;
-    int32_t domain_space; /* these two have one value yet */
+    struct {
+        char *path;
+        char *array;
+        char *labels;
+    } sources[SG_SOURCE_COUNT]; /* one of them becomes that of job.data */
+    int32_t domain_space;       /* these two have one value yet */
     int32_t dtype;
 };
 
@@ -169,8 +181,10 @@ extern const struct sg_key
 extern const struct sg_key sg_instance_keys[]; /* a method's map; fills struct sg_params */
 
 /* The values that are more than one scalar: how they are read and echoed. */
+void sg_read_tar(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_target(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_indices(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_shape(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_crop(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_mean(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_std(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
@@ -178,10 +192,13 @@ void sg_read_bounds(struct sg_reader *r, const struct sg_node *node, const char 
 void sg_read_level(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_sigma(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_channels(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_layer(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_methods(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+int sg_echo_tar(struct sg_text *t, const void *at);
 int sg_echo_target(struct sg_text *t, const void *at);
 int sg_echo_indices(struct sg_text *t, const void *at);
+int sg_echo_shape(struct sg_text *t, const void *at);
 int sg_echo_crop(struct sg_text *t, const void *at);
 int sg_echo_mean(struct sg_text *t, const void *at);
 int sg_echo_std(struct sg_text *t, const void *at);
@@ -189,6 +206,7 @@ int sg_echo_bounds(struct sg_text *t, const void *at);
 int sg_echo_level(struct sg_text *t, const void *at);
 int sg_echo_sigma(struct sg_text *t, const void *at);
 int sg_echo_channels(struct sg_text *t, const void *at);
+int sg_echo_layer(struct sg_text *t, const void *at);
 int sg_echo_methods(struct sg_text *t, const void *at);
 int sg_echo_name(struct sg_text *t, const void *at);
 
@@ -206,6 +224,8 @@ void sg_preset_add_line(struct sg_reader *r, const struct sg_preset *preset,
 
 /* Zeroes what a method with these uses does not look at: equal samples must be equal bytes. */
 void sg_clear_unused(struct sg_params *p, unsigned uses);
+/* Collects the layers that instances name. */
+sg_status sg_job_list_layers(struct sg_job *job);
 
 /* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where noisy samples
  * are drawn. */
@@ -239,6 +259,12 @@ int sg_expansion_next(struct sg_expansion *x);
 
 /* While applied: the base and what tells the chosen values apart, "adaptgrad-c0.95". */
 void sg_expansion_label(const struct sg_expansion *x, const char *base, char *label, size_t cap);
+
+/* Complains unless exactly one source is given, and of keys that it does not know. */
+void sg_source_check(struct sg_reader *r, const struct sg_node *root, const struct sg_draft *d);
+
+/* Moves the source's values into d->job.data, and frees those of others. */
+void sg_source_settle(struct sg_draft *d);
 
 /* Applies one "key.path=value" to the tree. */
 sg_status sg_set_apply(struct sg_node *root, const char *set, const char *file);

@@ -11,6 +11,8 @@
 static const char *const words_bool[] = {"false", "true", NULL};
 static const char *const words_score[] = {"logit", "probability", "log_probability", NULL};
 static const char *const words_color[] = {"rgb", "bgr", "grey", NULL};
+static const char *const words_layout[] = {"auto", "channels_first", "channels_last", NULL};
+static const char *const words_exif[] = {"ignore", "apply", NULL};
 static const char *const words_pixel[] = {"pixel", NULL};
 static const char *const words_space[] = {"input", "pixel", NULL};
 static const char *const words_range[] = {"item", "item_channel", "dataset", "domain", NULL};
@@ -22,13 +24,15 @@ static const char *const words_reduction[] = {"none",    "sum",  "abs_sum", "l2"
 static const char *const words_divisor[] = {"unbiased", "population", NULL};
 static const char *const words_bounds[] = {"channel", "global", NULL};
 static const char *const words_z[] = {"centred", "half", "one_sided", "exact", NULL};
+static const char *const words_rule[] = {"gradient", "guided_backprop", "deconvnet", NULL};
 static const char *const words_dtype[] = {"float32", NULL};
 
-#define IN_JOB(field)     .offset = offsetof(struct sg_draft, job.field)
-#define IN_DRAFT(field)   .offset = offsetof(struct sg_draft, field)
-#define IN_PARAMS(field)  .offset = offsetof(struct sg_params, field)
-#define MAP(name_, table) .name = name_, .kind = SG_KIND_MAP, .keys = table
-#define WORD(name_, list) .name = name_, .kind = SG_KIND_WORD, .words = list
+#define IN_JOB(field)            .offset = offsetof(struct sg_draft, job.field)
+#define IN_DRAFT(field)          .offset = offsetof(struct sg_draft, field)
+#define IN_PARAMS(field)         .offset = offsetof(struct sg_params, field)
+#define IN_SOURCE(source, field) .offset = offsetof(struct sg_draft, sources[source].field)
+#define MAP(name_, table)        .name = name_, .kind = SG_KIND_MAP, .keys = table
+#define WORD(name_, list)        .name = name_, .kind = SG_KIND_WORD, .words = list
 #define CUSTOM(name_, verb)                                                                        \
     .name = name_, .kind = SG_KIND_CUSTOM, .read = sg_read_##verb, .echo = sg_echo_##verb
 
@@ -45,6 +49,7 @@ static const struct sg_key explain_keys[] = {
 
 static const struct sg_key model_keys[] = {
     {.name = "file", .kind = SG_KIND_FILE, IN_JOB(model_file), .flags = SG_KEY_REQUIRED},
+    {CUSTOM("shape", shape), IN_JOB(shape)},
     {MAP("explain", explain_keys)},
     {0}};
 
@@ -60,6 +65,12 @@ static const struct sg_key preprocess_keys[] = {
      .min = 1,
      .max = 1 << 14},
     {CUSTOM("crop", crop), IN_JOB(data.preprocess)},
+    {WORD("exif", words_exif), IN_JOB(data.preprocess.exif), .fallback = "ignore"},
+    {.name = "white",
+     .kind = SG_KIND_NUMBER,
+     IN_JOB(data.preprocess.white),
+     .high = INFINITY,
+     .flags = SG_KEY_ABOVE | SG_KEY_QUIET},
     {WORD("color", words_color), IN_JOB(data.preprocess.color), .fallback = "rgb"},
     {.name = "scale",
      .kind = SG_KIND_NUMBER,
@@ -71,10 +82,34 @@ static const struct sg_key preprocess_keys[] = {
     {CUSTOM("std", std), IN_JOB(data.preprocess)},
     {0}};
 
+/* A file, an array inside of it, and one of class numbers. */
+#define ARRAY_KEYS(source, array_, flags_)                                                         \
+    {.name = "file",                                                                               \
+     .kind = SG_KIND_FILE,                                                                         \
+     IN_SOURCE(source, path),                                                                      \
+     .flags = SG_KEY_REQUIRED | SG_KEY_QUIET},                                                     \
+        {.name = array_, .kind = SG_KIND_TEXT, IN_SOURCE(source, array), .flags = flags_}, {       \
+        .name = "labels", .kind = SG_KIND_TEXT, IN_SOURCE(source, labels), .flags = SG_KEY_QUIET   \
+    }
+
+static const struct sg_key npz_keys[] = {ARRAY_KEYS(SG_SOURCE_NPZ, "array", SG_KEY_QUIET), {0}};
+static const struct sg_key hdf5_keys[] = {
+    ARRAY_KEYS(SG_SOURCE_HDF5, "dataset", SG_KEY_REQUIRED | SG_KEY_QUIET), {0}};
+
+/* One of the sources; job.c sees to that. */
 static const struct sg_key data_keys[] = {
-    {.name = "folder", .kind = SG_KIND_FOLDER, IN_DRAFT(folder), .excludes = "idx"},
-    {.name = "idx", .kind = SG_KIND_FILE, IN_DRAFT(idx)},
-    {.name = "labels", .kind = SG_KIND_FILE, IN_JOB(data.labels), .needs = "idx"},
+    {.name = "folder",
+     .kind = SG_KIND_FOLDER,
+     IN_SOURCE(SG_SOURCE_FOLDER, path),
+     .flags = SG_KEY_QUIET},
+    {.name = "list", .kind = SG_KIND_FILE, IN_SOURCE(SG_SOURCE_LIST, path), .flags = SG_KEY_QUIET},
+    {CUSTOM("tar", tar), IN_SOURCE(SG_SOURCE_TAR, path)},
+    {.name = "idx", .kind = SG_KIND_FILE, IN_SOURCE(SG_SOURCE_IDX, path), .flags = SG_KEY_QUIET},
+    {.name = "npy", .kind = SG_KIND_FILE, IN_SOURCE(SG_SOURCE_NPY, path), .flags = SG_KEY_QUIET},
+    {MAP("npz", npz_keys)},
+    {MAP("hdf5", hdf5_keys)},
+    {.name = "labels", .kind = SG_KIND_FILE, IN_JOB(data.labels)},
+    {WORD("layout", words_layout), IN_JOB(data.layout), .fallback = "auto"},
     {.name = "class_names", .kind = SG_KIND_FILE, IN_JOB(data.class_names)},
     {.name = "limit", .kind = SG_KIND_INT, IN_JOB(data.limit), .min = 1, .max = INT64_MAX},
     {CUSTOM("indices", indices), IN_JOB(data)},
@@ -168,6 +203,8 @@ const struct sg_key sg_instance_keys[] = {
      .suffix = "n",
      .uses = SG_USES_SAMPLES},
     {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_SAMPLES},
+    {WORD("rule", words_rule), IN_PARAMS(probing.rule), .fallback = "gradient",
+     .flags = SG_KEY_EXPANDS},
     {.name = "confidence",
      .kind = SG_KIND_NUMBER,
      IN_PARAMS(sampling.confidence),
@@ -176,6 +213,7 @@ const struct sg_key sg_instance_keys[] = {
      .fallback = "0.95",
      .suffix = "c",
      .uses = SG_USES_CONFIDENCE},
+    {CUSTOM("layer", layer), IN_PARAMS(probing), .flags = SG_KEY_EXPANDS, .uses = SG_USES_LAYER},
     {WORD("bounds", words_bounds), IN_PARAMS(sampling.bounds), .fallback = "channel",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_CONFIDENCE},
     {WORD("z", words_z), IN_PARAMS(sampling.z), .fallback = "centred", .flags = SG_KEY_EXPANDS,

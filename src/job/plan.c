@@ -46,15 +46,17 @@ static int needs_scan(const struct sg_plan *plan) {
     return 0;
 }
 
-sg_status sg_plan_create(const struct sg_job *job, const struct sg_shape *input, int64_t n_outputs,
+sg_status sg_plan_create(const struct sg_job *job, const struct sg_signature *model,
                          const struct sg_items *items, struct sg_plan **out) {
     sg_status status = SG_OK;
+    const struct sg_shape *input = &model->input.shape;
     struct sg_plan *plan = sg_calloc(1, sizeof *plan);
 
     SG_CHECK(plan != NULL, SG_E_NOMEM, "no memory for the plan");
     plan->job = job;
+    plan->model = model;
     plan->input = *input;
-    plan->n_outputs = n_outputs;
+    plan->n_outputs = model->n_elements;
     plan->n_items = sg_items_count(items);
     plan->n_targets = job->n_targets;
     plan->block = job->block;

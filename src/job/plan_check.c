@@ -16,6 +16,25 @@ done:
     return status;
 }
 
+static sg_status check_given(const struct sg_plan *plan, const struct sg_items *items) {
+    sg_status status = SG_OK;
+    const struct sg_job *job = plan->job;
+
+    if (job->target != SG_TARGET_FROM) {
+        return SG_OK;
+    }
+    SG_ASSERT(job->targets != NULL);
+    for (int64_t i = 0; i < plan->n_items * job->n_targets; i++) {
+        SG_CHECK(job->targets[i] >= 0 && job->targets[i] < plan->n_outputs, SG_E_JOB,
+                 "%s: target.from: %s has the target %d for the item '%s', which is not an output "
+                 "of the model, 0 to %lld",
+                 job->file, job->target_file, (int)job->targets[i],
+                 sg_items_name(items, i / job->n_targets), (long long)plan->n_outputs - 1);
+    }
+done:
+    return status;
+}
+
 static sg_status check_labels(const struct sg_plan *plan, const struct sg_items *items) {
     sg_status status = SG_OK;
     const char *file = plan->job->file;
@@ -100,15 +119,31 @@ done:
     return status;
 }
 
-static sg_status check_channels(const struct sg_plan *plan, const struct sg_instance *inst) {
+static sg_status check_space(const struct sg_plan *plan, const struct sg_instance *inst) {
     sg_status status = SG_OK;
+
+    SG_CHECK(
+        inst->params.space == SG_SPACE_INPUT || inst->params.probing.layer[0] == '\0', SG_E_JOB,
+        "%s: methods.%s.space: the gradient is taken at the layer %s, which has no pixels; leave "
+        "out the one or the other",
+        plan->job->file, inst->label, inst->params.probing.layer);
+done:
+    return status;
+}
+
+static sg_status check_channels(const struct sg_plan *plan, int i_instance) {
+    sg_status status = SG_OK;
+    const struct sg_instance *inst = &plan->job->instances[i_instance];
+    const struct sg_shape *read = sg_plan_read_shape(plan, i_instance);
     const int64_t c = plan->input.axes[0];
     const uint64_t mask = inst->params.sampling.channels;
 
-    SG_CHECK(inst->params.reduction == SG_CHANNELS_NONE || plan->input.n_axes > 1, SG_E_JOB,
-             "%s: methods.%s.channels: the model's input has no axis beside its %lld channels, so "
-             "that nothing would be left; set channels: none",
-             plan->job->file, inst->label, (long long)c);
+    SG_CHECK(inst->params.reduction == SG_CHANNELS_NONE || read->n_axes > 1, SG_E_JOB,
+             "%s: methods.%s.channels: %s has no axis beside its %lld channels, so that nothing "
+             "would be left; set channels: none",
+             plan->job->file, inst->label,
+             inst->params.probing.layer[0] != '\0' ? "the layer" : "the model's input",
+             (long long)read->axes[0]);
     SG_CHECK(mask == UINT64_MAX || c >= SG_MAX_CHANNELS || mask >> c == 0, SG_E_JOB,
              "%s: methods.%s.noise.channels: the model's input has the channels 0 to %lld alone",
              plan->job->file, inst->label, (long long)c - 1);
@@ -120,7 +155,7 @@ done:
 static sg_status check_size(const struct sg_plan *plan) {
     sg_status status = SG_OK;
 
-    SG_CHECK(plan->input.n_axes <= 4, SG_E_JOB,
+    SG_CHECK(plan->input.n_axes <= SG_MAX_MAP_AXES, SG_E_JOB,
              "%s: model.file: the model's input has %d axes beside the channels; at most three are "
              "supported",
              plan->job->file, plan->input.n_axes - 1);
@@ -135,6 +170,7 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
     SG_TRY(check_size(plan));
     SG_TRY(check_target(plan));
     SG_TRY(check_labels(plan, items));
+    SG_TRY(check_given(plan, items));
     SG_TRY(check_preprocess(plan));
     for (int i = 0; i < plan->job->n_instances; i++) {
         const struct sg_instance *inst = &plan->job->instances[i];
@@ -142,7 +178,8 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
         SG_TRY(check_domain(plan, inst));
         SG_TRY(check_samples(plan, inst));
         SG_TRY(check_confidence(plan, inst));
-        SG_TRY(check_channels(plan, inst));
+        SG_TRY(check_space(plan, inst));
+        SG_TRY(check_channels(plan, i));
     }
 done:
     return status;

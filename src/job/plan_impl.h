@@ -4,6 +4,7 @@
 
 #include "sgdist/plan.h"
 
+enum { SG_MAX_MAP_AXES = 4 };
 enum { SG_PLAN_MAX_STAGES = 96 }; /* a factor of 1.41 passes 2^31 blocks after some 65 */
 
 /* Merges the job's instances: fills probed, sweeps with their readings, probed_of, sweep_of,

@@ -102,6 +102,9 @@ static void print_reading(const struct sg_plan *plan, const struct sg_reading *r
     for (int i = 0; i < r->n_members; i++) {
         sg_text_add(&members, "%s%s", i > 0 ? ", " : "", plan->job->instances[r->members[i]].label);
     }
+    if (plan->probed[r->probed].layer >= 0) {
+        sg_text_add(&members, " (layer %s)", plan->probed[r->probed].probing.layer);
+    }
     fprintf(out, "  %6d  %6d  %s\n", r->n_powers, r->n_groups,
             members.data != NULL ? members.data : "");
     sg_text_free(&members);
@@ -259,8 +262,9 @@ static void print_memory(const struct sg_plan *plan, const struct sg_rank_bytes 
     char sums[32];
     char start[32];
     const double before = (double)bytes->program + (double)bytes->start;
+    char items[32];
     const double total = (double)bytes->program + (double)bytes->model + (double)bytes->nets +
-                         (double)plan->sums_bytes;
+                         (double)plan->sums_bytes + (double)bytes->items;
 
     (void)sg_text_bytes(total, all, sizeof all);
     if (before > total) {
@@ -268,12 +272,14 @@ static void print_memory(const struct sg_plan *plan, const struct sg_rank_bytes 
                 "memory a rank", sg_text_bytes(before, start, sizeof start), all);
     }
     fprintf(out,
-            "  %-15s %s = program and libraries %s + model %s + network %s + sums and blocks %s\n",
+            "  %-15s %s = program and libraries %s + model %s + network %s + sums and blocks %s + "
+            "list of items %s\n",
             before > total ? "" : "memory a rank", all,
             sg_text_bytes((double)bytes->program, program, sizeof program),
             sg_text_bytes((double)bytes->model, model, sizeof model),
             sg_text_bytes((double)bytes->nets, net, sizeof net),
-            sg_text_bytes((double)plan->sums_bytes, sums, sizeof sums));
+            sg_text_bytes((double)plan->sums_bytes, sums, sizeof sums),
+            sg_text_bytes((double)bytes->items, items, sizeof items));
     if (bytes->shared > 0) {
         fprintf(out, "  %-15s %s for the weights, which the ranks of a machine share\n",
                 "memory a machine", sg_text_bytes((double)bytes->shared, all, sizeof all));

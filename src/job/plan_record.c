@@ -64,18 +64,24 @@ static sg_status add(struct sg_record *r, const char *group, const struct sg_ins
     return sg_record_add(r, path, type, 0, n_axes, axes, about);
 }
 
-/* The map's axes behind the target: the input's, without channels where they are reduced. */
+/* The map's axes behind the target: those of the tensor that is read, without channels where they
+ * are reduced. Axes of layers have names of their own. */
 static int map_axes(const struct sg_plan *plan, int i_instance, struct sg_axis *out) {
     static const char *const space[] = {"z", "y", "x"};
+    const struct sg_instance *inst = &plan->job->instances[i_instance];
+    const char *layer = inst->params.probing.layer[0] != '\0' ? "layer_" : "";
     const struct sg_shape *read = sg_plan_read_shape(plan, i_instance);
     const int n_space = read->n_axes - 1;
     struct sg_shape shape;
 
-    sg_instance_map_shape(&plan->job->instances[i_instance], read, &shape);
+    sg_instance_map_shape(inst, read, &shape);
     for (int i = 0; i < shape.n_axes; i++) {
         const int from_end = shape.n_axes - i;
+        char name[SG_MAX_AXIS_NAME + 1];
 
-        out[i] = axis(from_end <= n_space ? space[3 - from_end] : "channel", shape.axes[i]);
+        (void)snprintf(name, sizeof name, "%s%s", layer,
+                       from_end <= n_space ? space[3 - from_end] : "channel");
+        out[i] = axis(name, shape.axes[i]);
     }
     return shape.n_axes;
 }
@@ -86,14 +92,19 @@ static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes
     struct sg_record *r = &plan->record;
     struct sg_axis axes[SG_MAX_FIELD_AXES] = {a->target};
     const int n_axes = 1 + map_axes(plan, i_instance, axes + 1);
-    char about[160];
+    static const char *const rules[] = {"", " under guided backpropagation",
+                                        " under DeconvNet's rule"};
+    const char *layer = inst->params.probing.layer;
+    char about[200];
 
     (void)snprintf(about, sizeof about,
-                   "%s map, in units of the score per unit of %s "
-                   "as the method's formula combines them",
-                   inst->method->name,
-                   inst->params.space == SG_SPACE_PIXEL ? "a pixel (white is 1)"
-                                                        : "the model's input");
+                   "%.30s map%.29s, in units of the score per unit of %.21s%.40s in the "
+                   "method's formula",
+                   inst->method->name, rules[inst->params.probing.rule],
+                   layer[0] != '\0'                       ? "the layer "
+                   : inst->params.space == SG_SPACE_PIXEL ? "a pixel (white is 1)"
+                                                          : "the model's input",
+                   layer);
     SG_TRY(add(r, "maps", inst, "map", SG_TYPE_F32, n_axes, axes, about));
     if (inst->params.standard_error && inst->method->sampler->is_stochastic) {
         SG_TRY(add(r, "maps", inst, "se", SG_TYPE_F32, n_axes, axes,

@@ -17,15 +17,41 @@ static int find_probed(const struct sg_plan *plan, const struct sg_probing *prob
     return -1;
 }
 
-/* Behind those of the same rule, so that one backward pass serves neighbours. */
-static void insert_probed(struct sg_plan *plan, const struct sg_probing *probing) {
-    int at = plan->n_probed++;
+static sg_status find_layer(const struct sg_plan *plan, const char *name, int *out) {
+    sg_status status = SG_OK;
 
+    *out = 0;
+    while (*out < plan->model->n_layers && strcmp(plan->model->layers[*out].name, name) != 0) {
+        (*out)++;
+    }
+    SG_CHECK(*out < plan->model->n_layers, SG_E_JOB, "%s: methods: the model has no layer '%s'",
+             plan->job->file, name);
+done:
+    return status;
+}
+
+/* Behind those of the same rule, so that one backward pass serves neighbours. */
+static sg_status insert_probed(struct sg_plan *plan, const struct sg_probing *probing) {
+    sg_status status = SG_OK;
+    struct sg_probed probed = {.probing = *probing, .layer = -1, .shape = plan->input};
+    int at = plan->n_probed;
+
+    if (probing->layer[0] != '\0') {
+        SG_TRY(find_layer(plan, probing->layer, &probed.layer));
+        probed.shape = plan->model->layers[probed.layer].shape;
+        SG_CHECK(probed.shape.n_axes <= SG_MAX_MAP_AXES, SG_E_JOB,
+                 "%s: methods: the layer '%s' has %d axes beside the batch; at most %d are "
+                 "supported",
+                 plan->job->file, probing->layer, probed.shape.n_axes, SG_MAX_MAP_AXES);
+    }
+    plan->n_probed++;
     while (at > 0 && plan->probed[at - 1].probing.rule > probing->rule) {
         plan->probed[at] = plan->probed[at - 1];
         at--;
     }
-    plan->probed[at] = (struct sg_probed){.probing = *probing, .layer = -1, .shape = plan->input};
+    plan->probed[at] = probed;
+done:
+    return status;
 }
 
 static void place_probed(struct sg_plan *plan) {
@@ -52,7 +78,7 @@ static sg_status make_probed(struct sg_plan *plan) {
         const struct sg_probing *probing = &plan->job->instances[i].params.probing;
 
         if (find_probed(plan, probing) < 0) {
-            insert_probed(plan, probing);
+            SG_TRY(insert_probed(plan, probing));
         }
     }
     place_probed(plan);

@@ -187,14 +187,22 @@ static void check_file(struct sg_reader *r, const struct sg_key *key, const stru
     }
 }
 
+int sg_read_path(struct sg_reader *r, const struct sg_node *node, const char *path,
+                 struct sg_text *out) {
+    if (!is_text(r, node, path)) {
+        return 0;
+    }
+    sg_text_add(out, "%s%s", node->text[0] == '/' ? "" : r->folder, node->text);
+    return 1;
+}
+
 static void read_file(struct sg_reader *r, const struct sg_key *key, const struct sg_node *node,
                       const char *path, char **out) {
     struct sg_text full = {0};
 
-    if (!is_text(r, node, path)) {
+    if (!sg_read_path(r, node, path, &full)) {
         return;
     }
-    sg_text_add(&full, "%s%s", node->text[0] == '/' ? "" : r->folder, node->text);
     if (!full.failed && r->check_files) {
         check_file(r, key, node, path, full.data);
     }

@@ -22,19 +22,21 @@ static void add_numbers(struct sg_text *t, const double *v, int n) {
     sg_text_add(t, "]");
 }
 
-/* target: predicted | label | {class: K} | {top: K} */
+/* target: predicted | label | {class: K} | {top: K} | {from: other.h5} */
 
-static const struct sg_key target_keys[] = {{.name = "class",
-                                             .kind = SG_KIND_INT,
-                                             .offset = offsetof(struct sg_job, target_class),
-                                             .max = INT32_MAX},
-                                            {.name = "top",
-                                             .kind = SG_KIND_INT,
-                                             .offset = offsetof(struct sg_job, n_targets),
-                                             .min = 1,
-                                             .max = 10000,
-                                             .excludes = "class"},
-                                            {0}};
+static const struct sg_key target_keys[] = {
+    {.name = "class",
+     .kind = SG_KIND_INT,
+     .offset = offsetof(struct sg_job, target_class),
+     .max = INT32_MAX},
+    {.name = "top",
+     .kind = SG_KIND_INT,
+     .offset = offsetof(struct sg_job, n_targets),
+     .min = 1,
+     .max = 10000,
+     .excludes = "class"},
+    {.name = "from", .kind = SG_KIND_FILE, .offset = offsetof(struct sg_job, target_file)},
+    {0}};
 
 static void read_target_word(struct sg_reader *r, const struct sg_node *node, const char *path,
                              struct sg_job *job) {
@@ -43,11 +45,12 @@ static void read_target_word(struct sg_reader *r, const struct sg_node *node, co
     } else if (node->kind == SG_NODE_SCALAR && strcmp(node->text, "label") == 0) {
         job->target = SG_TARGET_LABEL;
     } else {
-        sg_problem(r, &node->at, path,
-                   "must be one of predicted, label, {class: 207}, {top: 5}%s%.60s%s",
-                   node->kind == SG_NODE_SCALAR ? ", not '" : "",
-                   node->kind == SG_NODE_SCALAR ? node->text : "",
-                   node->kind == SG_NODE_SCALAR ? "'" : "");
+        sg_problem(
+            r, &node->at, path,
+            "must be one of predicted, label, {class: 207}, {top: 5}, {from: other.h5}%s%.60s%s",
+            node->kind == SG_NODE_SCALAR ? ", not '" : "",
+            node->kind == SG_NODE_SCALAR ? node->text : "",
+            node->kind == SG_NODE_SCALAR ? "'" : "");
     }
 }
 
@@ -61,9 +64,15 @@ void sg_read_target(struct sg_reader *r, const struct sg_node *node, const char 
     }
     sg_read_map(r, target_keys, node, path, 1, job);
     if (node->n == 0) {
-        sg_problem(r, &node->at, path, "needs a class or a top, like {class: 207} or {top: 5}");
+        sg_problem(r, &node->at, path,
+                   "needs a class, a top or a result, like {class: 207}, {top: 5} or {from: "
+                   "other.h5}");
+    } else if (job->target_file != NULL && node->n > 1) {
+        sg_problem(r, &node->at, path, "from cannot stand beside another key");
     }
-    job->target = sg_node_find(node, "class") != NULL ? SG_TARGET_CLASS : SG_TARGET_TOP;
+    job->target = sg_node_find(node, "from") != NULL    ? SG_TARGET_FROM
+                  : sg_node_find(node, "class") != NULL ? SG_TARGET_CLASS
+                                                        : SG_TARGET_TOP;
 }
 
 int sg_echo_target(struct sg_text *t, const void *at) {
@@ -81,6 +90,9 @@ int sg_echo_target(struct sg_text *t, const void *at) {
         break;
     case SG_TARGET_TOP:
         sg_text_add(t, "top %lld", (long long)job->n_targets);
+        break;
+    case SG_TARGET_FROM:
+        sg_text_add(t, "from %s", sg_base_name(job->target_file));
         break;
     }
     return 1;
@@ -194,6 +206,27 @@ int sg_echo_crop(struct sg_text *t, const void *at) {
 
     sg_text_add(t, "[%lld, %lld]", (long long)p->crop[0], (long long)p->crop[1]);
     return 1;
+}
+
+void sg_read_shape(struct sg_reader *r, const struct sg_node *node, const char *path, void *at) {
+    struct sg_shape *shape = at;
+
+    if (sg_is_list(r, node, path, 1, SG_MAX_AXES)) {
+        for (int i = 0; i < node->n; i++) {
+            (void)sg_read_int(r, node->children[i], path, 1, INT32_MAX, &shape->axes[i]);
+        }
+        shape->n_axes = node->n;
+    }
+}
+
+int sg_echo_shape(struct sg_text *t, const void *at) {
+    const struct sg_shape *shape = at;
+
+    for (int i = 0; i < shape->n_axes; i++) {
+        sg_text_add(t, "%s%lld", i > 0 ? ", " : "[", (long long)shape->axes[i]);
+    }
+    sg_text_add(t, "]");
+    return shape->n_axes > 0;
 }
 
 /* A number for all channels, or a list with one a channel. */

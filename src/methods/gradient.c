@@ -24,7 +24,7 @@ const struct sg_method sg_method_gradient = {
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 0,
     .min_samples = 1,
-    .uses = SG_USES_SPACE,
+    .uses = SG_USES_SPACE | SG_USES_LAYER,
     .gradient_power = 1,
     .finish = finish,
 };

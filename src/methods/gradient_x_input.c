@@ -1,7 +1,7 @@
 /* src/methods/gradient_x_input.c - map = x grad f(x), element by element, so that it depends on
  * which value of x is called 0. Both are of one space: of the model's input, where that is often
  * the data's mean, or of pixels, where it is black. From one to the other x changes its zero, while
- * the units of x and of the gradient cancel.
+ * the units of x and of the gradient cancel. At a layer x is its activation.
  * Source: Shrikumar, Greenside, Shcherbina and Kundaje 2016, arXiv:1605.01713. */
 #include "methods/methods_impl.h"
 
@@ -34,6 +34,6 @@ const struct sg_method sg_method_gradient_x_input = {
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 0,
     .min_samples = 1,
-    .uses = SG_USES_SPACE,
+    .uses = SG_USES_SPACE | SG_USES_LAYER,
     .finish = finish,
 };

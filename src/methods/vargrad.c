@@ -25,7 +25,7 @@ const struct sg_method sg_method_vargrad = {
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 2,
     .min_samples = 2,
-    .uses = SG_USES_DIVISOR | SG_USES_SPACE,
+    .uses = SG_USES_DIVISOR | SG_USES_SPACE | SG_USES_LAYER,
     .gradient_power = 2,
     .finish = finish,
 };

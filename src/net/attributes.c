@@ -76,6 +76,7 @@ sg_status sg_axis(const struct sg_node *node, int64_t axis, int n_axes, int64_t 
     SG_NODE_CHECK(axis >= -n_axes && axis < n_axes, node,
                   "axis %lld is outside of the %d axes of its input", (long long)axis, n_axes);
     *out = axis < 0 ? axis + n_axes : axis;
+    SG_TRY(sg_check_batch_axis(node, *out));
 done:
     return status;
 }

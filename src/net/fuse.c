@@ -1,7 +1,7 @@
 /* src/net/fuse.c - nodes that disappear into the node before them. */
 #include "net/net_impl.h"
 
-/* How many nodes read a stored value; the explained tensor is read from outside. */
+/* How many nodes read a stored value; explained tensors and layers are read from outside. */
 static void count_uses(const struct sg_model *m, int *uses) {
     for (int64_t i = 0; i < m->n_nodes; i++) {
         const struct sg_node *node = m->nodes[i];
@@ -12,7 +12,12 @@ static void count_uses(const struct sg_model *m, int *uses) {
             }
         }
     }
-    uses[m->explained->root->index]++;
+    for (int i = 0; i < m->n_outputs; i++) {
+        uses[m->outputs[i]->root->index]++;
+    }
+    for (int i = 0; i < m->n_layers; i++) {
+        uses[m->layers[i]->root->index]++;
+    }
 }
 
 /* Nodes that were only asked for their shape do not run. */
@@ -43,6 +48,7 @@ static struct sg_node *only_before(const struct sg_node *node, const int *uses) 
 /* `before` makes the value of `node` from now on. */
 static void replace(struct sg_node *before, struct sg_node *node) {
     node->out->producer = before;
+    before->inside[before->inside[0] != NULL] = before->out->name;
     before->out = node->out;
     before->n_parameters += node->n_parameters;
     node->removed = 1;

@@ -1,4 +1,5 @@
-/* src/net/graph.c - names become values; from the explained tensor back, needed nodes are found. */
+/* src/net/graph.c - names become values; from the explained tensors back, needed nodes are found.
+ */
 #include "net/net_impl.h"
 #include "sgdist/text.h"
 
@@ -118,7 +119,7 @@ static sg_status find_auto(struct sg_model *m, const struct names *t, struct sg_
         v = *slot_of(t, v->source->in[0]);
         if ((op->flags & SG_OP_SOFTMAX) != 0 && v != NULL) {
             *out = v;
-            m->remark = "explained before the final softmax";
+            m->remark = "what goes into the final softmax";
             break;
         }
     }
@@ -141,52 +142,53 @@ static const char *nearest_tensor(const struct sg_model *m, const struct names *
     return best != NULL ? best : m->graph.n_outputs > 0 ? m->graph.outputs[0].name : "?";
 }
 
-static sg_status find_explained(struct sg_model *m, const struct names *t, const char *tensor) {
+/* The tensor that was asked for by this name. */
+static sg_status find_tensor(struct sg_model *m, const struct names *t, const char *name,
+                             struct sg_value **out) {
     sg_status status = SG_OK;
 
-    if (tensor == NULL || strcmp(tensor, "auto") == 0) {
-        SG_TRY(find_auto(m, t, &m->explained));
-    } else {
-        m->explained = *slot_of(t, tensor);
-        SG_CHECK(m->explained != NULL, SG_E_MODEL,
-                 "%s: it has no tensor '%s'; the nearest name is '%s' (sgdist info lists them)",
-                 m->file, tensor, nearest_tensor(m, t, tensor));
-    }
+    *out = *slot_of(t, name);
+    SG_CHECK(*out != NULL, SG_E_MODEL,
+             "%s: it has no tensor '%s'; the nearest name is '%s' (sgdist info lists them)",
+             m->file, name, nearest_tensor(m, t, name));
 done:
     return status;
 }
 
-/* Symbolic batch, or one frozen in the file; every other axis has to be known. */
-static sg_status take_input(struct sg_model *m, struct sg_value *v, const struct onnx_value *in) {
-    sg_status status = SG_OK;
-    char text[160];
-
-    SG_CHECK(m->input == NULL, SG_E_MODEL,
-             "%s: it has two inputs, '%s' and '%s'; networks with one input are supported", m->file,
-             m->input->name, v->name);
-    SG_CHECK(onnx_type_class(in->type) == 1, SG_E_MODEL,
-             "%s: its input '%s' has the data type %lld; floating-point numbers are supported",
-             m->file, v->name, (long long)in->type);
-    SG_CHECK(in->has_shape && in->n_axes >= 2 && in->n_axes <= SG_MAX_AXES + 1, SG_E_MODEL,
-             "%s: its input '%s' has %d axes; 2 to %d are supported, the batch first", m->file,
-             v->name, in->n_axes, SG_MAX_AXES + 1);
-    v->shape.n_axes = in->n_axes - 1;
-    v->size = 1;
-    for (int i = 1; i < in->n_axes; i++) {
-        SG_CHECK(in->axes[i] >= 1 && !__builtin_mul_overflow(v->size, in->axes[i], &v->size) &&
-                     v->size <= INT32_MAX,
-                 SG_E_MODEL,
-                 "%s: its input '%s' has the shape %s (-1: not fixed); every axis but the first "
-                 "must have a fixed length: export the model with fixed sizes",
-                 m->file, v->name, sg_axes_text(in->n_axes, in->axes, text, sizeof text));
-        v->shape.axes[i - 1] = in->axes[i];
+/* A tensor that is named twice, once perhaps by "auto", is one. */
+static void add_once(struct sg_value **list, int *n, struct sg_value *v) {
+    for (int i = 0; i < *n; i++) {
+        if (list[i] == v) {
+            return;
+        }
     }
-    SG_CHECK(in->axes[0] >= 1 || in->axes[0] == -1, SG_E_MODEL,
-             "%s: its input '%s' has a batch axis of length %lld", m->file, v->name,
-             (long long)in->axes[0]);
-    m->frozen_batch = in->axes[0];
-    v->kind = SG_VALUE_DYNAMIC;
-    m->input = v;
+    list[(*n)++] = v;
+}
+
+static sg_status find_explained(struct sg_model *m, const struct names *t) {
+    static const char *const only_auto = "auto";
+    sg_status status = SG_OK;
+    const int n = m->what->n_tensors > 0 ? m->what->n_tensors : 1;
+    const char *const *names = m->what->n_tensors > 0 ? m->what->tensors : &only_auto;
+
+    m->outputs = sg_region_take(&m->keep, (size_t)n, sizeof(struct sg_value *));
+    m->layers = sg_region_take(&m->keep, (size_t)m->what->n_layers + 1, sizeof(struct sg_value *));
+    SG_CHECK(m->outputs != NULL && m->layers != NULL, SG_E_NOMEM, "%s: no memory for its names",
+             m->file);
+    for (int i = 0; i < n; i++) {
+        struct sg_value *v = NULL;
+
+        if (strcmp(names[i], "auto") == 0) {
+            SG_TRY(find_auto(m, t, &v));
+        } else {
+            SG_TRY(find_tensor(m, t, names[i], &v));
+        }
+        add_once(m->outputs, &m->n_outputs, v);
+    }
+    for (int i = 0; i < m->what->n_layers; i++) {
+        SG_TRY(find_tensor(m, t, m->what->layers[i], &m->layers[i]));
+    }
+    m->n_layers = m->what->n_layers;
 done:
     return status;
 }
@@ -199,7 +201,7 @@ static sg_status reach_leaf(struct sg_model *m, struct sg_value *v) {
     } else if (v->kind == SG_VALUE_UNKNOWN) {
         for (int64_t i = 0; i < m->graph.n_inputs; i++) {
             if (strcmp(m->graph.inputs[i].name, v->name) == 0) {
-                SG_TRY(take_input(m, v, &m->graph.inputs[i]));
+                SG_TRY(sg_take_input(m, v, &m->graph.inputs[i]));
                 break;
             }
         }
@@ -239,15 +241,13 @@ done:
 
 /* Depth first without recursion: a value is inferred after all that it needs, so the nodes come out
  * in an order of evaluation. */
-static sg_status walk(struct sg_model *m, const struct names *t) {
+static sg_status walk(struct sg_model *m, const struct names *t, struct visit *path,
+                      struct sg_value *from) {
     sg_status status = SG_OK;
-    struct visit *path =
-        sg_region_take(&m->scratch, (size_t)m->graph.n_nodes + 1, sizeof(struct visit));
     int64_t depth = 0;
 
-    SG_CHECK(path != NULL, SG_E_NOMEM, "%s: no memory for its nodes", m->file);
-    path[depth++] = (struct visit){.value = m->explained};
-    m->explained->visited = ON_PATH;
+    path[depth++] = (struct visit){.value = from};
+    from->visited = ON_PATH;
     while (depth > 0) {
         struct visit *at = &path[depth - 1];
         struct sg_value *v = at->value;
@@ -280,22 +280,50 @@ done:
     return status;
 }
 
-sg_status sg_graph_build(struct sg_model *m, const char *tensor) {
+int sg_graph_is_readable(const struct onnx_graph *g) {
+    return g->opset >= SG_OPSET_FIRST && g->opset <= SG_OPSET_LAST;
+}
+
+static sg_status walk_all(struct sg_model *m, const struct names *t) {
+    sg_status status = SG_OK;
+    struct visit *path =
+        sg_region_take(&m->scratch, (size_t)m->graph.n_nodes + 1, sizeof(struct visit));
+
+    SG_CHECK(path != NULL, SG_E_NOMEM, "%s: no memory for its nodes", m->file);
+    for (int i = 0; i < m->n_outputs; i++) {
+        if (m->outputs[i]->visited == UNSEEN) {
+            SG_TRY(walk(m, t, path, m->outputs[i]));
+        }
+        SG_CHECK(m->input != NULL && m->outputs[i]->kind == SG_VALUE_DYNAMIC, SG_E_MODEL,
+                 "%s: the tensor '%s' does not depend on the network's input", m->file,
+                 m->outputs[i]->name);
+    }
+    for (int i = 0; i < m->n_layers; i++) {
+        SG_CHECK(m->layers[i]->visited == DONE, SG_E_MODEL,
+                 "%s: the explained tensor '%s' does not depend on the layer '%s'", m->file,
+                 m->outputs[0]->name, m->layers[i]->name);
+        SG_CHECK(m->layers[i]->kind == SG_VALUE_DYNAMIC, SG_E_MODEL,
+                 "%s: the layer '%s' does not depend on the network's input", m->file,
+                 m->layers[i]->name);
+    }
+done:
+    return status;
+}
+
+sg_status sg_graph_build(struct sg_model *m) {
     sg_status status = SG_OK;
     struct names t = {0};
 
-    SG_CHECK(m->graph.opset >= 7 && m->graph.opset <= 17, SG_E_MODEL,
-             "%s: it uses operator set %lld; 7 to 17 are supported (torch.onnx.export(..., "
+    SG_CHECK(sg_graph_is_readable(&m->graph), SG_E_MODEL,
+             "%s: it uses operator set %lld; %d to %d are supported (torch.onnx.export(..., "
              "opset_version=13))",
-             m->file, (long long)m->graph.opset);
+             m->file, (long long)m->graph.opset, SG_OPSET_FIRST, SG_OPSET_LAST);
     SG_TRY(make_names(m, &t));
     SG_TRY(define_all(m, &t));
     SG_TRY(check_missing(m, &t));
-    SG_TRY(find_explained(m, &t, tensor));
-    SG_TRY(walk(m, &t));
-    SG_CHECK(m->input != NULL && m->explained->kind == SG_VALUE_DYNAMIC, SG_E_MODEL,
-             "%s: the tensor '%s' does not depend on the network's input", m->file,
-             m->explained->name);
+    SG_TRY(sg_check_fixed(m));
+    SG_TRY(find_explained(m, &t));
+    SG_TRY(walk_all(m, &t));
 done:
     return status;
 }

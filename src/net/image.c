@@ -318,3 +318,20 @@ int sg_image_split(struct onnx_span image, struct onnx_span *numbers, struct onn
     *rest = (struct onnx_span){numbers->data + head.n_numbers, (size_t)head.n_rest};
     return 1;
 }
+
+sg_status sg_image_decode(const void *bytes, size_t n, const char *file, struct sg_region *region,
+                          struct onnx_graph *out) {
+    sg_status status = SG_OK;
+    const struct onnx_span all = {.data = bytes, .n = n};
+    struct onnx_span numbers;
+    struct onnx_span rest;
+
+    if (sg_image_split(all, &numbers, &rest)) {
+        SG_TRY(onnx_decode(rest.data, rest.n, file, region, out));
+        SG_TRY(onnx_attach(out, file, numbers));
+    } else {
+        SG_TRY(onnx_decode(bytes, n, file, region, out));
+    }
+done:
+    return status;
+}

@@ -12,4 +12,8 @@ sg_status sg_image_pack(const void *bytes, size_t n, const char *file, struct sg
  * are in them. */
 int sg_image_split(struct onnx_span image, struct onnx_span *numbers, struct onnx_span *rest);
 
+/* onnx_decode of an image or of an ONNX file. */
+sg_status sg_image_decode(const void *bytes, size_t n, const char *file, struct sg_region *region,
+                          struct onnx_graph *out);
+
 #endif

@@ -56,25 +56,44 @@ done:
     return status;
 }
 
+const char *sg_why_not(const struct onnx_graph *g, const struct onnx_node *node, char *buf,
+                       size_t cap) {
+    const struct sg_op *op = sg_op_find(node->op_type);
+
+    if (node->domain[0] != '\0' && strcmp(node->domain, "ai.onnx") != 0) {
+        (void)snprintf(buf, cap,
+                       "it comes from the domain '%s'; only ONNX's own operators are supported",
+                       node->domain);
+        return buf;
+    }
+    for (int64_t i = 0; i < node->n_attributes; i++) {
+        if (node->attributes[i].type == ONNX_ATTR_GRAPH) {
+            return "it holds a graph of its own (a branch or a loop), which is not supported; "
+                   "export the model without control flow";
+        }
+    }
+    if (op == NULL) {
+        return "this operator is not supported (sgdist list ops shows those that are)";
+    }
+    if (g->opset < op->opset_min) {
+        (void)snprintf(buf, cap, "it needs operator set %d or later, the model says %lld",
+                       op->opset_min, (long long)g->opset);
+        return buf;
+    }
+    if (op->opset_max != 0 && g->opset > op->opset_max) {
+        (void)snprintf(buf, cap, "operator sets after %d do not have it, the model says %lld",
+                       op->opset_max, (long long)g->opset);
+        return buf;
+    }
+    return NULL;
+}
+
 static sg_status check_known(const struct sg_node *node) {
     sg_status status = SG_OK;
-    const struct onnx_node *source = node->source;
-    const int own_domain = source->domain[0] == '\0' || strcmp(source->domain, "ai.onnx") == 0;
+    char buf[256];
+    const char *why = sg_why_not(&node->model->graph, node->source, buf, sizeof buf);
 
-    SG_NODE_CHECK(own_domain, node,
-                  "it comes from the domain '%s'; only ONNX's own operators are "
-                  "supported",
-                  source->domain);
-    for (int64_t i = 0; i < source->n_attributes; i++) {
-        SG_NODE_CHECK(source->attributes[i].type != ONNX_ATTR_GRAPH, node,
-                      "it holds a graph of its own (a branch or a loop), which is not supported; "
-                      "export the model without control flow");
-    }
-    SG_NODE_CHECK(node->op != NULL, node,
-                  "this operator is not supported (sgdist list ops shows those that are)");
-    SG_NODE_CHECK(node->model->graph.opset >= node->op->opset_min, node,
-                  "it needs operator set %d or later, the model says %lld", node->op->opset_min,
-                  (long long)node->model->graph.opset);
+    SG_NODE_CHECK(why == NULL, node, "%s", why);
 done:
     return status;
 }
@@ -100,6 +119,7 @@ static sg_status infer(struct sg_node *node) {
         const struct sg_value *v = node->in[i];
 
         n_dynamic += v != NULL && v->kind == SG_VALUE_DYNAMIC;
+        node->out->of_shape = node->out->of_shape || (v != NULL && v->of_shape);
         if (v != NULL && v->whole && !(node->flags & SG_OP_TAKES_WHOLE)) {
             SG_TRY(sg_make_ordinary(node, i));
         }
@@ -120,6 +140,8 @@ static sg_status infer(struct sg_node *node) {
         SG_TRY(sg_fold_by_running(node));
     }
     SG_ASSERT(node->out->kind != SG_VALUE_UNKNOWN);
+    node->out->of_shape = node->out->of_shape && node->out->kind == SG_VALUE_CONSTANT;
+    SG_TRY(sg_check_batch_first(node));
     if (node->out->producer == node) {
         SG_ASSERT(node->op->forward != NULL && node->op->backward != NULL);
         count_parameters(node);

@@ -6,6 +6,8 @@
 #ifndef NET_KERNELS_H
 #define NET_KERNELS_H
 
+#include "sgdist/net.h"
+
 #include <stdint.h>
 
 /* A 2-D convolution of a whole batch: x[n][h][w][c] -> y[n][oh][ow][k]. oh = (h + pad_top +
@@ -89,6 +91,9 @@ void sg_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float al
 void sg_relu_forward(const float *x, float *y, int64_t n);    /* in place allowed; NaN stays NaN */
 void sg_relu_mask(const float *y, uint32_t *mask, int64_t n); /* bit i of word i / 32: y[i] > 0 */
 void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t n, int accumulate);
+/* The same under a rule for Relu; a NaN that comes through the mask stays one. */
+void sg_relu_backward_by(enum sg_rule rule, const uint32_t *mask, const float *dy, float *dx,
+                         int64_t n, int accumulate);
 void sg_add(const float *a, const float *b, float *y, int64_t n);
 void sg_accumulate(const float *x, float *y, int64_t n); /* y += x */
 void sg_nchw_to_nhwc(int64_t n, int64_t c, int64_t plane, const float *x, float *y);

@@ -29,21 +29,9 @@ const char *sg_op_name(int i, int *opset_min, int *opset_max) {
     if (i < 0 || i >= sg_n_ops) {
         return NULL;
     }
-    *opset_min = sg_ops[i]->opset_min > 7 ? sg_ops[i]->opset_min : 7;
-    *opset_max = 17;
+    *opset_min = sg_ops[i]->opset_min > 0 ? sg_ops[i]->opset_min : SG_OPSET_FIRST;
+    *opset_max = sg_ops[i]->opset_max > 0 ? sg_ops[i]->opset_max : SG_OPSET_LAST;
     return sg_ops[i]->name;
-}
-
-/* What is asked of the explained tensor leaves in ONNX order. */
-static sg_status make_explained_plain(struct sg_model *m) {
-    sg_status status = SG_OK;
-    struct sg_node outside = {.model = m, .in = &m->explained, .n_in = 1, .label = "the output"};
-
-    if (m->explained->hwc_channels > 0) {
-        SG_TRY(sg_make_plain(&outside, 0));
-    }
-done:
-    return status;
 }
 
 static sg_status prepare(struct sg_model *m) {
@@ -64,34 +52,21 @@ done:
     return status;
 }
 
-static sg_status decode(struct sg_model *m, struct onnx_span bytes) {
-    sg_status status = SG_OK;
-    struct onnx_span numbers;
-    struct onnx_span rest;
-
-    if (sg_image_split(bytes, &numbers, &rest)) {
-        SG_TRY(onnx_decode(rest.data, rest.n, m->file, &m->keep, &m->graph));
-        SG_TRY(onnx_attach(&m->graph, m->file, numbers));
-    } else {
-        SG_TRY(onnx_decode(bytes.data, bytes.n, m->file, &m->keep, &m->graph));
-    }
-done:
-    return status;
-}
-
-sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
-                        struct sg_model **out) {
+sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name,
+                        const struct sg_explain *what, struct sg_model **out) {
     sg_status status = SG_OK;
     struct sg_model *m = sg_calloc(1, sizeof *m);
 
     SG_CHECK(m != NULL, SG_E_NOMEM, "%s: no memory for the model", name);
+    m->what = what;
     m->file = sg_region_text(&m->keep, name, strlen(name));
     SG_CHECK(m->file != NULL, SG_E_NOMEM, "%s: no memory for the model", name);
-    SG_TRY(decode(m, (struct onnx_span){.data = bytes, .n = n_bytes}));
-    SG_TRY(sg_graph_build(m, tensor));
-    SG_TRY(make_explained_plain(m));
+    SG_TRY(sg_image_decode(bytes, n_bytes, m->file, &m->keep, &m->graph));
+    SG_TRY(sg_graph_build(m));
     SG_TRY(sg_fuse(m));
     SG_TRY(prepare(m));
+    SG_TRY(sg_make_signature(m));
+    m->what = NULL;
     *out = m;
     m = NULL;
 done:
@@ -102,9 +77,10 @@ done:
 sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
                           struct sg_model **out) {
     sg_status status = SG_OK;
+    const struct sg_explain what = {.n_tensors = tensor != NULL, .tensors = &tensor};
     struct sg_model *m = NULL;
 
-    SG_TRY(sg_model_open(bytes, n_bytes, name, tensor, &m));
+    SG_TRY(sg_model_open(bytes, n_bytes, name, &what, &m));
     SG_TRY(sg_model_place(m, NULL, 1));
     *out = m;
     m = NULL;
@@ -121,16 +97,20 @@ void sg_model_destroy(struct sg_model *m) {
     }
 }
 
+const struct sg_signature *sg_model_signature(const struct sg_model *m) {
+    return &m->signature;
+}
+
 const struct sg_shape *sg_model_input(const struct sg_model *m) {
     return &m->input->shape;
 }
 
 int64_t sg_model_n_outputs(const struct sg_model *m) {
-    return m->explained->size;
+    return m->signature.n_elements;
 }
 
 const char *sg_model_tensor(const struct sg_model *m) {
-    return m->explained->name;
+    return m->outputs[0]->name;
 }
 
 int64_t sg_model_n_parameters(const struct sg_model *m) {
@@ -139,6 +119,15 @@ int64_t sg_model_n_parameters(const struct sg_model *m) {
 
 int64_t sg_model_bytes(const struct sg_model *m) {
     return m->keep.bytes;
+}
+
+int64_t sg_model_n_relus(const struct sg_model *m) {
+    int64_t n = 0;
+
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        n += m->nodes[i]->relu || (m->nodes[i]->flags & SG_OP_RELU) != 0;
+    }
+    return n;
 }
 
 int64_t sg_model_n_multiply_adds(const struct sg_model *m) {

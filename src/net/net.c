@@ -12,10 +12,6 @@ struct sg_net {
     struct sg_region region;
     char *arena;
     struct sg_call *calls; /* [n_nodes] */
-    float *input;
-    float *input_grad;
-    float *output;
-    float *output_grad;
 };
 
 static float *at(const struct sg_net *net, int64_t offset) {
@@ -74,10 +70,6 @@ static void point(struct sg_net *net) {
         call->kept = at(net, plan->nodes[i].kept);
         call->relu_mask = (uint32_t *)(void *)at(net, plan->nodes[i].relu_mask);
     }
-    net->input = at(net, plan->data[m->input->index]);
-    net->input_grad = at(net, plan->grad[m->input->index]);
-    net->output = at(net, plan->data[m->explained->root->index]);
-    net->output_grad = at(net, plan->grad[m->explained->root->index]);
 }
 
 /* Everything but the arena. */
@@ -134,20 +126,52 @@ int64_t sg_net_bytes_for(const struct sg_model *m, int64_t batch) {
     return bytes;
 }
 
-/* Between the order outside and the one in memory, `batch` samples of the value. */
-static void bring_in(const struct sg_value *v, int64_t batch, const float *from, float *to) {
-    if (sg_is_spatial(v)) {
-        sg_nchw_to_nhwc(batch, v->shape.axes[0], sg_shape_plane(&v->shape), from, to);
-    } else {
-        memcpy(to, from, (size_t)(batch * v->size) * sizeof *to);
+static float *data_of(const struct sg_net *net, const struct sg_value *v) {
+    return at(net, net->plan.data[v->root->index]);
+}
+
+static float *grad_of(const struct sg_net *net, const struct sg_value *v) {
+    return at(net, net->plan.grad[v->root->index]);
+}
+
+/* Between the order outside, where samples are `stride` floats apart, and the one in memory. */
+static void bring_in(const struct sg_net *net, const struct sg_value *v, const float *from,
+                     int64_t stride, float *to) {
+    const int64_t c = sg_last_channels(v);
+
+    for (int64_t j = 0; j < net->batch; j++, from += stride, to += v->size) {
+        if (c > 0) {
+            sg_nchw_to_nhwc(1, c, v->size / c, from, to);
+        } else {
+            memcpy(to, from, (size_t)v->size * sizeof *to);
+        }
     }
 }
 
-static void bring_out(const struct sg_value *v, int64_t batch, const float *from, float *to) {
-    if (sg_is_spatial(v)) {
-        sg_nhwc_to_nchw(batch, v->shape.axes[0], sg_shape_plane(&v->shape), from, to);
-    } else {
-        memcpy(to, from, (size_t)(batch * v->size) * sizeof *to);
+static void bring_out(const struct sg_net *net, const struct sg_value *v, const float *from,
+                      float *to, int64_t stride) {
+    const int64_t c = sg_last_channels(v);
+
+    for (int64_t j = 0; j < net->batch; j++, from += v->size, to += stride) {
+        if (c > 0) {
+            sg_nhwc_to_nchw(1, c, v->size / c, from, to);
+        } else {
+            memcpy(to, from, (size_t)v->size * sizeof *to);
+        }
+    }
+}
+
+/* Layers are read the moment they are complete: forward right after value number `index` was made,
+ * backward when all that reads it has run and its maker has not. Later its memory may be another's.
+ */
+static void read_layers(const struct sg_net *net, int64_t index, int is_gradient,
+                        float *const *out) {
+    for (int l = 0; out != NULL && l < net->m->n_layers; l++) {
+        const struct sg_value *v = net->m->layers[l];
+
+        if (v->root->index == index && out[l] != NULL) {
+            bring_out(net, v, is_gradient ? grad_of(net, v) : data_of(net, v), out[l], v->size);
+        }
     }
 }
 
@@ -174,40 +198,73 @@ static void run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
     call->rule = rule;
     call->work = at(net, net->plan.nodes[i].work_backward);
     if (node->relu) {
-        sg_relu_backward(call->relu_mask, call->dy, call->dy, net->batch * node->out->size, 0);
+        sg_relu_backward_by(rule, call->relu_mask, call->dy, call->dy, net->batch * node->out->size,
+                            0);
     }
     node->op->backward(call);
 }
 
 sg_status sg_net_forward(struct sg_net *net, const float *x, float *y,
                          const volatile sig_atomic_t *cancel) {
-    sg_status status = SG_OK;
+    return sg_net_forward_at(net, x, y, NULL, cancel);
+}
 
-    bring_in(net->m->input, net->batch, x, net->input);
-    for (int64_t i = 0; i < net->m->n_nodes; i++) {
+sg_status sg_net_forward_at(struct sg_net *net, const float *x, float *y, float *const *layers,
+                            const volatile sig_atomic_t *cancel) {
+    sg_status status = SG_OK;
+    const struct sg_model *m = net->m;
+
+    bring_in(net, m->input, x, m->input->size, data_of(net, m->input));
+    read_layers(net, 0, 0, layers);
+    for (int64_t i = 0; i < m->n_nodes; i++) {
         SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
         run_forward(net, i);
+        read_layers(net, i + 1, 0, layers);
     }
-    bring_out(net->m->explained, net->batch, net->output, y);
+    for (int k = 0; k < m->n_outputs; k++) {
+        bring_out(net, m->outputs[k], data_of(net, m->outputs[k]),
+                  y + m->signature.outputs[k].offset, m->signature.n_elements);
+    }
 done:
     return status;
 }
 
 sg_status sg_net_backward(struct sg_net *net, const float *dy, float *dx,
                           const volatile sig_atomic_t *cancel) {
-    return sg_net_backward_by(net, SG_RULE_GRADIENT, dy, dx, cancel);
+    return sg_net_backward_at(net, SG_RULE_GRADIENT, dy, dx, NULL, cancel);
 }
 
-sg_status sg_net_backward_by(struct sg_net *net, enum sg_rule rule, const float *dy, float *dx,
-                             const volatile sig_atomic_t *cancel) {
-    sg_status status = SG_OK;
+/* The number of the first value whose gradient is asked for. */
+static int64_t earliest(const struct sg_net *net, const float *dx, float *const *dlayers) {
+    int64_t first = dx != NULL ? 0 : net->m->n_nodes;
 
-    bring_in(net->m->explained, net->batch, dy, net->output_grad);
-    for (int64_t i = net->m->n_nodes - 1; i >= 0; i--) {
+    for (int l = 0; dlayers != NULL && l < net->m->n_layers; l++) {
+        const int64_t index = net->m->layers[l]->root->index;
+
+        first = dlayers[l] != NULL && index < first ? index : first;
+    }
+    return first;
+}
+
+sg_status sg_net_backward_at(struct sg_net *net, enum sg_rule rule, const float *dy, float *dx,
+                             float *const *dlayers, const volatile sig_atomic_t *cancel) {
+    sg_status status = SG_OK;
+    const struct sg_model *m = net->m;
+    const int64_t first = earliest(net, dx, dlayers);
+
+    for (int k = 0; k < m->n_outputs; k++) {
+        bring_in(net, m->outputs[k], dy + m->signature.outputs[k].offset, m->signature.n_elements,
+                 grad_of(net, m->outputs[k]));
+    }
+    for (int64_t i = m->n_nodes - 1; i >= first; i--) {
         SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
+        read_layers(net, i + 1, 1, dlayers);
         run_backward(net, i, rule);
     }
-    bring_out(net->m->input, net->batch, net->input_grad, dx);
+    read_layers(net, first, 1, dlayers);
+    if (dx != NULL) {
+        bring_out(net, m->input, grad_of(net, m->input), dx, m->input->size);
+    }
 done:
     return status;
 }

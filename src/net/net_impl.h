@@ -7,7 +7,9 @@
  *
  * Every sample is run as a batch of its own: the batch axis of the file has the length 1 in all
  * shapes, so shape arithmetic is on plain numbers and the batch may stand anywhere in them. The
- * samples that a net runs at a time are an axis outside of all these.
+ * samples that a net runs at a time are an axis outside of all these. What is explained is thus the
+ * file's model on a batch of one sample, exactly: a file with a symbolic batch or one of 1 needs no
+ * proof. Of a file with another batch see sg_check_batch_axis.
  *
  * Layout of a dynamic value in memory, `batch` samples one after the other: with the ONNX axes
  * 1, C, H, W channels-last [H][W][C]; with 1 and any other number of axes the ONNX order. The
@@ -26,6 +28,9 @@
 #define SG_BATCH INT64_MIN
 
 enum { SG_CONSTANT_AXES = ONNX_MAX_AXES };
+
+/* Operator sets that are read. */
+enum { SG_OPSET_FIRST = 7, SG_OPSET_LAST = 17 };
 
 struct sg_constant {
     int n_axes;
@@ -47,11 +52,13 @@ struct sg_value {
     int64_t size;                     /* elements a sample */
     int64_t hwc_channels;
     struct sg_value *root;    /* whose storage it uses; itself unless it is a view */
+    struct sg_value *of;      /* a view of this; NULL for a root */
     struct sg_node *producer; /* of a root; NULL for the input */
     const struct onnx_node *source;
-    int index;   /* of a root in the model's list of stored values */
-    int visited; /* by the search for needed nodes */
-    int counted; /* among the parameters */
+    int index;    /* of a root in the model's list of stored values */
+    int of_shape; /* a constant that was worked out from the shape of a dynamic value */
+    int visited;  /* by the search for needed nodes */
+    int counted;  /* among the parameters */
 };
 
 enum sg_op_flags {
@@ -67,7 +74,8 @@ enum sg_op_flags {
     SG_OP_SOFTMAX = 256, /* "auto" explains what goes into it */
     SG_OP_RELU = 512,    /* is max(x, 0): disappears into a node with SG_OP_FUSES_RELU */
     SG_OP_TAKES_WHOLE = 1024, /* inputs may be whole values */
-    SG_OP_OUTPUTS = 2048      /* has several outputs, each made by a node of its own */
+    SG_OP_OUTPUTS = 2048,     /* has several outputs, each made by a node of its own */
+    SG_OP_SATURATES = 4096    /* squeezes any number into a probability */
 };
 
 /* Factors of the output's channels that a node has taken into its weights: first come, first done.
@@ -88,9 +96,10 @@ struct sg_node {
     int n_in;
     struct sg_value **in; /* NULL: left out */
     struct sg_value *out;
-    unsigned flags; /* the operator's, which infer may change */
-    int relu;       /* max(y, 0) follows */
-    int has_affine; /* a batch norm or the like was taken into its weights */
+    unsigned flags;        /* the operator's, which infer may change */
+    int relu;              /* max(y, 0) follows */
+    int has_affine;        /* a batch norm or the like was taken into its weights */
+    const char *inside[2]; /* names of the tensors that fusing left inside of it */
     int removed;
     void *own;                 /* the operator's parameters */
     struct sg_weight *weights; /* floats that `own` points to and that wait for their place */
@@ -129,7 +138,8 @@ struct sg_affine {
 
 struct sg_op {
     const char *name;
-    int opset_min;
+    int opset_min; /* 0: all that are supported */
+    int opset_max; /* the last one that has it, or 0 */
     unsigned flags;
     /* All inputs are constants (or there are none): computes node->out as one. */
     sg_status (*fold)(struct sg_node *node);
@@ -156,16 +166,22 @@ struct sg_model {
     struct sg_region scratch; /* until it is made */
     const char *file;
     struct onnx_graph graph;
-    int64_t frozen_batch; /* the batch axis in the file: -1 symbolic */
+    int64_t frozen_batch;          /* the batch axis in the file: -1 symbolic */
+    int folding;                   /* the nodes at hand work on constants that pass for values */
+    const struct sg_explain *what; /* while the model is made */
     struct sg_value *input;
-    struct sg_value *explained;
+    int n_outputs;
+    struct sg_value **outputs; /* the explained ones */
+    int n_layers;
+    struct sg_value **layers;
+    struct sg_signature signature;
     int64_t n_nodes;
     int64_t capacity;
     struct sg_node **nodes;
     int64_t n_parameters;
     int64_t n_multiply_adds;
     int64_t weight_bytes;
-    int64_t n_dropped; /* nodes that the explained tensor does not need */
+    int64_t n_dropped; /* nodes that no explained tensor needs */
     const char *remark;
 };
 
@@ -209,6 +225,11 @@ static inline int sg_is_constant(const struct sg_node *node, int i) {
 /* 1 if the value lies channels-last in memory because it has three axes. */
 static inline int sg_is_spatial(const struct sg_value *v) {
     return v->shape.n_axes == 3 && !v->whole;
+}
+
+/* The channels of a value that lies channels-last in memory, flattened or not; else 0. */
+static inline int64_t sg_last_channels(const struct sg_value *v) {
+    return sg_is_spatial(v) ? v->shape.axes[0] : v->hwc_channels;
 }
 
 /* A dynamic value by its ONNX axes: where elements lie in the memory of one sample. */
@@ -260,6 +281,21 @@ sg_status sg_constant_size(const struct sg_node *node, int n_axes, const int64_t
 /* The output is input i itself. */
 sg_status sg_set_alias(struct sg_node *node, int i);
 
+/* Where the file fixes a batch B other than 1, the model is that of a batch of 1 as long as every
+ * dynamic value has the shape [B, ...] in the file and [1, ...] here, and no node mixes the rows:
+ * then each row is what the model of a batch of 1 makes of the sample. So nodes that work along the
+ * first axis are refused, and so are results that do not begin with it. */
+sg_status sg_check_batch_axis(const struct sg_node *node, int64_t axis);
+int sg_has_file_batch(const struct sg_node *node); /* the node has such a value */
+/* What infer made begins with the batch axis. */
+sg_status sg_check_batch_first(const struct sg_node *node);
+/* Constants that hold the same row for each sample of the file's batch, as a class token does that
+ * was spread over it, become that row. */
+sg_status sg_take_first_rows(struct sg_node *node);
+/* 1 if `length`, which the file gives for the first axis of the node's result as a literal in input
+ * i, is the batch. */
+int sg_is_file_batch(const struct sg_node *node, int i, int64_t length);
+
 /* Checks that there are between min and max inputs and that the first `min` are given. */
 sg_status sg_check_inputs(const struct sg_node *node, int min, int max);
 /* Input i as a float constant; refused if it is dynamic, not of floats, or not there. */
@@ -307,8 +343,22 @@ sg_status sg_broadcast(const struct sg_node *node, const struct sg_constant *c,
  * where the order in memory allows, otherwise through transpositions. */
 sg_status sg_reshape_to(struct sg_node *node, int n_axes, const int64_t *axes);
 
-/* graph.c: from the decoded file to values, and to the nodes that the explained tensor needs. */
-sg_status sg_graph_build(struct sg_model *m, const char *tensor);
+/* graph.c: 1 if the graph's operator set is one that can be read. */
+int sg_graph_is_readable(const struct onnx_graph *g);
+/* graph.c: from the decoded file to values, and to the nodes that the explained tensors need. */
+sg_status sg_graph_build(struct sg_model *m);
+/* inputs.c: a graph input that was reached: the one that changes, or one that is held fixed. */
+sg_status sg_take_input(struct sg_model *m, struct sg_value *v, const struct onnx_value *in);
+sg_status sg_check_fixed(const struct sg_model *m);
+/* outside.c: the signature; refuses tensors that cannot be told apart, or whose gradient would not
+ * be theirs alone. After fusing. */
+sg_status sg_make_signature(struct sg_model *m);
+/* infer.c: what is against running a node, whatever its inputs are; NULL if nothing is. The text
+ * may be in buf[cap]. */
+const char *sg_why_not(const struct onnx_graph *g, const struct onnx_node *node, char *buf,
+                       size_t cap);
+/* survey.c: nodes that something is against. */
+int64_t sg_graph_n_refused(const struct onnx_graph *g);
 /* infer.c: shapes, constants and views of one node; keeps it if it has to run. */
 sg_status sg_infer_node(struct sg_model *m, const struct onnx_node *source, struct sg_value *out,
                         int n_in, struct sg_value **in);

@@ -89,12 +89,16 @@ static void find_uses(struct planner *p) {
         }
         p->kept[node->out->index] |= (node->flags & SG_OP_KEEPS_OUTPUT) != 0;
     }
-    p->last_use[p->m->explained->root->index] = p->m->n_nodes + 1;
+    for (int i = 0; i < p->m->n_outputs; i++) {
+        p->last_use[p->m->outputs[i]->root->index] = p->m->n_nodes + 1;
+    }
 }
 
 /* Backward runs from the last node and each node's last input: who comes first overwrites. */
 static void find_writers(struct planner *p) {
-    p->first_write[p->m->explained->root->index] = p->m->n_nodes + 2;
+    for (int i = 0; i < p->m->n_outputs; i++) {
+        p->first_write[p->m->outputs[i]->root->index] = p->m->n_nodes + 2;
+    }
     for (int64_t i = p->m->n_nodes - 1; i >= 0; i--) {
         const struct sg_node *node = p->m->nodes[i];
 

@@ -1,9 +1,9 @@
 /* src/net/plan.h - which bytes of one arena hold what, and when.
  *
- * Time runs in steps: 0 takes the input in, 1..n are the nodes forward, n + 1 gives the output out,
- * n + 2 takes its gradient in, n + 3..2n + 2 are the nodes backward from the last to the first,
- * 2n + 3 gives the input's gradient out. What backward reads of the forward pass lives to the end,
- * so backward can run again with another gradient. */
+ * Time runs in steps: 0 takes the input in, 1..n are the nodes forward, n + 1 gives the outputs
+ * out, n + 2 takes their gradients in, n + 3..2n + 2 are the nodes backward from the last to the
+ * first, 2n + 3 gives the input's gradient out. What backward reads of the forward pass lives to
+ * the end, so backward can run again with another gradient. */
 #ifndef NET_PLAN_H
 #define NET_PLAN_H
 

@@ -87,13 +87,11 @@ done:
     return status;
 }
 
-/* Resolves -1 of a wanted shape. A batch that the exporter baked into it as its first axis, where
- * it is not 1, becomes 1: the only way in which the sizes agree. */
+/* Resolves -1 of a wanted shape. */
 static sg_status resolve(const struct sg_node *node, int n_axes, const int64_t *axes,
                          int64_t *out) {
     sg_status status = SG_OK;
     const struct sg_value *in = node->in[0];
-    const int64_t frozen = node->model->frozen_batch;
     int64_t known = 1;
     int unknown = -1;
     char from[160];
@@ -113,11 +111,6 @@ static sg_status resolve(const struct sg_node *node, int n_axes, const int64_t *
             SG_NODE_CHECK(!__builtin_mul_overflow(known, axes[i], &known), node,
                           "it reshapes %s to %s: too large", from, to);
         }
-    }
-    if (frozen > 1 && n_axes > 0 && axes[0] == frozen &&
-        (in->size % known != 0 || known / frozen == in->size)) {
-        out[0] = 1;
-        known /= frozen;
     }
     if (unknown >= 0) {
         out[unknown] = in->size / known;

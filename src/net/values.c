@@ -175,6 +175,7 @@ sg_status sg_set_view(struct sg_node *node, struct sg_value *of, int n_axes, con
     SG_ASSERT(node->out->size == of->size);
     node->out->kind = SG_VALUE_DYNAMIC;
     node->out->root = of->root;
+    node->out->of = of;
     node->out->hwc_channels = hwc_channels;
 done:
     return status;

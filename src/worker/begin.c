@@ -50,6 +50,10 @@ static sg_status choose_targets(struct sg_worker *w) {
     case SG_TARGET_CLASS:
         targets[0] = (int32_t)job->target_class;
         break;
+    case SG_TARGET_FROM:
+        memcpy(targets, job->targets + w->item.index * job->n_targets,
+               (size_t)job->n_targets * sizeof *targets);
+        break;
     case SG_TARGET_LABEL:
         SG_CHECK(label >= 0, SG_E_INPUT, "%s: it has no label, and the job's target is its label",
                  sg_items_name(w->o.items, w->item.index));
@@ -69,11 +73,37 @@ done:
     return status;
 }
 
+/* Outputs, and the layers' activations; a layer that is read under several rules lies as often. */
+static sg_status forward_at_item(struct sg_worker *w) {
+    sg_status status = SG_OK;
+    const struct sg_plan *plan = w->plan;
+
+    memset(w->layers, 0, (size_t)plan->model->n_layers * sizeof(float *));
+    for (int i = 0; i < plan->n_probed; i++) {
+        const struct sg_probed *p = &plan->probed[i];
+
+        if (p->layer >= 0) {
+            w->layers[p->layer] = w->activations + p->offset;
+        }
+    }
+    SG_TRY(sg_net_forward_at(w->one, w->x, w->y, w->layers, w->o.stop));
+    for (int i = 0; i < plan->n_probed; i++) {
+        const struct sg_probed *p = &plan->probed[i];
+
+        if (p->layer >= 0 && w->layers[p->layer] != w->activations + p->offset) {
+            memcpy(w->activations + p->offset, w->layers[p->layer],
+                   (size_t)p->n_features * sizeof(float));
+        }
+    }
+done:
+    return status;
+}
+
 static sg_status clean_outputs(struct sg_worker *w) {
     sg_status status = SG_OK;
 
     sg_phase_enter(w, SG_PHASE_FORWARD);
-    SG_TRY(sg_net_forward(w->one, w->x, w->y, w->o.stop));
+    SG_TRY(forward_at_item(w));
     w->phases.n_forwards++;
     for (int64_t k = 0; k < w->n_outputs; k++) {
         SG_CHECK(isfinite(w->y[k]), SG_E_NUMBERS,
@@ -119,13 +149,19 @@ static sg_status clean_pass(struct sg_worker *w, int64_t t, int first, int *end)
     sg_status status = SG_OK;
     const struct sg_probed *probed = w->plan->probed;
     const int32_t rule = probed[first].probing.rule;
+    float *dx = NULL;
 
-    SG_TRY(sg_net_backward_by(w->one, (enum sg_rule)rule, w->dy, sg_clean_at(w, &probed[first], t),
-                              w->o.stop));
+    memset(w->layers, 0, (size_t)w->plan->model->n_layers * sizeof(float *));
+    for (*end = first; *end < w->plan->n_probed && probed[*end].probing.rule == rule; (*end)++) {
+        const struct sg_probed *p = &probed[*end];
+
+        *(p->layer < 0 ? &dx : &w->layers[p->layer]) = sg_clean_at(w, p, t);
+    }
+    SG_TRY(sg_net_backward_at(w->one, (enum sg_rule)rule, w->dy, dx, w->layers, w->o.stop));
     w->phases.n_backwards++;
     w->item.n_gradients++;
-    for (*end = first; *end < w->plan->n_probed && probed[*end].probing.rule == rule; (*end)++) {
-        SG_TRY(judge_clean(w, *end, t));
+    for (int p = first; p < *end; p++) {
+        SG_TRY(judge_clean(w, p, t));
     }
 done:
     return status;
@@ -135,8 +171,8 @@ static sg_status clean_readings(struct sg_worker *w, int64_t t) {
     sg_status status = SG_OK;
 
     sg_score_gradient(w->plan->job->score, w->y, w->n_outputs, w->item.targets[t], w->dy);
-    for (int p = 0; p < w->plan->n_probed;) {
-        SG_TRY(clean_pass(w, t, p, &p));
+    for (int p = 0, end; p < w->plan->n_probed; p = end) {
+        SG_TRY(clean_pass(w, t, p, &end));
     }
 done:
     return status;

@@ -62,15 +62,22 @@ int sg_pass_end(const struct sg_plan *plan, const struct sg_sweep *sweep, int fi
 
 sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, int first, int64_t t,
                             const volatile sig_atomic_t *cancel) {
-    const struct sg_reading *r = &sweep->readings[first];
+    const int32_t rule = sg_probed_of(w, &sweep->readings[first])->probing.rule;
     const int64_t k = w->n_outputs;
+    float *dx = NULL;
 
     sg_phase_enter(w, SG_PHASE_BACKWARD);
     for (int64_t j = 0; j < w->plan->block; j++) {
         sg_score_gradient(w->plan->job->score, w->y + j * k, k, w->item.targets[t], w->dy + j * k);
     }
-    return sg_net_backward_by(w->block, (enum sg_rule)sg_probed_of(w, r)->probing.rule, w->dy,
-                              sg_read_at(w, r), cancel);
+    memset(w->layers, 0, (size_t)w->plan->model->n_layers * sizeof(float *));
+    for (int r = first; r < sg_pass_end(w->plan, sweep, first); r++) {
+        const struct sg_reading *reading = &sweep->readings[r];
+        const int layer = sg_probed_of(w, reading)->layer;
+
+        *(layer < 0 ? &dx : &w->layers[layer]) = sg_read_at(w, reading);
+    }
+    return sg_net_backward_at(w->block, (enum sg_rule)rule, w->dy, dx, w->layers, cancel);
 }
 
 /* Reads the block once for target t and the readings from `first` on, into their sums. */

@@ -54,6 +54,10 @@ static sg_status take_arrays(struct sg_worker *w) {
     w->n_words = (needs->n_blocks + 63) / 64;
     w->x = sg_malloc_aligned(d, sizeof *w->x);
     w->clean = sg_malloc_aligned(n_targets * (size_t)needs->n_clean, sizeof *w->clean);
+    w->activations = needs->has_layers
+                         ? sg_malloc_aligned((size_t)needs->n_clean, sizeof *w->activations)
+                         : NULL;
+    w->layers = sg_calloc((size_t)plan->model->n_layers + 1, sizeof(float *));
     w->scale = sg_malloc_aligned(d, sizeof *w->scale);
     w->noisy = sg_malloc_aligned(block * d, sizeof *w->noisy);
     w->gradient = sg_malloc_aligned(block * (size_t)needs->n_pass + 1, sizeof *w->gradient);
@@ -69,9 +73,10 @@ static sg_status take_arrays(struct sg_worker *w) {
     w->item.clean_max = sg_calloc((size_t)plan->n_probed * n_targets, sizeof *w->item.clean_max);
     w->item.done = sg_calloc((size_t)w->n_words, sizeof *w->item.done);
     w->item.record = sg_calloc((size_t)plan->record.bytes, 1);
-    SG_CHECK(w->x && w->clean && w->scale && w->noisy && w->gradient && w->y && w->dy && w->map &&
-                 w->sigma && w->work && w->sums && w->todo && w->item.targets &&
-                 w->item.exponents && w->item.clean_max && w->item.done && w->item.record,
+    SG_CHECK(w->x && w->clean && (w->activations || !needs->has_layers) && w->layers && w->scale &&
+                 w->noisy && w->gradient && w->y && w->dy && w->map && w->sigma && w->work &&
+                 w->sums && w->todo && w->item.targets && w->item.exponents && w->item.clean_max &&
+                 w->item.done && w->item.record,
              SG_E_NOMEM, "no memory for the arrays of a worker");
 done:
     return status;
@@ -161,6 +166,8 @@ void sg_worker_destroy(struct sg_worker *w) {
     sg_free(w->sums);
     sg_free(w->x);
     sg_free(w->clean);
+    sg_free(w->activations);
+    sg_free(w->layers);
     sg_free(w->scale);
     sg_free(w->noisy);
     sg_free(w->gradient);

@@ -47,6 +47,8 @@ struct sg_worker {
     struct sg_net *block;
     float *x;                /* [D] */
     float *clean;            /* of each thing that is read: [n_targets][its D] */
+    float *activations;      /* of each thing that is read: the layer at the item; or NULL */
+    float **layers;          /* [layers of the model]: where the network puts them, or NULL */
     float *scale;            /* [D] */
     float *noisy;            /* [block][D] */
     float *gradient;         /* of each reading of a backward pass: [block][its D] */
@@ -80,8 +82,7 @@ double sg_score_probability(const float *y, int64_t n, int64_t target);
 /* Memory by what lies in it: the tensor that p reads, at the item; p's reading there for target t;
  * the sums of a sweep's reading r. */
 static inline const float *sg_seen_at(const struct sg_worker *w, const struct sg_probed *p) {
-    (void)p;
-    return w->x;
+    return p->layer < 0 ? w->x : w->activations + p->offset;
 }
 
 static inline float *sg_clean_at(const struct sg_worker *w, const struct sg_probed *p, int64_t t) {

@@ -10,6 +10,7 @@ not end by a signal, must not show its source, and a refused job must leave no r
 import concurrent.futures
 import dataclasses
 import gzip
+import io
 import os
 import pathlib
 import re
@@ -17,7 +18,9 @@ import shutil
 import struct
 import subprocess
 import sys
+import tarfile
 import time
+import zipfile
 import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
@@ -82,6 +85,11 @@ def png(width, height, data=None):
 def linear_model(outputs=CLASSES, shape=SHAPE):
     d = onnx.size(shape)
     return onnx.linear(shape, [[(k + 1) * (j % 3 - 1) for j in range(d)] for k in range(outputs)])
+
+
+def open_model():
+    """Rows and columns are not said."""
+    return onnx.model([onnx.node("Relu", ["x"], ["y"])], [], [SHAPE[0], "rows", "columns"], [CLASSES])
 
 
 def good_folder(folder):
@@ -163,10 +171,39 @@ def fail_first(folder):
     assert done.returncode == 3, f"the bad picture passes: {done.stdout}"
 
 
-def npy(shape):
-    """Zeros as a NumPy file of float32."""
-    head = repr({"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}).encode().ljust(117) + b"\n"
-    return b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head + bytes(4 * onnx.size(shape))
+def npy(shape, descr="<f4", fortran=False, data=None):
+    """Zeros as a NumPy file of float32, or of another type with its data."""
+    head = repr({"descr": descr, "fortran_order": fortran, "shape": tuple(shape)}).encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head + (bytes(4 * onnx.size(shape)) if data is None else data)
+
+
+def npz(**arrays):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in arrays.items():
+            archive.writestr(name + ".npy", data)
+    return out.getvalue()
+
+
+def tar(**files):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name.replace("_", "."))
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def source(text):
+    """The good job with other data, whose failures are its own."""
+    return (("idx: images-idx3-ubyte\n  labels: labels-idx1-ubyte", text), NO_FAILURES)
+
+
+def hdf5_file(folder):
+    h5py = need_h5py()
+    with h5py.File(folder / "a.h5", "w") as file:
+        file["x"], file["y"], file["words"] = [[[0.0] * 4] * 4] * 3, [0, 1], "text"
 
 
 def garbage_checkpoint(folder):
@@ -176,6 +213,14 @@ def garbage_checkpoint(folder):
 
 def link(name, to):
     return lambda folder: (folder / name).symlink_to(to)
+
+
+def run_part(folder):
+    """prepare: a result of the first item alone."""
+    text = (folder / "job.yaml").read_text()
+    (folder / "first.yaml").write_text(text.replace("{from: first.h5}", "predicted"))
+    done = run([SGDIST, "first.yaml", "--set", "data.limit=1", "--set", "study.output=first.h5"], folder)
+    assert done.returncode == 0, f"the first item fails: {done.stdout}"
 
 
 def run_two(folder):
@@ -307,6 +352,8 @@ JOB = [
     Row("AdaptGrad without bounds", 2, (r"adaptgrad", r"domain"), "[adaptgrad]",
         methods("[adaptgrad]") + edited("  domain: {space: pixel, bounds: [0, 1]}\n", "")),
     Row("confidence above one", 2, (r"confidence", r"1\.5"), "1.5", methods("[{method: adaptgrad, confidence: 1.5}]")),
+    Row("a rule without a Relu", 2, (r"gradient\.rule", r"no Relu", r"Clip"), "deconvnet",
+        methods("[{method: gradient, rule: deconvnet}]")),
     Row("a preset that does not exist", 2, (r"\blike\b", r"did you mean 'captum'", r"zennit"), "captun",
         methods("[{method: smoothgrad, like: captun}]")),
     Row("a range beside a preset's sigma", 2, (r"noise\.range", r"\blike\b", r"level"), "range: domain",
@@ -355,6 +402,9 @@ MODEL = [
         prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[NAN_WEIGHTS]))),
     Row("input that is no image", 2, (r"\b2\b.*\baxes\b|axes.*\b2\b|1 axis",), prepare=put(
         "model.onnx", linear_model(shape=[16]))),
+    Row("lengths that the model leaves open", 2, (r"model\.shape",), prepare=put("model.onnx", open_model())),
+    Row("lengths that the model does not have", 2, (r"\b3\b.*does not fit",), prepare=put("model.onnx", open_model()),
+        edit=edited("file: model.onnx", "file: model.onnx, shape: [3, 4, 4]")),
     Row("weights that do not fit", 2, (r"Gemm_y", r"\b15\b", r"\b16\b"),
         prepare=put("model.onnx", node_model(FLATTEN, GEMM, weights=[ODD_WEIGHTS]))),
     Row("kernel of another size than it says", 2, (r"Conv_y", r"kernel_shape"), prepare=put("model.onnx", node_model(
@@ -416,6 +466,56 @@ DATA = [
     Row("colours for a grey network", 2, (r"\b3\b.*\b1\b", r"grey"), edit=pictures(("{color: grey}", "{color: rgb}"))),
     Row("picture of another size", 3, (r"large\.png", r"9 ?x ?9"), edit=pictures(),
         prepare=put("pictures/large.png", png(9, 9))),
+    Row("list of files that are not there", 3, (r"item failed.*gone\.png",), edit=source("list: list.txt\n  preprocess: {color: grey}"),
+        prepare=put("list.txt", b"pictures/good.png 1\ngone.png 2\n")),
+    Row("list of nothing", 2, (r"data\.list", r"list\.txt"), "list:", source("list: list.txt"), prepare=put("list.txt", b"# none\n\n")),
+    Row("list with a line twice", 2, (r"data\.list", r"a\.png twice"), "list:",
+        source("list: list.txt\n  preprocess: {color: grey}"), prepare=put("list.txt", b"a.png\nb.png\na.png\n")),
+    Row("list with an impossible class", 2, (r"list\.txt:2:", r"99999999999"), "list:", source("list: list.txt"),
+        prepare=put("list.txt", b"a.png 1\nb.png 99999999999\n")),
+    Row("list that is a picture", 2, (r"data\.list", r"text"), "list:", source("list: pictures/good.png")),
+    Row("tar cut off", 2, (r"a\.tar", r"cut short"), "tar:", source("tar: a.tar"), prepare=put("a.tar", tar(a_png=png(4, 4))[:600]),
+        ranks=3),
+    Row("tar that is gzipped", 2, (r"a\.tar\.gz", r"gunzip"), "tar:", source("tar: a.tar.gz"),
+        prepare=put("a.tar.gz", gzip.compress(tar(a_png=png(4, 4))))),
+    Row("tar that is a picture", 2, (r"good\.png", r"no tar archive"), "tar:", source("tar: pictures/good.png")),
+    Row("tar without pictures", 2, (r"a\.tar", r"no image"), "tar:", source("tar: a.tar"), prepare=put("a.tar", tar(a_txt=b"a"))),
+    Row("tar pattern that means nothing", 2, (r"b\*\.tar",), "tar:", source("tar: b*.tar")),
+    Row("tar with a broken picture", 3, (r"item failed.*b\.png.*a\.tar",), edit=source("tar: a.tar\n  preprocess: {color: grey}"),
+        prepare=put("a.tar", tar(a_png=png(4, 4), b_png=b"no picture"))),
+    Row("tar with a class that is none", 2, (r"a\.cls", r"cat"), "tar:", source("tar: a.tar"),
+        prepare=put("a.tar", tar(a_png=png(4, 4), a_cls=b"cat"))),
+    Row("npy cut off", 2, (r"a\.npy", r"early"), "npy:", source("npy: a.npy"), prepare=put("a.npy", npy([3, 1, 4, 4])[:200])),
+    Row("npy of a huge shape", 2, (r"a\.npy", r"shape|early"), "npy:", source("npy: a.npy"),
+        prepare=put("a.npy", npy([2**62, 4, 4], data=b""))),
+    Row("npy in Fortran order", 2, (r"a\.npy", r"ascontiguousarray"), "npy:", source("npy: a.npy"),
+        prepare=put("a.npy", npy([3, 1, 4, 4], fortran=True))),
+    Row("npy of words", 2, (r"a\.npy", r"<U3"), "npy:", source("npy: a.npy"),
+        prepare=put("a.npy", npy([3, 4, 4], "<U3", data=bytes(576)))),
+    Row("npy that is a text", 2, (r"job\.yaml", r"not a \.npy"), "npy:", source("npy: job.yaml")),
+    Row("npy of another size", 2, (r"5x4", r"4x4"), "npy:", source("npy: a.npy"), prepare=put("a.npy", npy([3, 1, 5, 4]))),
+    Row("npy of other channels", 2, (r"2 channels", r"layout"), "npy:", source("npy: a.npy"), prepare=put("a.npy", npy([3, 2, 4, 4]))),
+    Row("npy whose numbers are not finite", 3, (r"item failed.*a\.npy#1.*inf",), edit=source("npy: a.npy"),
+        prepare=put("a.npy", npy([3, 4, 4], data=bytes(64) + struct.pack("<f", float("inf")) + bytes(124)))),
+    Row("npz cut off", 2, (r"a\.npz", r"cut short"), "npz:", source("npz: {file: a.npz}"),
+        prepare=put("a.npz", npz(x=npy([3, 4, 4]))[:150])),
+    Row("npz without that array", 2, (r"a\.npz", r"'z'", r"\bx\b"), "npz:", source("npz: {file: a.npz, array: z}"),
+        prepare=put("a.npz", npz(x=npy([3, 4, 4])))),
+    Row("npz of several arrays", 2, (r"a\.npz", r"x, y"), "npz:", source("npz: {file: a.npz}"),
+        prepare=put("a.npz", npz(x=npy([3, 4, 4]), y=npy([3, 4, 4])))),
+    Row("npz with labels of another number", 2, (r"data\.labels", r"2 labels for 3"), edit=source("npz: {file: a.npz, labels: y}"),
+        prepare=put("a.npz", npz(x=npy([3, 4, 4]), y=npy([2], "<i4")))),
+    Row("HDF5 that is a text", 2, (r"job\.yaml", r"no HDF5"), "hdf5:", source("hdf5: {file: job.yaml, dataset: x}")),
+    Row("HDF5 without that dataset", 2, (r"a\.h5", r"'z'"), "hdf5:", source("hdf5: {file: a.h5, dataset: z}"), prepare=hdf5_file),
+    Row("HDF5 of words", 2, (r"a\.h5", r"numbers"), "hdf5:", source("hdf5: {file: a.h5, dataset: words}"), prepare=hdf5_file),
+    Row("HDF5 with labels of another number", 2, (r"a\.h5", r"2 labels for 3"), "hdf5:",
+        source("hdf5: {file: a.h5, dataset: x, labels: y}"), prepare=hdf5_file),
+    Row("targets from nothing", 2, (r"target\.from", r"gone\.h5"), "gone.h5", edited("predicted", "{from: gone.h5}")),
+    Row("targets from a text", 2, (r"target\.from", r"labels-idx1-ubyte"), "{from:", edited("predicted", "{from: labels-idx1-ubyte}")),
+    Row("targets from a result that is written", 2, (r"target\.from", r"study\.output"), edit=edited("predicted", "{from: first.h5}"),
+        prepare=run_part, args=("job.yaml", "--fresh", "--set", "study.output=first.h5", "--set", "data.limit=1")),
+    Row("targets from a result without the item", 2, (r"images-idx3-ubyte#1",), "{from:",
+        edited("predicted", "{from: first.h5}"), prepare=run_part),
     Row("one bad picture is allowed", 0, (r"text\.png",), edit=(FOLDER_DATA, (
         NO_FAILURES[0], NO_FAILURES[1].replace("0", "1"))), prepare=put("pictures/text.png", b"no picture\n")),
 ]

@@ -11,6 +11,8 @@ import pathlib
 import re
 import struct
 import sys
+import tarfile
+import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "python"))
@@ -120,12 +122,21 @@ def png_files():
     deep = Image.new("I;16", (3, 2), 40000)
     yield "I16.png", saved(deep, "PNG")
     yield "transparent.png", saved(picture(mode="L"), "PNG", transparency=7)
+    yield "turned.png", saved(picture(), "PNG", exif=turned(5))
+
+
+def turned(orientation):
+    from PIL import Image
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags
 
 
 def jpeg_files():
     for mode in ("L", "RGB", "CMYK"):
         yield f"{mode}.jpg", saved(picture(mode=mode), "JPEG", quality=60)
     yield "progressive.jpg", saved(picture((17, 9)), "JPEG", progressive=True, quality=30)
+    yield "turned.jpg", saved(picture(), "JPEG", exif=turned(6))
     yield "halved.jpg", saved(picture((17, 9)), "JPEG", subsampling=2, quality=30)
 
 
@@ -150,7 +161,45 @@ def npy_files():
     yield "floats.npy", npy(row % ("<f4", "False", "(2, 3)"), struct.pack("<6f", *range(6)))
     yield "doubles.npy", npy(row % ("<f8", "False", "(2,)"), struct.pack("<2d", 1, 2), version=2)
     yield "fortran.npy", npy(row % ("<f4", "True", "(1, 2)"), struct.pack("<2f", 1, 2), version=3)
+    yield "bytes.npy", npy(row % ("|u1", "False", "(2, 3, 2, 2)"), bytes(range(24)))
+    yield "halves.npy", npy(row % (">f2", "False", "(1, 2, 3)"), struct.pack(">6e", *range(6)))
+    yield "labels.npy", npy(row % ("<i8", "False", "(3,)"), struct.pack("<3q", 0, -1, 9))
     yield "scalar.npy", npy(row % (">f4", "False", "()"), struct.pack(">f", 1))
+
+
+def npz_files():
+    x = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (2, 2, 3), }", bytes(range(12)))
+    y = npy("{'descr': '<i4', 'fortran_order': False, 'shape': (2,), }", struct.pack("<2i", 1, 0))
+    for name, method in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", method) as archive:
+            for member, data in (("x.npy", x), ("y.npy", y)):
+                info = zipfile.ZipInfo(member)
+                info.compress_type = method
+                with archive.open(info, "w", force_zip64=name == "stored") as f:
+                    f.write(data)
+        yield f"{name}.npz", out.getvalue()
+
+
+def tar_of(files, kind=tarfile.USTAR_FORMAT, mtime=0):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=kind) as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(data), mtime
+            archive.addfile(info, io.BytesIO(data))
+        end = archive.offset
+    return out.getvalue()[:end] + bytes(1024)  # without the padding to 10 KiB
+
+
+def tar_files():
+    small = saved(picture((3, 2)), "PNG")
+    plain = tar_of({"a/1.png": small, "b/2.png": small})
+    yield "ustar.tar", plain
+    yield "long.tar", tar_of({"d" * 99 + "/" + "n" * 120 + ".png": small}, tarfile.GNU_FORMAT)
+    yield "pax.tar", tar_of({"d" * 99 + "/\u00fc" + "n" * 120 + ".png": small}, tarfile.PAX_FORMAT, 1.5)
+    yield "labels.tar", tar_of({"1.png": small, "1.cls": b"7\n"})
+    yield "nested.tar", tar_of({"c.tar": plain})
 
 
 def job_files():
@@ -173,7 +222,8 @@ run: {max_hours: 0.5, memory_mb: 100}
 """
 
 
-TARGETS = {"onnx": onnx_files, "png": png_files, "jpeg": jpeg_files, "idx": idx_files, "npy": npy_files, "job": job_files}
+TARGETS = {"onnx": onnx_files, "png": png_files, "jpeg": jpeg_files, "idx": idx_files, "npy": npy_files, "npz": npz_files,
+           "tar": tar_files, "job": job_files}
 
 
 def words():

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes one target for some seconds of processor time with clang's libFuzzer and both sanitizers.
 #
-#   tests/fuzz/run.sh TARGET SECONDS      TARGET: onnx png jpeg idx npy job
+#   tests/fuzz/run.sh TARGET SECONDS      TARGET: onnx png jpeg idx npy npz tar job
 #
 # Needs clang. Builds build/fuzz; starts from tests/fuzz/corpus/TARGET and what earlier calls found
 # (build/fuzz/corpus/TARGET); for onnx also from the cases of libonnx-testdata where they are installed.
@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly BUILD=build/fuzz
-target=${1:?the target: onnx, png, jpeg, idx, npy or job}
+target=${1:?the target: onnx, png, jpeg, idx, npy, npz, tar or job}
 seconds=${2:?how many seconds}
 
 if [[ ! -e $BUILD/CMakeCache.txt ]]; then

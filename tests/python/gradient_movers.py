@@ -18,7 +18,10 @@ def reshaped(c):
     n = int(np.prod(shape))
     way = c.pick("cut", "flatten", "squeeze", "unsqueeze", "zero", "nothing")
     if way == "nothing":
-        return c.finish(c.op("Dropout", [c.op("Identity", [x], torch.clone)], torch.clone), x)
+        y = c.op("Dropout", [c.op("Identity", [x], torch.clone)], torch.clone)
+        if c.opset >= 15:
+            y = c.op("CastLike", [y, c.const(np.zeros(1))], lambda v, _: v)
+        return c.finish(y, x)
     if way == "flatten":
         axis = c.between(1, len(shape))
         return c.finish(c.op("Flatten", [x], lambda v: v.flatten(0, axis - 1).flatten(1).reshape(
@@ -285,6 +288,35 @@ def scattered(c, kind, shape):
 
 
 MOVERS = [picked, picked, picked, reshaped, transposed, joined, joined_images, sliced, split, gathered, padded, repeated, depth]
+
+
+FORMULAS = ["bhid,bhjd->bhij", "bhij,bhjd->bhid", "bij,bjk->bik", "bij,jk", "bnc,dc->bnd", "i,i", "i,j->ij", "bij->bji",
+            "bij->bi", "bii->bi", "ii->", "...ii->...i", "...ij,...jk->...ik", "...ij,jk->...ik", "bcxy,bcxy->bc",
+            "bhwc,hkc->bhwk", "bhwc,wkc->bhwk", "bij,bik->jk", "bij,cj->bc", "ijk,jil->kl", "bn,bn->b",
+            "bqc,bkc->bqk", "xij,xij->ij", "a...,a...->..."]
+
+
+def einsum(c):
+    """Contractions as vision transformers write them, and others."""
+    c.opset = max(c.opset, 12)
+    said = c.pick(*FORMULAS)
+    length = {letter: c.between(1, 4) for letter in "abcdhijklnqwxy"}
+    more = shape_of(c, 0, 2, 3)
+
+    def shape(term):
+        return [n for part in term.replace("...", "0") for n in (more if part == "0" else [length[part]])]
+    terms = said.split("->")[0].split(",")
+    shapes = [shape(t) for t in terms]
+    way = c.pick("all", "first", "last") if len(terms) > 1 else "all"
+    if way == "all":
+        parts = c.operands(shapes)
+    elif way == "first":
+        parts = [c.operands(shapes[:1])[0], c.weight(*shapes[1])]
+    else:
+        parts = [c.weight(*shapes[0]), c.operands(shapes[1:])[0]]
+    spaces = said.replace(",", ", ") if c.chance(0.3) else said
+    y = c.op("Einsum", parts, lambda *v: torch.einsum(said, *v), equation=spaces)
+    return c.finish(y, None)
 
 
 def network(c):

@@ -33,6 +33,7 @@ UNARY = {
     "Softsign": (7, F.softsign, PLAIN, {}), "Sqrt": (7, torch.sqrt, (0.3, 3), {}),
     "Tan": (7, torch.tan, (-1.2, 1.2), {}), "Tanh": (7, torch.tanh, (-2, 2), {}),
     "ThresholdedRelu": (10, lambda x, alpha: torch.where(x > alpha, x, 0 * x), PLAIN, {"alpha": (0.2, 0.8)}),
+    "IsNaN": (9, lambda x: x.isnan().double(), PLAIN, {}),
     "Sign": (9, torch.sign, PLAIN, {}), "Floor": (7, torch.floor, PLAIN, {}), "Ceil": (7, torch.ceil, PLAIN, {}),
     "Round": (11, torch.round, PLAIN, {}),
 }
@@ -144,12 +145,9 @@ def choice(c):
     c.near = [(a, b)]
     flags = c.op(test, [a, b], f)
     if kind == "flags":
-        flags = c.op("Not", [flags], torch.logical_not) if NOT_OF_VALUES else flags
+        flags = c.op("Not", [flags], torch.logical_not)
         return c.finish(c.op("Mul", [c.op("Cast", [flags], lambda v: v.double(), to=1), a], torch.mul))
     return c.finish(c.op("Where", [flags, a, b], torch.where))
-
-
-NOT_OF_VALUES = False
 
 
 def kept(f):
@@ -275,8 +273,15 @@ def normalisation(c):
         bias = [c.weight(*tail)] if c.chance(0.7) else []
         if int(np.prod(tail)) == 1:
             return normalisation(type(c)(c.rng, c.opset))
-        return c.finish(c.op(kind, [x, c.weight(*tail)] + bias, lambda v, s, b=None: F.layer_norm(v, tail, s, b, eps),
-                             epsilon=eps, axis=axis - len(shape) - 1 if c.chance(0.5) else axis), x)
+        over = list(range(axis, len(shape) + 1))
+
+        def layer(v, s, b=None):
+            mean = v.mean(over, keepdim=True)
+            inverse = ((v - mean).square().mean(over, keepdim=True) + eps).rsqrt()
+            return F.layer_norm(v, tail, s, b, eps), mean, inverse
+        y = c.op(kind, [x, c.weight(*tail)] + bias, layer, n_out=3, epsilon=eps,
+                 axis=axis - len(shape) - 1 if c.chance(0.5) else axis)
+        return c.finish(c.op("Mul", [y[0], y[c.between(1, 2)]], torch.mul) if c.chance(0.3) else y[0], x)
     if kind == "MeanVarianceNormalization":
         c.opset = max(c.opset, 9)
         over = sorted({0} | {c.between(1, len(shape)) for _ in range(3)})

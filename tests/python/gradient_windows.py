@@ -104,7 +104,7 @@ def convolution(c):
 
 
 def transposed(c):
-    n = c.pick(*TRANSPOSED_AXES)
+    n = c.pick(1, 2, 2, 3)
     plane, groups = [c.between(1, {1: 6, 2: 4, 3: 3}[n]) for _ in range(n)], c.pick(1, 1, 2)
     channels, per_group = groups * c.between(1, 2), c.between(1, 3)
     kernel, stride = [c.between(1, 3) for _ in plane], [c.between(1, 3) for _ in plane]
@@ -153,9 +153,6 @@ def transposed(c):
 
     return c.finish(c.op("ConvTranspose", [x, w] + bias, meaning, group=groups if groups > 1 else None,
                          **attributes), x)
-
-
-TRANSPOSED_AXES = (2,)
 
 
 def along(x, axis, matrix):
@@ -213,7 +210,7 @@ POOLS = ["MaxPool", "MaxPool", "AveragePool", "AveragePool", "GlobalAveragePool"
 
 def coordinate(mode, i, old, new, scale, roi):
     """Where output i lies in the input. `new` is the length that the scale asks for: not whole if it says so."""
-    if mode == "asymmetric":
+    if mode == "asymmetric" or scale == 1 and mode != "tf_crop_and_resize":
         return i / scale
     if mode == "align_corners":
         return 0.0 if new < 2 else i * (old - 1) / (new - 1)
@@ -256,7 +253,7 @@ def resize_matrix(mode, coordinates, rounding, cubic, exclude, old, new, scale, 
     return m
 
 
-MODES = ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"]
+MODES = ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"]
 
 
 def resize(c):
@@ -267,13 +264,14 @@ def resize(c):
     rounding = c.pick("round_prefer_floor", "round_prefer_ceil", "floor", "ceil") if c.opset >= 11 else "floor"
     cubic = c.pick(-0.75, -0.5)
     exclude = mode == "cubic" and c.chance(0.4) and coordinates != "tf_crop_and_resize"
+    outside = c.number(-1, 1) if coordinates == "tf_crop_and_resize" and c.chance(0.5) else 0.0
     roi = [(0.0, 1.0)] * 2
     if coordinates == "tf_crop_and_resize":
         roi = [(c.pick(-0.25, 0.0, 0.25), c.pick(0.75, 1.0, 1.125)) for _ in range(2)]
     new = [c.between(1, 7) for _ in plane]
     scale = [n / o for n, o in zip(new, plane)]
     ins = [x]
-    with_sizes = c.opset >= 11 and c.chance(0.5)
+    with_sizes = c.opset >= 11 and (c.chance(0.5) or coordinates == "tf_crop_and_resize")
     if not with_sizes:      # scales that are exact in float32, as exporters write them
         scale = [c.pick(0.5, 1.0, 1.5, 2.0, 3.0) for _ in plane]
         scale = [s if s * o >= 1 else 1.0 for s, o in zip(scale, plane)]
@@ -281,6 +279,8 @@ def resize(c):
     attributes = {"mode": mode}
     if c.opset >= 11:
         attributes["coordinate_transformation_mode"] = coordinates
+        if outside:
+            attributes["extrapolation_value"] = outside
         if mode == "nearest":
             attributes["nearest_mode"] = rounding
         if mode == "cubic":
@@ -303,4 +303,6 @@ def resize(c):
         return resize(type(c)(c.rng, c.opset))
     matrices = [resize_matrix(mode, coordinates, rounding, cubic, exclude, o, n, s, r)
                 for o, n, s, r in zip(plane, new, scale, roi)]
-    return c.finish(c.op(kind, ins, lambda v, *_: along(along(v, 2, matrices[0]), 3, matrices[1]), **attributes), x)
+    empty = [torch.from_numpy(m.sum(1) == 0) for m in matrices]
+    fill = outside * (empty[0][:, None] | empty[1])
+    return c.finish(c.op(kind, ins, lambda v, *_: along(along(v, 2, matrices[0]), 3, matrices[1]) + fill, **attributes), x)

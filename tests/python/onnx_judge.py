@@ -134,9 +134,20 @@ class Model:
                 attrs.update([attribute(v)])
         return op, ins, outs, attrs
 
-    def run(self, x, tensor=None):
-        """All of the graph up to `tensor` (the first output if None), in float64."""
-        values = dict(self.values)
+    def layers(self, x, names, score, tensor=None, fixed=()):
+        """{name: (activation, gradient)} of the number that `score` makes of `tensor` (the first output if None)."""
+        x = torch.from_numpy(np.asarray(x)).double().requires_grad_()
+        seen = {}
+        y = self.run(x, tensor, seen, fixed)
+        kept = [seen[name] for name in names]
+        gradients = torch.autograd.grad(score(y), kept)
+        return {n: (a.detach().numpy(), g.numpy()) for n, a, g in zip(names, kept, gradients)}
+
+    def run(self, x, tensor=None, seen=None, fixed=()):
+        """All of the graph up to `tensor` (the first output if None), in float64. `seen` gets all values on the way, `fixed`
+        holds the values of other inputs."""
+        values = {} if seen is None else seen
+        values.update(self.values, **dict(fixed))
         values[self.input] = x
         want = tensor or self.outputs[0]
         for op, ins, outs, attrs in self.nodes:

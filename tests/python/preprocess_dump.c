@@ -1,7 +1,7 @@
 /* tests/python/preprocess_dump.c - one item's model input as raw float32 on standard output, for
  * test_preprocess.py.
  *
- * preprocess_dump FOLDER POSITION C H W RESIZE CROP_ROWS CROP_COLUMNS COLOR SCALE [MEAN STD]... */
+ * preprocess_dump FOLDER POSITION C H W RESIZE CROP_ROWS CROP_COLUMNS COLOR SCALE EXIF [MEAN STD]... */
 #include "sgdist/data.h"
 #include "sgdist/memory.h"
 
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIXED_ARGUMENTS = 11 };
+enum { FIXED_ARGUMENTS = 12 };
 
 static void read_preprocess(int argc, char **argv, struct sg_preprocess *p) {
     p->resize = atoll(argv[6]);
@@ -17,6 +17,7 @@ static void read_preprocess(int argc, char **argv, struct sg_preprocess *p) {
     p->crop[1] = atoll(argv[8]);
     p->color = (enum sg_color)atoi(argv[9]);
     p->scale = atof(argv[10]);
+    p->exif = (enum sg_exif)atoi(argv[11]);
     for (int i = FIXED_ARGUMENTS; i + 1 < argc; i += 2) {
         p->mean[p->n_mean++] = atof(argv[i]);
         p->std[p->n_std++] = atof(argv[i + 1]);

@@ -37,10 +37,11 @@ FAMILIES = {    # a generator and its number of cases
     "pooling": (windows.pooling, 300), "resize": (windows.resize, 250), "matrices": (numbers.matrices, 300),
     "unary": (numbers.unary, 500), "binary": (numbers.binary, 400), "choice": (numbers.choice, 250),
     "reduction": (numbers.reduction, 400), "normalisation": (numbers.normalisation, 300),
-    "softmax": (numbers.softmax, 200), "movers": (movers.mover, 700), "networks": (movers.network, 250),
+    "softmax": (numbers.softmax, 200), "movers": (movers.mover, 700), "einsum": (movers.einsum, 250),
+    "networks": (movers.network, 250),
 }
 # Of the table: what makes constants only, or is the same number of every input.
-NO_GRADIENT = {"And", "ConstantOfShape", "Equal", "Mod", "Not", "Or", "Range", "Shape", "Size", "Xor"}
+NO_GRADIENT = {"And", "ConstantOfShape", "Equal", "Mod", "Or", "Range", "Shape", "Size", "Xor"}
 
 
 def draw(family, make, i):

@@ -2,6 +2,7 @@
 
 Usage: test_preprocess.py PREPROCESS_DUMP. The judges are Image.open(p).convert('RGB') and torchvision's
 transforms on PIL images; decoded bytes must be equal, resized pixels too (the same fixed-point steps)."""
+import base64
 import os
 import shutil
 import struct
@@ -13,7 +14,7 @@ import zlib
 try:
     import numpy as np
     import skimage
-    from PIL import Image
+    from PIL import Image, ImageOps
     from torchvision import transforms
 except ImportError as missing:
     print("skipped:", missing)
@@ -25,6 +26,12 @@ PHOTOS = ["astronaut.png", "brick.png", "camera.png", "chelsea.png", "coffee.png
           "retina.jpg", "rocket.jpg", "horse.png", "palette_color.png", "palette_gray.png", "foo3x5x4indexed.png"]
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RGB, BGR, GREY = 0, 1, 2
+# An Adobe JPEG of four inks as YCCK, which Pillow reads and does not write: 16 x 8, by libjpeg's JCS_YCCK.
+YCCK = ("/9j/7gAOQWRvYmUAZAAAAAAC/9sAQwADAgIDAgIDAwMDBAMDBAUIBQUEBAUKBwcGCAwKDAwLCgsLDQ4SEA0OEQ4LCxAWEBETFBUVFQwPFxgWFBgS"
+        "FBUU/9sAQwEDBAQFBAUJBQUJFA0LDRQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU/8AAFAgACAAQBAEi"
+        "AAIRAQMRAQQiAP/EABYAAQEBAAAAAAAAAAAAAAAAAAAHBv/EABoQAAICAwAAAAAAAAAAAAAAAAAGCDIiJKL/xAAUAQEAAAAAAAAAAAAAAAAAAAAG"
+        "/8QAHBEAAAYDAAAAAAAAAAAAAAAAAAUGByIjMVHw/9oADgQBAAIRAxEEAAA/AN+wygtt9ExYZQW2+gAS3KbLYVhc6CRKbK99gUtaW6YFVWlumAB/"
+        "/9k=")
 failures = []
 
 
@@ -34,9 +41,9 @@ def check(condition, text):
         print("FAILED:", text)
 
 
-def dump(folder, position, shape, resize=0, crop=(0, 0), color=RGB, scale=1, normalize=None):
+def dump(folder, position, shape, resize=0, crop=(0, 0), color=RGB, scale=1, exif=0, normalize=None):
     pairs = [v for pair in zip(*normalize) for v in pair] if normalize else []
-    args = [folder, position, *shape, resize, *crop, color, scale, *pairs]
+    args = [folder, position, *shape, resize, *crop, color, scale, exif, *pairs]
     run = subprocess.run([DUMP, *map(str, args)], capture_output=True, timeout=60)
     if run.returncode != 0:
         return run.stderr.decode()
@@ -79,6 +86,8 @@ def make_variants(folder):
     photo.save(os.path.join(folder, "made_progressive.jpeg"), quality=60, progressive=True)
     grey.save(os.path.join(folder, "made_grey.jpg"), quality=90)
     photo.convert("CMYK").save(os.path.join(folder, "made_cmyk.jpg"), quality=90)
+    with open(os.path.join(folder, "made_ycck.jpg"), "wb") as f:
+        f.write(base64.b64decode(YCCK))
     photo.save(os.path.join(folder, "made_really_a_jpeg.png"), format="jpeg")
     turned = Image.Exif()
     turned[0x0112] = 6  # orientation: a camera held upright, which Image.open does not undo
@@ -109,18 +118,56 @@ def make_rare_pngs(folder):
     for channels, color, name in ((1, 0, "grey"), (2, 4, "la"), (3, 2, "rgb"), (4, 6, "rgba")):
         small = random.integers(0, 256, (23, 37, channels), np.uint8)
         write_png(os.path.join(folder, f"made_interlaced_{name}.png"), small, color, interlaced=True)
-        if channels > 1:  # 16-bit grey has a test of its own
-            deep = random.integers(0, 65536, (9, 5, channels), np.uint16)
-            write_png(os.path.join(folder, f"made_deep_{name}.png"), deep, color)
-            write_png(os.path.join(folder, f"made_deep_interlaced_{name}.png"), deep, color, interlaced=True)
 
 
-def test_deep_grey(folder, names):
-    """Pillow cuts 16-bit grey off at 255; it is refused, with a reason."""
+def test_deep(folder, names):
+    """16-bit PNG: v / 65535 in single precision, alpha dropped. Pillow is no judge of decoding here (it takes the high
+    byte of colour), but reads grey as it is; of resizing it is, in its mode F."""
+    random = np.random.default_rng(6)
     with tempfile.TemporaryDirectory() as here:
-        write_png(os.path.join(here, "deep.png"), np.full((4, 4, 1), 9000, np.uint16), 0)
-        got = dump(here, 0, (3, 4, 4))
-        check(isinstance(got, str) and "deep.png" in got and "16-bit grey" in got, f"16-bit grey: {got}")
+        for channels, color in ((1, 0), (2, 4), (3, 2), (4, 6)):
+            deep = random.integers(0, 65536, (19, 31, channels), np.uint16)
+            kept = deep[..., :1] if channels < 3 else deep[..., :3]
+            for interlaced in (False, True):
+                path = os.path.join(here, "deep.png")
+                write_png(path, deep, color, interlaced)
+                if channels == 1:
+                    check((np.asarray(Image.open(path)) == deep[..., 0]).all(), "Pillow reads other 16-bit grey")
+                what = f"16 bits, {channels} channels, {'interlaced' if interlaced else 'plain'}"
+                want = kept.transpose(2, 0, 1).astype(np.float32) / np.float32(65535)
+                color_of = GREY if channels < 3 else RGB
+                got = dump(here, 0, want.shape, color=color_of)
+                check(not isinstance(got, str) and (got == want).all(), f"{what}: {got}")
+                planes = [Image.fromarray(kept[..., c].astype(np.float32)).resize((13, 8), Image.BILINEAR)
+                          for c in range(kept.shape[2])]
+                want = np.stack([np.asarray(p) for p in planes]) / np.float32(65535)
+                got = dump(here, 0, want.shape, 8, color=color_of)
+                check(not isinstance(got, str) and (got == want).all(),
+                      f"{what}, resized: {got if isinstance(got, str) else np.abs(got - want).max()}")
+        luma = (kept.astype(np.float64) @ [19595, 38470, 7471] / 65536 / 65535)[None]
+        got = dump(here, 0, luma.shape, color=GREY)
+        check(not isinstance(got, str) and np.abs(got - luma).max() < 1e-7, "16-bit colour made grey")
+
+
+def test_exif(folder, names):
+    """Each orientation undone as ImageOps.exif_transpose does it, in JPEG and PNG; left alone by default."""
+    photo = Image.open(os.path.join(folder, "chelsea.png")).convert("RGB").resize((40, 24))
+    for orientation in range(10):
+        for ending in ("jpg", "png"):
+            with tempfile.TemporaryDirectory() as here:
+                path = os.path.join(here, f"turned.{ending}")
+                tags = Image.Exif()
+                tags[0x010F] = "a maker"
+                tags[0x0112] = orientation
+                photo.save(path, exif=tags)
+                stored = Image.open(path)
+                if ending == "png":
+                    stored.load()
+                for exif, judge in ((0, stored), (1, ImageOps.exif_transpose(stored))):
+                    want = np.asarray(judge.convert("RGB")).transpose(2, 0, 1)
+                    got = dump(here, 0, want.shape, exif=exif)
+                    check(not isinstance(got, str) and (bytes_of(got) == want).all(),
+                          f"orientation {orientation}, {ending}, exif {exif}: {got if isinstance(got, str) else ''}")
 
 
 def bytes_of(x):
@@ -222,7 +269,7 @@ def main():
         make_variants(folder)
         make_rare_pngs(folder)
         names = sorted(os.listdir(folder), key=os.fsencode)
-        for test in (test_decoding, test_resizing, test_resize_alone, test_tensor, test_deep_grey, test_truncated):
+        for test in (test_decoding, test_resizing, test_resize_alone, test_tensor, test_deep, test_exif, test_truncated):
             test(folder, names)
         photos = sum(not n.startswith("made_") for n in names)
         print(f"{photos} photos, {len(names) - photos} made-up files, {len(failures)} failures")

@@ -24,6 +24,32 @@ done:
     return status;
 }
 
+/* Whole numbers at load, as exporters clamp lengths. */
+static sg_status fold(struct sg_node *node) {
+    sg_status status = SG_OK;
+    const struct sg_constant *c = &node->in[0]->constant;
+    int64_t bound[2] = {INT64_MIN, INT64_MAX};
+    const int64_t *list;
+    int64_t *ints, n;
+
+    if (c->ints == NULL) {
+        return sg_fold_by_running(node);
+    }
+    for (int i = 0; i < 2; i++) {
+        SG_TRY(sg_ints_from(node, i == 0 ? "min" : "max", i + 1, &n, &list));
+        SG_NODE_CHECK(n <= 1 && n != 0, node, "its bounds must be single numbers");
+        bound[i] = n == 1 ? list[0] : bound[i];
+    }
+    SG_TRY(sg_set_ints(node, c->n_axes, c->axes, &ints));
+    for (int64_t i = 0; i < c->n; i++) {
+        const int64_t raised = c->ints[i] < bound[0] ? bound[0] : c->ints[i];
+
+        ints[i] = raised > bound[1] ? bound[1] : raised;
+    }
+done:
+    return status;
+}
+
 static void memory(const struct sg_node *node, int64_t batch, struct sg_need *need) {
     need->kept_bytes = sg_mask_bytes(batch * node->out->size);
 }
@@ -52,6 +78,7 @@ static void backward(const struct sg_call *call) {
 const struct sg_op sg_op_clip = {
     .name = "Clip",
     .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE,
+    .fold = fold,
     .infer = infer,
     .memory = memory,
     .forward = forward,

@@ -78,6 +78,7 @@ static sg_status infer(struct sg_node *node) {
     int spatial;
 
     SG_TRY(sg_check_inputs(node, 1, INT32_MAX));
+    SG_TRY(sg_take_first_rows(node));
     SG_TRY(choose_layout(node, &spatial));
     sg_input_layout(node, 0, &in);
     SG_TRY(sg_attribute_int(node, "axis", 1, &axis));

@@ -98,6 +98,7 @@ static sg_status shape(struct sg_node *node) {
     n = end > start ? end - start : 0;
     SG_TRY(sg_set_ints(node, 1, &n, &ints));
     memcpy(ints, axes + start, (size_t)n * sizeof *ints);
+    node->out->of_shape = node->in[0]->kind == SG_VALUE_DYNAMIC;
 done:
     return status;
 }

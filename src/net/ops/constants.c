@@ -1,22 +1,7 @@
-/* src/net/ops/constants.c - ONNX Not, Range and Size: arithmetic on shapes and flags. */
+/* src/net/ops/constants.c - ONNX Range and Size: arithmetic on shapes. */
 #include "net/ops/ops_impl.h"
 
 #include <math.h>
-
-static sg_status not(struct sg_node * node) {
-    sg_status status = SG_OK;
-    const struct sg_constant *c = &node->in[0]->constant;
-    int64_t *ints;
-
-    SG_TRY(sg_check_inputs(node, 1, 1));
-    SG_NODE_CHECK(c->ints != NULL, node, "its input is no flag");
-    SG_TRY(sg_set_ints(node, c->n_axes, c->axes, &ints));
-    for (int64_t i = 0; i < c->n; i++) {
-        ints[i] = c->ints[i] == 0;
-    }
-done:
-    return status;
-}
 
 static sg_status check_scalars(const struct sg_node *node) {
     sg_status status = SG_OK;
@@ -71,12 +56,12 @@ static sg_status size(struct sg_node *node) {
 
     SG_TRY(sg_check_inputs(node, 1, 1));
     SG_TRY(sg_set_ints(node, 0, NULL, &ints));
-    ints[0] = node->in[0]->kind == SG_VALUE_DYNAMIC ? node->in[0]->size : node->in[0]->constant.n;
+    node->out->of_shape = node->in[0]->kind == SG_VALUE_DYNAMIC;
+    ints[0] = node->out->of_shape ? node->in[0]->size : node->in[0]->constant.n;
 done:
     return status;
 }
 
-const struct sg_op sg_op_not = {.name = "Not", .fold = not };
 const struct sg_op sg_op_range = {.name = "Range", .opset_min = 11, .fold = range};
 const struct sg_op sg_op_size = {
     .name = "Size", .flags = SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE, .fold = size, .infer = size};

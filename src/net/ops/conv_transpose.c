@@ -1,5 +1,5 @@
-/* src/net/ops/conv_transpose.c - ONNX ConvTranspose over two spatial axes: the backward pass of a
- * convolution run forward. Weights and bias are constants. */
+/* src/net/ops/conv_transpose.c - ONNX ConvTranspose over two spatial axes (others: volume.c): the
+ * backward pass of a convolution run forward. Weights and bias are constants. */
 #include "net/ops/ops_impl.h"
 
 #include <string.h>
@@ -49,81 +49,116 @@ static void lay_axis(const char *mode, int has_shape, int64_t wanted, int64_t in
     }
 }
 
-static sg_status read_geometry(const struct sg_node *node, const struct sg_constant *w,
-                               struct sg_conv *s) {
+/* The window of the convolution that goes the other way; w->out: the axes of our output. */
+static sg_status read_geometry(const struct sg_node *node, const struct sg_constant *weight,
+                               struct sg_window *w) {
     sg_status status = SG_OK;
     const int64_t *in = node->in[0]->shape.axes + 1;
-    int64_t stride[2] = {1, 1}, dilation[2] = {1, 1}, pad[4] = {0}, extra[2] = {0}, wanted[2] = {0};
-    int64_t out[2], before[2], after[2];
+    const int n = node->in[0]->shape.n_axes - 1;
+    int64_t extra[3] = {0}, wanted[3] = {0};
     const char *mode;
     int found, has_shape;
 
+    *w = (struct sg_window){.n = n, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
+    memcpy(w->kernel, weight->axes + 2, (size_t)n * sizeof w->kernel[0]);
     SG_TRY(sg_attribute_text(node, "auto_pad", "NOTSET", &mode));
-    SG_TRY(read_list(node, "strides", 2, 1, stride, &found));
-    SG_TRY(read_list(node, "dilations", 2, 1, dilation, &found));
-    SG_TRY(read_list(node, "pads", 4, 0, pad, &found));
-    SG_TRY(read_list(node, "output_padding", 2, 0, extra, &found));
-    SG_TRY(read_list(node, "output_shape", 2, 1, wanted, &has_shape));
-    for (int i = 0; i < 2; i++) {
-        const int64_t extent = (w->axes[2 + i] - 1) * dilation[i] + 1;
+    SG_TRY(read_list(node, "strides", n, 1, w->stride, &found));
+    SG_TRY(read_list(node, "dilations", n, 1, w->dilation, &found));
+    SG_TRY(read_list(node, "pads", 2 * n, 0, w->pad, &found));
+    SG_TRY(read_list(node, "output_padding", n, 0, extra, &found));
+    SG_TRY(read_list(node, "output_shape", n, 1, wanted, &has_shape));
+    for (int i = 0; i < n; i++) {
+        const int64_t extent = (w->kernel[i] - 1) * w->dilation[i] + 1;
+        int64_t *before = &w->pad[i], *after = &w->pad[i + n];
 
-        before[i] = pad[i];
-        after[i] = pad[i + 2];
-        lay_axis(mode, has_shape, wanted[i], in[i], stride[i], extent, extra[i], &before[i],
-                 &after[i], &out[i]);
-        SG_NODE_CHECK(in[i] <= max_length && out[i] >= 1 && out[i] <= max_length, node,
-                      "its output would have an axis of %lld", (long long)out[i]);
+        lay_axis(mode, has_shape, wanted[i], in[i], w->stride[i], extent, extra[i], before, after,
+                 &w->out[i]);
+        SG_NODE_CHECK(in[i] <= max_length && w->out[i] >= 1 && w->out[i] <= max_length, node,
+                      "its output would have an axis of %lld", (long long)w->out[i]);
         /* The convolution may not see what output_padding adds: its window must end before it. */
-        after[i] = (in[i] - 1) * stride[i] + extent - before[i] - out[i];
+        *after = (in[i] - 1) * w->stride[i] + extent - *before - w->out[i];
+        *after = *after > 0 ? *after : 0;
     }
-    s->h = out[0];
-    s->w = out[1];
-    s->oh = in[0];
-    s->ow = in[1];
-    s->stride_h = stride[0];
-    s->stride_w = stride[1];
-    s->dilation_h = dilation[0];
-    s->dilation_w = dilation[1];
-    s->pad_top = before[0];
-    s->pad_left = before[1];
-    s->pad_bottom = after[0] > 0 ? after[0] : 0;
-    s->pad_right = after[1] > 0 ? after[1] : 0;
+done:
+    return status;
+}
+
+static void lay_plane(const struct sg_node *node, const struct sg_window *w, struct sg_conv *s) {
+    s->h = w->out[0];
+    s->w = w->out[1];
+    s->oh = node->in[0]->shape.axes[1];
+    s->ow = node->in[0]->shape.axes[2];
+    s->kh = w->kernel[0];
+    s->kw = w->kernel[1];
+    s->stride_h = w->stride[0];
+    s->stride_w = w->stride[1];
+    s->dilation_h = w->dilation[0];
+    s->dilation_w = w->dilation[1];
+    s->pad_top = w->pad[0];
+    s->pad_left = w->pad[1];
+    s->pad_bottom = w->pad[2];
+    s->pad_right = w->pad[3];
+}
+
+static sg_status read_weight(const struct sg_node *node, const struct sg_constant **w,
+                             int64_t *groups) {
+    sg_status status = SG_OK;
+    const int64_t c = node->in[0]->shape.axes[0];
+    const int n = node->in[0]->shape.n_axes - 1;
+
+    SG_NODE_CHECK(n >= 1 && n <= 3, node, "its input has %d image axes; 1 to 3 are supported", n);
+    SG_TRY(sg_float_constant(node, 1, "weight", w));
+    SG_TRY(sg_attribute_int(node, "group", 1, groups));
+    SG_NODE_CHECK((*w)->n_axes == n + 2 && (*w)->n > 0 && (*w)->axes[0] == c, node,
+                  "its weight does not fit %lld input channels", (long long)c);
+    SG_NODE_CHECK(*groups >= 1 && *groups <= c && c % *groups == 0, node,
+                  "%lld groups do not divide %lld input channels", (long long)*groups,
+                  (long long)c);
+done:
+    return status;
+}
+
+static sg_status read_bias(struct sg_node *node, int64_t c, const float **out) {
+    sg_status status = SG_OK;
+    const struct sg_constant *bias;
+
+    *out = NULL;
+    if (sg_has_input(node, 2)) {
+        SG_TRY(sg_float_constant(node, 2, "bias", &bias));
+        SG_NODE_CHECK(bias->n == c, node, "its bias has %lld numbers for %lld channels",
+                      (long long)bias->n, (long long)c);
+        SG_TRY(sg_keep_floats(node, bias->floats, bias->n, out));
+    }
 done:
     return status;
 }
 
 static sg_status infer(struct sg_node *node) {
     sg_status status = SG_OK;
-    const struct sg_constant *w, *bias;
+    const struct sg_constant *w = NULL;
+    struct sg_window win;
     struct conv_transpose *own;
+    const float *bias, *weight;
     int64_t groups, c;
 
     SG_TRY(sg_check_inputs(node, 2, 3));
-    SG_TRY(sg_check_rank(node, 0, 4));
-    SG_TRY(sg_float_constant(node, 1, "weight", &w));
-    SG_TRY(sg_attribute_int(node, "group", 1, &groups));
-    c = node->in[0]->shape.axes[0];
-    SG_NODE_CHECK(w->n_axes == 4 && w->n > 0 && w->axes[0] == c, node,
-                  "its weight does not fit %lld input channels", (long long)c);
-    SG_NODE_CHECK(groups >= 1 && groups <= c && c % groups == 0, node,
-                  "%lld groups do not divide %lld input channels", (long long)groups, (long long)c);
-    SG_TRY(sg_own(node, sizeof *own, &own));
-    own->shape = (struct sg_conv){.n = 1,
-                                  .c = w->axes[1] * groups,
-                                  .k = c,
-                                  .kh = w->axes[2],
-                                  .kw = w->axes[3],
-                                  .groups = groups};
-    SG_TRY(read_geometry(node, w, &own->shape));
-    own->weight = w->floats;
-    if (sg_has_input(node, 2)) {
-        SG_TRY(sg_float_constant(node, 2, "bias", &bias));
-        SG_NODE_CHECK(bias->n == own->shape.c, node, "its bias has %lld numbers for %lld channels",
-                      (long long)bias->n, (long long)own->shape.c);
-        SG_TRY(sg_keep_floats(node, bias->floats, bias->n, &own->bias));
+    SG_NODE_CHECK(node->in[0]->kind == SG_VALUE_DYNAMIC, node, "its input is a constant");
+    SG_TRY(read_weight(node, &w, &groups));
+    SG_TRY(read_geometry(node, w, &win));
+    c = w->axes[1] * groups;
+    SG_TRY(read_bias(node, c, &bias));
+    if (!sg_is_spatial(node->in[0])) {
+        SG_TRY(sg_keep_floats(node, w->floats, w->n, &weight));
+        SG_TRY(sg_become_transposed_volume(node, &win, c, groups, weight, bias));
+        return SG_OK;
     }
-    SG_TRY(sg_set_dynamic(node, 3, (const int64_t[]){own->shape.c, own->shape.h, own->shape.w}));
-    node->multiply_adds = node->in[0]->size * (w->n / c);
+    SG_TRY(sg_own(node, sizeof *own, &own));
+    own->shape = (struct sg_conv){.n = 1, .c = c, .k = w->axes[0], .groups = groups};
+    lay_plane(node, &win, &own->shape);
+    own->weight = w->floats;
+    own->bias = bias;
+    SG_TRY(sg_set_dynamic(node, 3, (const int64_t[]){c, own->shape.h, own->shape.w}));
+    node->multiply_adds = node->in[0]->size * (w->n / w->axes[0]);
 done:
     return status;
 }

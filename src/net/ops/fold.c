@@ -39,6 +39,15 @@ void sg_input_layout(const struct sg_node *node, int i, struct sg_layout *out) {
     }
 }
 
+int64_t sg_output_index(const struct sg_node *node) {
+    int64_t i = 0;
+
+    while (i < node->source->n_out && strcmp(node->source->out[i], node->out->name) != 0) {
+        i++;
+    }
+    return i;
+}
+
 int sg_input_axes(const struct sg_node *node, int i, int64_t axes[SG_CONSTANT_AXES]) {
     const struct sg_value *v = node->in[i];
 
@@ -116,7 +125,9 @@ sg_status sg_fold_by_running(struct sg_node *node) {
     memcpy(given, node->in, (size_t)node->n_in * sizeof(struct sg_value *));
     node->in = given;
     SG_TRY(as_value(node, &node->in[0]));
+    m->folding++;
     SG_TRY(sg_infer_again(node));
+    m->folding--;
     memory = sg_region_take(&m->scratch, (size_t)(m->n_nodes - first) + 1, sizeof(float *));
     floats = sg_region_floats(&m->scratch, in->constant.n);
     SG_NODE_CHECK(memory != NULL && floats != NULL, node, "no memory to work out its constant");

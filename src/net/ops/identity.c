@@ -1,5 +1,5 @@
-/* src/net/ops/identity.c - ONNX Identity, Dropout at inference, Cast between floating-point types:
- * nothing is left to do. */
+/* src/net/ops/identity.c - ONNX Identity, Dropout at inference, Cast and CastLike between
+ * floating-point types: nothing is left to do. */
 #include "net/ops/ops_impl.h"
 
 #include <math.h>
@@ -24,7 +24,18 @@ static sg_status dropout(struct sg_node *node) {
                       node,
                       "it is in training mode; export the model for inference (model.eval())");
     }
-    SG_TRY(sg_set_alias(node, 0));
+    if (sg_output_index(node) == 0) {
+        SG_TRY(sg_set_alias(node, 0));
+    } else { /* the mask: everything stays */
+        int64_t axes[SG_CONSTANT_AXES];
+        const int n_axes = sg_input_axes(node, 0, axes);
+        int64_t *ints;
+
+        SG_TRY(sg_set_ints(node, n_axes, axes, &ints));
+        for (int64_t i = 0; i < node->out->constant.n; i++) {
+            ints[i] = 1;
+        }
+    }
 done:
     return status;
 }
@@ -56,6 +67,23 @@ done:
     return status;
 }
 
+/* The second input says by its own kind what the first one becomes. */
+static sg_status cast_like(struct sg_node *node) {
+    sg_status status = SG_OK;
+    int whole;
+
+    SG_TRY(sg_check_inputs(node, 2, 2));
+    whole = sg_is_constant(node, 1) && node->in[1]->constant.ints != NULL;
+    if (sg_is_constant(node, 0)) {
+        SG_TRY(cast_constant(node, whole ? 2 : 1));
+    } else {
+        SG_NODE_CHECK(!whole, node, "it turns values of the network into whole numbers");
+        SG_TRY(sg_set_alias(node, 0));
+    }
+done:
+    return status;
+}
+
 static sg_status cast(struct sg_node *node) {
     sg_status status = SG_OK;
     int64_t to;
@@ -76,13 +104,15 @@ done:
     return status;
 }
 
-#define PASSING(op_name, file_name)                                                                \
+#define PASSING(op_name, since, more_flags, file_name)                                             \
     const struct sg_op sg_op_##file_name = {.name = op_name,                                       \
+                                            .opset_min = since,                                    \
                                             .flags = SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE |         \
-                                                     SG_OP_TRANSPARENT,                            \
+                                                     SG_OP_TRANSPARENT | (more_flags),             \
                                             .fold = file_name,                                     \
                                             .infer = file_name}
 
-PASSING("Identity", identity);
-PASSING("Dropout", dropout);
-PASSING("Cast", cast);
+PASSING("Identity", 0, 0, identity);
+PASSING("Cast", 0, 0, cast);
+PASSING("CastLike", 15, 0, cast_like);
+PASSING("Dropout", 0, SG_OP_OUTPUTS, dropout);

@@ -122,6 +122,19 @@ done:
     return status;
 }
 
+sg_status sg_lower_pick(struct sg_node *node, struct sg_value *a, int64_t axis,
+                        struct sg_value *index, struct sg_value **out) {
+    sg_status status = SG_OK;
+    struct onnx_node *source = NULL;
+
+    SG_TRY(new_source(node, "Gather", 1, &source));
+    source->attributes[0] =
+        (struct onnx_attribute){.name = "axis", .type = ONNX_ATTR_INT, .s = "", .i = axis};
+    SG_TRY(put_before(node, source, a, index, out));
+done:
+    return status;
+}
+
 sg_status sg_become(struct sg_node *node, struct sg_value *result) {
     sg_status status = SG_OK;
 

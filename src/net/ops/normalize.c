@@ -35,6 +35,31 @@ done:
     return status;
 }
 
+/* The further outputs: the mean of each group, or 1 / its deviation. */
+static sg_status lower_statistic(struct sg_node *node, int64_t axis, int n_axes, float epsilon) {
+    sg_status status = SG_OK;
+    struct sg_value *mean = NULL, *d = NULL, *number = NULL;
+    int64_t over[SG_CONSTANT_AXES];
+    const int64_t n = n_axes - axis;
+
+    for (int64_t i = 0; i < n; i++) {
+        over[i] = axis + i;
+    }
+    SG_TRY(sg_lower_ints(node, "ReduceMean", node->in[0], "axes", n, over, &mean));
+    if (sg_output_index(node) > 1) {
+        SG_TRY(sg_lower(node, "Sub", node->in[0], mean, &d));
+        SG_TRY(sg_lower(node, "Mul", d, d, &d));
+        SG_TRY(sg_lower_ints(node, "ReduceMean", d, "axes", n, over, &mean));
+        SG_TRY(sg_new_number(node, epsilon, &number));
+        SG_TRY(sg_lower(node, "Add", mean, number, &mean));
+        SG_TRY(sg_lower(node, "Sqrt", mean, NULL, &mean));
+        SG_TRY(sg_lower(node, "Reciprocal", mean, NULL, &mean));
+    }
+    SG_TRY(sg_become(node, mean));
+done:
+    return status;
+}
+
 static sg_status infer_layer(struct sg_node *node) {
     sg_status status = SG_OK;
     struct sg_layout in;
@@ -54,6 +79,10 @@ static sg_status infer_layer(struct sg_node *node) {
     own->group_step = own->length;
     own->n_groups = node->in[0]->size / own->length;
     SG_TRY(read_vectors(node, own->length, own));
+    if (sg_output_index(node) > 0) {
+        SG_TRY(lower_statistic(node, axis, in.n_axes, own->epsilon));
+        return SG_OK;
+    }
     SG_TRY(sg_set_onnx(node, in.n_axes, in.axes, 0));
 done:
     return status;
@@ -156,7 +185,7 @@ static void backward(const struct sg_call *call) {
 const struct sg_op sg_op_layer_normalization = {
     .name = "LayerNormalization",
     .opset_min = 17,
-    .flags = SG_OP_TAKES_WHOLE | SG_OP_KEEPS_INPUT,
+    .flags = SG_OP_TAKES_WHOLE | SG_OP_KEEPS_INPUT | SG_OP_OUTPUTS,
     .infer = infer_layer,
     .memory = memory,
     .forward = forward,

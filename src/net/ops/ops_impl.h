@@ -26,6 +26,9 @@ sg_status sg_lower_alike(struct sg_node *node, const char *op_type, struct sg_va
                          const char *attribute, int64_t i, struct sg_value **out);
 sg_status sg_lower_reshape(struct sg_node *node, struct sg_value *a, int n_axes,
                            const int64_t *axes, struct sg_value **out);
+/* Gather along one axis. */
+sg_status sg_lower_pick(struct sg_node *node, struct sg_value *a, int64_t axis,
+                        struct sg_value *index, struct sg_value **out);
 /* The node's own result is this value; it runs nothing itself. */
 sg_status sg_become(struct sg_node *node, struct sg_value *result);
 
@@ -69,6 +72,10 @@ void sg_spread_at(const struct sg_node *node, const struct sg_spread *s, int64_t
  * loops. `kind` as below; the weight is [k][c/groups][window]. */
 enum sg_volume_kind { SG_VOLUME_CONV, SG_VOLUME_MAX, SG_VOLUME_AVERAGE };
 sg_status sg_become_volume(struct sg_node *node, enum sg_volume_kind kind);
+/* The same for a transposed convolution with c output channels: `w` is the window of the
+ * convolution that goes the other way, but w->out the axes of the node's output. */
+sg_status sg_become_transposed_volume(struct sg_node *node, const struct sg_window *w, int64_t c,
+                                      int64_t groups, const float *weight, const float *bias);
 
 /* affine.c: y = scale x + shift with vectors that repeat; takes the place of arithmetic with a
  * constant and of batch norm. The floats are in the scratch region or the file. */
@@ -120,6 +127,9 @@ sg_status sg_set_reshaped(struct sg_node *node, const struct sg_constant *c, int
 void sg_input_layout(const struct sg_node *node, int i, struct sg_layout *out);
 /* All ONNX axes of input i, be it a value or a constant; returns their number. */
 int sg_input_axes(const struct sg_node *node, int i, int64_t axes[SG_CONSTANT_AXES]);
+
+/* Which output of the file's node this one makes; 0 is the first. */
+int64_t sg_output_index(const struct sg_node *node);
 
 /* Bits for backward; the words that n values need. */
 static inline int64_t sg_mask_bytes(int64_t n) {

@@ -76,6 +76,7 @@ static sg_status infer(struct sg_node *node, const struct pair *pair) {
     sg_status status = SG_OK;
 
     SG_TRY(sg_check_inputs(node, 2, 2));
+    SG_TRY(sg_take_first_rows(node));
     if (is_affine(node, pair->affine)) {
         SG_TRY(infer_constant(node, pair->affine));
         return SG_OK;

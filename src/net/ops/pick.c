@@ -473,18 +473,19 @@ static const struct sg_op op_pick = {
     .backward = backward,
 };
 
-#define PICKING(op_name, since, file_name)                                                         \
+#define PICKING(op_name, first, last, file_name)                                                   \
     const struct sg_op sg_op_##file_name = {.name = op_name,                                       \
-                                            .opset_min = since,                                    \
+                                            .opset_min = first,                                    \
+                                            .opset_max = last,                                     \
                                             .flags = SG_OP_TAKES_WHOLE,                            \
                                             .fold = file_name,                                     \
                                             .infer = file_name}
 
-PICKING("GatherElements", 11, gather_elements);
-PICKING("GatherND", 11, gather_nd);
-PICKING("Scatter", 9, scatter);
-PICKING("ScatterElements", 11, scatter_elements);
-PICKING("ScatterND", 11, scatter_nd);
-PICKING("Compress", 9, compress);
-PICKING("ReverseSequence", 10, reverse_sequence);
-PICKING("Trilu", 14, trilu);
+PICKING("GatherElements", 11, 0, gather_elements);
+PICKING("GatherND", 11, 0, gather_nd);
+PICKING("Scatter", 9, 10, scatter);
+PICKING("ScatterElements", 11, 0, scatter_elements);
+PICKING("ScatterND", 11, 0, scatter_nd);
+PICKING("Compress", 9, 0, compress);
+PICKING("ReverseSequence", 10, 0, reverse_sequence);
+PICKING("Trilu", 14, 0, trilu);

@@ -81,6 +81,7 @@ static sg_status read_axes(const struct sg_node *node, const struct sg_layout *i
     }
     if (n <= 0 && no_op == 0) {
         *chosen = (1u << in->n_axes) - 1;
+        SG_TRY(sg_check_batch_axis(node, 0));
     }
 done:
     return status;

@@ -22,10 +22,11 @@ static void forward(const struct sg_call *call) {
     sg_relu_mask(call->y, call->kept, n);
 }
 
-/* dx += dy where y > 0. At x = 0 the derivative is taken as 0, as the training frameworks do. */
+/* dx += dy where y > 0, or as the rule says. At x = 0 the derivative is taken as 0, as the training
+ * frameworks do. */
 static void backward(const struct sg_call *call) {
-    sg_relu_backward(call->kept, call->dy, call->dx[0], call->batch * call->node->out->size,
-                     call->accumulate[0]);
+    sg_relu_backward_by(call->rule, call->kept, call->dy, call->dx[0],
+                        call->batch * call->node->out->size, call->accumulate[0]);
 }
 
 const struct sg_op sg_op_relu = {

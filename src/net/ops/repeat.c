@@ -27,7 +27,8 @@ static sg_status expand(struct sg_node *node) {
     pad_axes(&in, (int)n);
     for (int i = 0; i < in.n_axes; i++) {
         const int at = i - (in.n_axes - (int)n);
-        const int64_t want = at >= 0 ? wanted[at] : 1;
+        const int64_t said = at >= 0 ? wanted[at] : 1;
+        const int64_t want = i == 0 && sg_is_file_batch(node, 1, said) ? 1 : said;
 
         SG_NODE_CHECK(want == 1 || want == in.axes[i] || in.axes[i] == 1, node,
                       "an axis of %lld cannot become %lld", (long long)in.axes[i], (long long)want);
@@ -69,5 +70,7 @@ done:
     return status;
 }
 
-SG_MAPPING("Expand", expand);
+const struct sg_op sg_op_expand = {
+    .name = "Expand", .opset_min = 8, .flags = SG_OP_TAKES_WHOLE, .fold = expand, .infer = expand};
+
 SG_MAPPING("Tile", tile);

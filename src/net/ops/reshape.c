@@ -45,6 +45,11 @@ static sg_status reshape(struct sg_node *node) {
         SG_NODE_CHECK(!copies || i < n_had, node, "its shape copies an axis that is not there");
         axes[i] = copies ? had[i] : wanted[i];
     }
+    if (n > 0 && sg_is_file_batch(node, 1, wanted[0])) {
+        axes[0] = 1;
+    } else if (n > 0 && wanted[0] > 0 && !node->in[1]->of_shape) {
+        SG_TRY(sg_check_batch_axis(node, 0));
+    }
     if (sg_is_constant(node, 0)) {
         fill_unknown(&node->in[0]->constant, (int)n, axes);
     }
@@ -66,6 +71,7 @@ static sg_status flatten(struct sg_node *node) {
     SG_NODE_CHECK(axis >= -n_had && axis <= n_had, node, "axis %lld is outside of its input",
                   (long long)axis);
     axis += axis < 0 ? n_had : 0;
+    SG_TRY(sg_check_batch_axis(node, axis));
     for (int i = 0; i < n_had; i++) {
         axes[i < axis ? 0 : 1] *= had[i];
     }
@@ -103,7 +109,8 @@ static sg_status squeeze(struct sg_node *node) {
     n_had = sg_input_axes(node, 0, had);
     SG_TRY(listed(node, n_had, n, list, &drop));
     for (int i = 0; i < n_had; i++) {
-        const int goes = n < 0 ? had[i] == 1 : (drop >> i & 1) != 0;
+        const int is_batch = i == 0 && sg_has_file_batch(node);
+        const int goes = n < 0 ? had[i] == 1 && !is_batch : (drop >> i & 1) != 0;
 
         SG_NODE_CHECK(!goes || had[i] == 1, node, "it drops axis %d, which is not of length 1", i);
         if (!goes) {

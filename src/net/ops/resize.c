@@ -14,11 +14,13 @@ struct line {
     int n_taps;
     int64_t *from; /* [out][n_taps] */
     float *weight;
+    int *outside; /* [out] nothing but the extrapolation value */
 };
 
 struct resize {
     struct line line[2];
     int64_t channels;
+    float outside;
 };
 
 struct request {
@@ -28,17 +30,34 @@ struct request {
     int64_t n; /* axes */
     const float *scales;
     const int64_t *sizes;
+    const float *roi; /* [2][n]: start and end of each axis, for tf_crop_and_resize */
+    float outside;
 };
 
-/* The source coordinate of output i. */
-static double source_of(const char *how, int64_t i, int64_t in, int64_t out, double scale) {
+/* The source coordinate of output i along axis k. */
+static double source_of(const struct request *r, int k, int64_t i, int64_t in, int64_t out,
+                        double scale) {
+    const char *how = r->coordinates;
     const double x = (double)i;
 
+    if (r->roi == NULL && scale == 1.0) {
+        return x; /* whatever the rounding */
+    }
     if (strcmp(how, "asymmetric") == 0) {
         return x / scale;
     }
     if (strcmp(how, "align_corners") == 0) {
         return out > 1 ? x * (double)(in - 1) / ((double)in * scale - 1.0) : 0.0;
+    }
+    if (strcmp(how, "tf_half_pixel_for_nn") == 0) {
+        return (x + 0.5) / scale;
+    }
+    if (r->roi != NULL) {
+        const double start = (double)r->roi[k], end = (double)r->roi[r->n + k];
+        const double last = (double)(in - 1);
+
+        return out > 1 ? start * last + x * (end - start) * last / ((double)in * scale - 1.0)
+                       : 0.5 * (start + end) * last;
     }
     if (strcmp(how, "pytorch_half_pixel") == 0 && out <= 1) {
         return 0.0;
@@ -60,6 +79,11 @@ static int64_t clamped(int64_t i, int64_t n) {
     return i < 0 ? 0 : i >= n ? n - 1 : i;
 }
 
+/* Beyond the input, where a region reaches there: the extrapolation value instead. */
+static int is_outside(const struct request *r, double x, int64_t in) {
+    return r->roi != NULL && (x < 0.0 || x > (double)(in - 1));
+}
+
 static sg_status one_of(const struct sg_node *node, const char *what, const char *value,
                         const char *const *allowed, int n) {
     sg_status status = SG_OK;
@@ -76,8 +100,9 @@ done:
 static sg_status read_request(const struct sg_node *node, struct request *r) {
     sg_status status = SG_OK;
     static const char *const modes[] = {"nearest", "linear", "cubic"};
-    static const char *const coordinates[] = {"half_pixel", "pytorch_half_pixel", "align_corners",
-                                              "asymmetric"};
+    static const char *const coordinates[] = {"half_pixel",           "pytorch_half_pixel",
+                                              "align_corners",        "asymmetric",
+                                              "tf_half_pixel_for_nn", "tf_crop_and_resize"};
     static const char *const rounding[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
                                            "ceil"};
     const int is_old = node->model->graph.opset < 11;
@@ -92,7 +117,7 @@ static sg_status read_request(const struct sg_node *node, struct request *r) {
     SG_TRY(sg_attribute_float(node, "cubic_coeff_a", -0.75f, &r->cubic));
     SG_TRY(sg_attribute_int(node, "exclude_outside", 0, &r->exclude_outside));
     SG_TRY(one_of(node, "the mode", r->mode, modes, 3));
-    SG_TRY(one_of(node, "the coordinate mode", r->coordinates, coordinates, 4));
+    SG_TRY(one_of(node, "the coordinate mode", r->coordinates, coordinates, 6));
     SG_TRY(one_of(node, "the rounding", r->nearest, rounding, 4));
     if (sg_has_input(node, 3)) {
         SG_TRY(sg_ints_from(node, "sizes", 3, &r->n, &r->sizes));
@@ -109,6 +134,15 @@ static sg_status read_request(const struct sg_node *node, struct request *r) {
         r->n = a->n_list;
         r->scales = a->floats;
     }
+    if (strcmp(r->coordinates, "tf_crop_and_resize") == 0) {
+        const struct sg_constant *c;
+
+        SG_TRY(sg_float_constant(node, 1, "region", &c));
+        SG_NODE_CHECK(c->n == 2 * r->n, node, "its region has %lld numbers for %lld axes",
+                      (long long)c->n, (long long)r->n);
+        r->roi = c->floats;
+    }
+    SG_TRY(sg_attribute_float(node, "extrapolation_value", 0.0f, &r->outside));
 done:
     return status;
 }
@@ -126,6 +160,11 @@ static sg_status out_axes(const struct sg_node *node, const struct request *r,
         SG_NODE_CHECK(length >= 1.0 && length <= (double)max_length, node,
                       "it makes an axis of length %g", length);
         axes[k] = (int64_t)length;
+        if (k == 0 && sg_is_file_batch(node, 3, axes[0])) {
+            axes[0] = 1;
+            scale[0] = 1.0;
+            continue;
+        }
         scale[k] = r->sizes != NULL ? length / (double)in->axes[k] : (double)r->scales[k];
     }
 done:
@@ -136,14 +175,17 @@ static sg_status become_nearest(struct sg_node *node, const struct request *r,
                                 const struct sg_layout *in, const int64_t *axes,
                                 const double *scale) {
     sg_status status = SG_OK;
-    struct sg_map map = {0};
+    struct sg_map map = {.fill = r->outside};
 
     for (int k = 0; k < in->n_axes; k++) {
         SG_TRY(sg_map_loop(node, &map, k, axes[k]));
         for (int64_t i = 0; i < axes[k]; i++) {
-            const double x = source_of(r->coordinates, i, in->axes[k], axes[k], scale[k]);
+            const double x = source_of(r, k, i, in->axes[k], axes[k], scale[k]);
 
             map.from[k][i] = clamped(nearest_of(r->nearest, x), in->axes[k]) * in->strides[k];
+            if (is_outside(r, x, in->axes[k])) {
+                map.from[k][i] = SG_MAP_HOLE;
+            }
         }
     }
     SG_TRY(sg_map_end(node, &map, in->n_axes, axes));
@@ -160,8 +202,8 @@ static double cubic(double d, double a) {
     return d < 2.0 ? ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a : 0.0;
 }
 
-static sg_status make_line(const struct sg_node *node, const struct request *r, double scale,
-                           struct line *l) {
+static sg_status make_line(const struct sg_node *node, const struct request *r, int axis,
+                           double scale, struct line *l) {
     sg_status status = SG_OK;
     const int is_cubic = strcmp(r->mode, "cubic") == 0;
 
@@ -170,8 +212,10 @@ static sg_status make_line(const struct sg_node *node, const struct request *r, 
     l->weight = sg_region_take(&node->model->keep, (size_t)(l->out * l->n_taps), sizeof *l->weight);
     SG_NODE_NOMEM(l->from, node);
     SG_NODE_NOMEM(l->weight, node);
+    l->outside = sg_region_take(&node->model->keep, (size_t)l->out, sizeof *l->outside);
+    SG_NODE_NOMEM(l->outside, node);
     for (int64_t i = 0; i < l->out; i++) {
-        const double x = source_of(r->coordinates, i, l->in, l->out, scale);
+        const double x = source_of(r, axis, i, l->in, l->out, scale);
         const int64_t first = (int64_t)floor(x) - (is_cubic ? 1 : 0);
         double w[TAPS], sum = 0.0;
 
@@ -183,8 +227,9 @@ static sg_status make_line(const struct sg_node *node, const struct request *r, 
             sum += w[t];
             l->from[i * l->n_taps + t] = clamped(at, l->in);
         }
+        l->outside[i] = is_outside(r, x, l->in);
         for (int t = 0; t < l->n_taps; t++) {
-            l->weight[i * l->n_taps + t] = (float)(w[t] / sum);
+            l->weight[i * l->n_taps + t] = l->outside[i] ? 0.0f : (float)(w[t] / sum);
         }
     }
 done:
@@ -213,10 +258,11 @@ static sg_status resize(struct sg_node *node) {
     }
     SG_TRY(sg_own(node, sizeof *own, &own));
     own->channels = axes[1];
+    own->outside = r.outside;
     for (int k = 0; k < 2; k++) {
         own->line[k].in = in.axes[k + 2];
         own->line[k].out = axes[k + 2];
-        SG_TRY(make_line(node, &r, scale[k + 2], &own->line[k]));
+        SG_TRY(make_line(node, &r, k + 2, scale[k + 2], &own->line[k]));
     }
     node->n_in = 1;
     SG_TRY(sg_set_dynamic(node, 3, axes + 1));
@@ -231,10 +277,12 @@ static void forward(const struct sg_call *call) {
     const int64_t c = own->channels;
     float *y = call->y;
 
-    memset(y, 0, (size_t)(call->batch * call->node->out->size) * sizeof *y);
     for (int64_t i = 0; i < call->batch * h->out * w->out; i++, y += c) {
         const int64_t n = i / w->out / h->out, row = i / w->out % h->out, column = i % w->out;
 
+        for (int64_t k = 0; k < c; k++) {
+            y[k] = h->outside[row] || w->outside[column] ? own->outside : 0.0f;
+        }
         for (int t = 0; t < h->n_taps * w->n_taps; t++) {
             const int64_t a = row * h->n_taps + t / w->n_taps,
                           b = column * w->n_taps + t % w->n_taps;
@@ -273,14 +321,16 @@ static void backward(const struct sg_call *call) {
     }
 }
 
-#define RESIZING(op_name, file_name)                                                               \
+#define RESIZING(op_name, first, last, file_name)                                                  \
     const struct sg_op sg_op_##file_name = {                                                       \
         .name = op_name,                                                                           \
+        .opset_min = first,                                                                        \
+        .opset_max = last,                                                                         \
         .flags = SG_OP_TAKES_WHOLE,                                                                \
         .infer = resize,                                                                           \
         .forward = forward,                                                                        \
         .backward = backward,                                                                      \
     }
 
-RESIZING("Resize", resize);
-RESIZING("Upsample", upsample);
+RESIZING("Resize", 10, 0, resize);
+RESIZING("Upsample", 0, 9, upsample);

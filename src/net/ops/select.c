@@ -132,20 +132,10 @@ done:
     return status;
 }
 
-/* Which output of the file's node this one makes. */
-static int64_t output_index(const struct sg_node *node) {
-    int64_t i = 0;
-
-    while (strcmp(node->source->out[i], node->out->name) != 0) {
-        i++;
-    }
-    return i;
-}
-
 /* Each output of a Split is a node of its own. */
 static sg_status split(struct sg_node *node) {
     sg_status status = SG_OK;
-    const int64_t i_out = output_index(node);
+    const int64_t i_out = sg_output_index(node);
     const int64_t *parts;
     struct sg_map map = {0};
     struct sg_layout in = {0};
@@ -197,6 +187,9 @@ static sg_status transpose(struct sg_node *node) {
         SG_NODE_CHECK(k >= 0 && k < in.n_axes && (seen >> k & 1) == 0, node,
                       "its order of axes is none");
         seen |= 1u << k;
+        if (i == 0 && k != 0) {
+            SG_TRY(sg_check_batch_axis(node, 0));
+        }
         axes[i] = in.axes[k];
         SG_TRY(sg_map_steps(node, &map, i, axes[i], 0, in.strides[k]));
     }

@@ -35,7 +35,8 @@ static void backward(const struct sg_call *call) {
 
 const struct sg_op sg_op_sigmoid = {
     .name = "Sigmoid",
-    .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT,
+    .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT |
+             SG_OP_SATURATES,
     .infer = infer,
     .forward = forward,
     .backward = backward,

@@ -72,6 +72,7 @@ done:
         return f;                                                                                  \
     }                                                                                              \
     static inline double df_##file_name(double x, double a, double b) {                            \
+        (void)x;                                                                                   \
         (void)a;                                                                                   \
         (void)b;                                                                                   \
         return df;                                                                                 \
@@ -149,11 +150,13 @@ UNARY("HardSwish", hard_swish, 14, x *fmin(fmax(x / 6.0 + 0.5, 0.0), 1.0),
       : x >= 3.0 ? 1.0
                  : x / 3.0 + 0.5,
       NULL, 0.0, NULL, 0.0);
+UNARY("IsNaN", is_nan, 9, x != x ? 1.0 : 0.0, 0.0, NULL, 0.0, NULL, 0.0);
 UNARY("Log", log, 0, log(x), 1.0 / x, NULL, 0.0, NULL, 0.0);
 UNARY("Mish", mish, 0, x *tanh(soft(x)),
       tanh(soft(x)) + x * (1.0 - tanh(soft(x)) * tanh(soft(x))) / (1.0 + exp(-x)), NULL, 0.0, NULL,
       0.0);
 UNARY("Neg", neg, 0, -x, -1.0 + 0.0 * x, NULL, 0.0, NULL, 0.0);
+UNARY("Not", not, 0, x == 0.0 ? 1.0 : 0.0, 0.0, NULL, 0.0, NULL, 0.0);
 UNARY("Reciprocal", reciprocal, 0, 1.0 / x, -1.0 / (x * x), NULL, 0.0, NULL, 0.0);
 UNARY("Round", round, 11, rint(x), 0.0 * x, NULL, 0.0, NULL, 0.0);
 UNARY("Selu", selu, 0, b *(x > 0.0 ? x : a * expm1(x)), b *(x > 0.0 ? 1.0 : a * exp(x)), "alpha",

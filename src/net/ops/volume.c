@@ -11,10 +11,11 @@ struct volume {
     int64_t x_step[4], y_step[4]; /* channel and axes, in memory */
     int include_pad;
     const float *weight;
-    const float *bias; /* or NULL */
+    const float *bias;       /* or NULL */
+    const float *after_bias; /* of a transposed convolution's outputs, or NULL */
 };
 
-static const struct sg_op op_conv, op_max, op_average;
+static const struct sg_op op_conv, op_max, op_average, op_transposed;
 
 /* Axes of a value, the last ones of three, and the steps in its memory. */
 static void lay(const struct sg_value *v, int64_t *length, int64_t *step) {
@@ -108,6 +109,31 @@ done:
     return status;
 }
 
+sg_status sg_become_transposed_volume(struct sg_node *node, const struct sg_window *w, int64_t c,
+                                      int64_t groups, const float *weight, const float *bias) {
+    sg_status status = SG_OK;
+    int64_t axes[SG_MAX_AXES] = {c};
+    struct volume *own;
+
+    SG_TRY(sg_own(node, sizeof *own, &own));
+    take_window(w, own);
+    own->c = c;
+    own->k = node->in[0]->shape.axes[0];
+    own->groups = groups;
+    own->weight = weight;
+    own->after_bias = bias;
+    memcpy(axes + 1, w->out, (size_t)w->n * sizeof axes[0]);
+    SG_TRY(sg_set_dynamic(node, w->n + 1, axes));
+    lay(node->out, own->in, own->x_step);
+    lay(node->in[0], own->out, own->y_step);
+    node->multiply_adds =
+        node->in[0]->size * own->kernel[0] * own->kernel[1] * own->kernel[2] * c / groups;
+    node->op = &op_transposed;
+    node->flags = op_transposed.flags;
+done:
+    return status;
+}
+
 /* Position of window cell `cell` of output `o` along the three axes; 0 if it is outside. */
 static int cell_at(const struct volume *v, const int64_t *o, int64_t cell, int64_t *offset) {
     int64_t rest = cell;
@@ -147,19 +173,20 @@ static void clear(const struct sg_call *call) {
     }
 }
 
-static void forward_conv(const struct sg_call *call) {
-    const struct volume *v = call->node->own;
+/* y = (accumulate ? y : 0) + conv(x) + bias; sizes are those of a sample. */
+static void gather(const struct volume *v, int64_t batch, const float *x, int64_t x_size, float *y,
+                   int64_t y_size, int accumulate) {
     const int64_t cells = n_cells(v), per_group = v->c / v->groups;
 
-    for (int64_t line = 0; line < call->batch * v->k; line++) {
+    for (int64_t line = 0; line < batch * v->k; line++) {
         const int64_t k = line % v->k, first = k / (v->k / v->groups) * per_group;
-        const float *x = call->x[0] + line / v->k * call->node->in[0]->size;
-        float *y = call->y + line / v->k * call->node->out->size + k * v->y_step[0];
+        const float *from = x + line / v->k * x_size;
+        float *to = y + line / v->k * y_size + k * v->y_step[0];
 
         for (int64_t i = 0; i < n_places(v); i++) {
             double sum = v->bias != NULL ? (double)v->bias[k] : 0.0;
             int64_t o[3], offset;
-            const int64_t to = place(v, i, o);
+            const int64_t at = place(v, i, o);
 
             for (int64_t cell = 0; cell < cells; cell++) {
                 if (!cell_at(v, o, cell, &offset)) {
@@ -167,39 +194,72 @@ static void forward_conv(const struct sg_call *call) {
                 }
                 for (int64_t c = 0; c < per_group; c++) {
                     sum += (double)v->weight[(k * per_group + c) * cells + cell] *
-                           (double)x[(first + c) * v->x_step[0] + offset];
+                           (double)from[(first + c) * v->x_step[0] + offset];
                 }
             }
-            y[to] = (float)sum;
+            sg_put(to, at, (float)sum, accumulate);
         }
     }
 }
 
-static void backward_conv(const struct sg_call *call) {
-    const struct volume *v = call->node->own;
+/* dx += what conv passes back of dy. */
+static void scatter(const struct volume *v, int64_t batch, const float *dy, int64_t y_size,
+                    float *dx, int64_t x_size) {
     const int64_t cells = n_cells(v), per_group = v->c / v->groups;
 
-    clear(call);
-    for (int64_t line = 0; line < call->batch * v->k; line++) {
+    for (int64_t line = 0; line < batch * v->k; line++) {
         const int64_t k = line % v->k, first = k / (v->k / v->groups) * per_group;
-        float *dx = call->dx[0] + line / v->k * call->node->in[0]->size;
-        const float *dy = call->dy + line / v->k * call->node->out->size + k * v->y_step[0];
+        float *to = dx + line / v->k * x_size;
+        const float *from = dy + line / v->k * y_size + k * v->y_step[0];
 
         for (int64_t i = 0; i < n_places(v); i++) {
             int64_t o[3], offset;
-            const int64_t to = place(v, i, o);
+            const int64_t at = place(v, i, o);
 
             for (int64_t cell = 0; cell < cells; cell++) {
                 if (!cell_at(v, o, cell, &offset)) {
                     continue;
                 }
                 for (int64_t c = 0; c < per_group; c++) {
-                    dx[(first + c) * v->x_step[0] + offset] +=
-                        v->weight[(k * per_group + c) * cells + cell] * dy[to];
+                    to[(first + c) * v->x_step[0] + offset] +=
+                        v->weight[(k * per_group + c) * cells + cell] * from[at];
                 }
             }
         }
     }
+}
+
+static void forward_conv(const struct sg_call *call) {
+    gather(call->node->own, call->batch, call->x[0], call->node->in[0]->size, call->y,
+           call->node->out->size, 0);
+}
+
+static void backward_conv(const struct sg_call *call) {
+    clear(call);
+    scatter(call->node->own, call->batch, call->dy, call->node->out->size, call->dx[0],
+            call->node->in[0]->size);
+}
+
+/* Transposed: x and y are the output and the input of the convolution that goes the other way. */
+static void forward_transposed(const struct sg_call *call) {
+    const struct volume *v = call->node->own;
+    const int64_t size = call->node->out->size;
+
+    memset(call->y, 0, (size_t)(call->batch * size) * sizeof(float));
+    for (int64_t line = 0; line < call->batch * v->c && v->after_bias != NULL; line++) {
+        float *y = call->y + line / v->c * size + line % v->c * v->x_step[0];
+
+        for (int64_t i = 0; i < v->in[0] * v->in[1] * v->in[2]; i++) {
+            y[i / v->in[2] / v->in[1] * v->x_step[1] + i / v->in[2] % v->in[1] * v->x_step[2] +
+              i % v->in[2] * v->x_step[3]] = v->after_bias[line % v->c];
+        }
+    }
+    scatter(v, call->batch, call->x[0], call->node->in[0]->size, call->y, size);
+}
+
+static void backward_transposed(const struct sg_call *call) {
+    gather(call->node->own, call->batch, call->dy, call->node->out->size, call->dx[0],
+           call->node->in[0]->size, call->accumulate[0]);
 }
 
 /* The winner's offset in the input, for each output. */
@@ -310,6 +370,13 @@ static const struct sg_op op_conv = {
     .flags = SG_OP_FUSES_RELU,
     .forward = forward_conv,
     .backward = backward_conv,
+};
+
+static const struct sg_op op_transposed = {
+    .name = "transposed convolution of volumes",
+    .flags = SG_OP_FUSES_RELU,
+    .forward = forward_transposed,
+    .backward = backward_transposed,
 };
 
 static const struct sg_op op_max = {

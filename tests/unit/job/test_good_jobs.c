@@ -254,6 +254,7 @@ static void every_other_key_is_identity(void **state) {
     static const char *const sets[] = {"study.name=other",
                                        "study.seed=12",
                                        "model.file=other.onnx",
+                                       "model.shape=[3, 224, 224]",
                                        "model.explain.tensor=auto",
                                        "model.explain.score=logit",
                                        "data.idx=other",
@@ -325,8 +326,8 @@ static void the_echo_is_stable(void **state) {
                                    "model.explain.tensor: auto\n"
                                    "model.explain.score: logit\n"
                                    "data.folder: images\n"
-                                   "data.idx: none\n"
                                    "data.labels: none\n"
+                                   "data.layout: auto\n"
                                    "data.class_names: none\n"
                                    "data.limit: 0\n"
                                    "data.indices: all\n"
@@ -334,6 +335,7 @@ static void the_echo_is_stable(void **state) {
                                    "data.domain.bounds: []\n"
                                    "data.preprocess.resize: 0\n"
                                    "data.preprocess.crop: [0, 0]\n"
+                                   "data.preprocess.exif: ignore\n"
                                    "data.preprocess.color: rgb\n"
                                    "data.preprocess.scale: 1\n"
                                    "data.preprocess.mean: []\n"
@@ -344,6 +346,7 @@ static void the_echo_is_stable(void **state) {
                                    "maps.dtype: float32\n"
                                    "methods: gradient, a\n"
                                    "methods.gradient.method: gradient\n"
+                                   "methods.gradient.rule: gradient\n"
                                    "methods.gradient.channels: none\n"
                                    "methods.gradient.space: input\n"
                                    "methods.gradient.standard_error: true\n"
@@ -352,6 +355,7 @@ static void the_echo_is_stable(void **state) {
                                    "methods.a.noise.channels: all\n"
                                    "methods.a.noise.clean: none\n"
                                    "methods.a.noise.outside: keep\n"
+                                   "methods.a.rule: gradient\n"
                                    "methods.a.confidence: 0.95\n"
                                    "methods.a.bounds: channel\n"
                                    "methods.a.z: centred\n"

@@ -64,6 +64,24 @@ static void drop(void) {
     assert_int_equal(sg_memory_balance(), 0);
 }
 
+/* A model of one vector of outputs, with a layer 'conv' of 4 x 3 x 3. */
+static const struct sg_signature *signature(int64_t n_outputs) {
+    static struct sg_tensor output;
+    static const struct sg_tensor layer = {
+        .name = "conv", .shape = {.n_axes = 3, .axes = {4, 3, 3}}, .size = 36};
+    static struct sg_signature s;
+
+    output = (struct sg_tensor){
+        .name = "y", .shape = {.n_axes = 1, .axes = {n_outputs}}, .size = n_outputs};
+    s = (struct sg_signature){.input = {.name = "x", .shape = now.input},
+                              .n_outputs = 1,
+                              .outputs = &output,
+                              .n_elements = n_outputs,
+                              .n_layers = 1,
+                              .layers = &layer};
+    return &s;
+}
+
 /* Plans the job that has `rest` behind model and data, for K outputs. */
 static sg_status plan(const char *rest, int64_t n_outputs) {
     char text[2048];
@@ -74,7 +92,7 @@ static sg_status plan(const char *rest, int64_t n_outputs) {
                    now.folder, now.folder, rest);
     now.job = good(text, NULL);
     assert_int_equal(sg_items_open(&now.job->data, &now.input, &now.items), SG_OK);
-    return sg_plan_create(now.job, &now.input, n_outputs, now.items, &now.plan);
+    return sg_plan_create(now.job, signature(n_outputs), now.items, &now.plan);
 }
 
 static void plan_good(const char *rest) {
@@ -343,7 +361,7 @@ static void the_domain_must_be_known(void **state) {
                        now.folder, rests[i]);
         now.job = good(text, NULL);
         assert_int_equal(sg_items_open(&now.job->data, &now.input, &now.items), SG_OK);
-        assert_int_equal(sg_plan_create(now.job, &now.input, 10, now.items, &now.plan), SG_E_JOB);
+        assert_int_equal(sg_plan_create(now.job, signature(10), now.items, &now.plan), SG_E_JOB);
         assert_non_null(strstr(sg_trace_message(), words[i]));
         assert_non_null(strstr(sg_trace_message(), "give data.domain"));
         drop();
@@ -361,7 +379,7 @@ static void every_allocation_may_fail(void **state) {
         sg_plan_destroy(now.plan);
         now.plan = NULL;
         sg_memory_fail_at(at);
-        s = sg_plan_create(now.job, &now.input, 10, now.items, &now.plan);
+        s = sg_plan_create(now.job, signature(10), now.items, &now.plan);
         sg_memory_fail_at(0);
         assert_true(s == SG_OK || s == SG_E_NOMEM);
     }
@@ -392,7 +410,9 @@ static void the_print_tells_the_plan(void **state) {
     plan_good("methods: [gradient, smoothgrad, vargrad, adaptgrad, {method: smoothgrad, as: long, "
               "samples: 100000, noise: {sigma: 0.5, space: pixel, clean: extra, outside: clip}}]\n"
               "target: {top: 3}\nrun: {max_hours: 3}\n");
-    sg_plan_print(now.plan, &(struct sg_rank_bytes){.model = 5000000, .nets = 20000000}, 3, 0.01, f);
+    sg_plan_print(now.plan,
+                  &(struct sg_rank_bytes){.model = 5000000, .nets = 20000000, .items = 1000}, 3,
+                  0.01, f);
     assert_int_equal(fclose(f), 0);
     if (getenv("SGDIST_SHOW") != NULL) {
         puts(text);
@@ -425,7 +445,9 @@ static void the_ranks_are_told(void **state) {
         FILE *f = open_memstream(&text, &n);
 
         assert_non_null(f);
-        sg_plan_print(now.plan, &(struct sg_rank_bytes){.program = 1, .model = 1, .nets = 1}, rows[i].n_ranks, 0.0, f);
+        sg_plan_print(now.plan,
+                      &(struct sg_rank_bytes){.program = 1, .model = 1, .nets = 1, .items = 1},
+                      rows[i].n_ranks, 0.0, f);
         assert_int_equal(fclose(f), 0);
         if (strstr(text, rows[i].words) == NULL) {
             fail_msg("\"%s\" is not in\n%s", rows[i].words, text);

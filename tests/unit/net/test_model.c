@@ -185,7 +185,9 @@ static void reshaping_keeps_samples_apart(void **state) {
     } rows[] = {{-1, {-1, 64}, 1}, {-1, {0, -1}, 1},  {1, {1, -1}, 1},   {1, {-1, 64}, 1},
                 {-1, {1, -1}, 1},  {-1, {-1, 32}, 1}, {1, {2, 32}, 1},   {1, {-1, 128}, 0},
                 {4, {4, 64}, 1},   {4, {4, -1}, 1},   {-1, {-1, -1}, 0}, {1, {64, 1}, 1},
-                {3, {2, 64}, 0},   {-1, {2, 64}, 0}};
+                {3, {2, 64}, 0},   {-1, {2, 64}, 0},  {4, {0, -1}, 1},   {4, {-1, 64}, 1},
+                {4, {1, -1}, 0},   {4, {-1, 32}, 0},  {4, {16, 16}, 0},  {4, {8, -1}, 0},
+                {2, {4, -1}, 0},   {4, {64, -1}, 0}};
 
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -202,6 +204,114 @@ static void reshaping_keeps_samples_apart(void **state) {
             fail_msg("row %zu: %s", i, sg_trace_message());
         }
         free(file.data);
+    }
+}
+
+/* One node of a network with the batch fixed in the file, and whether it can be run sample by
+ * sample: if so, it gives what the same file with a symbolic batch gives. */
+struct fixed_batch {
+    const char *op, *attribute;
+    int n_ints; /* -1: one whole number */
+    int64_t ints[4];
+    int n_second; /* axes of a constant as second operand: of lengths, or of numbers */
+    int64_t second[4];
+    int is_shape;
+    int allowed;
+};
+
+static struct bytes fixed_batch_file(const struct fixed_batch *row, int64_t batch) {
+    const int64_t axes[4] = {batch, 2, 4, 4}, n = row->n_second;
+    const char *second = n > 0 ? "c" : NULL;
+    struct bytes g = {0}, node = node_of(row->op, "the node", "b", second, "y");
+
+    add_floats(&g, "w", 4, (const int64_t[]){2, 2, 3, 3}, -0.5f);
+    add_value(&g, 11, "x", 4, axes);
+    put_part(&g, 1, node_of("Relu", "relu", "x", NULL, "b"));
+    if (row->is_shape) {
+        int64_t lengths[4];
+
+        memcpy(lengths, row->second, sizeof lengths);
+        lengths[0] = batch == -1 ? 0 : lengths[0]; /* the axis as it is */
+        put_part(&g, 5, tensor_of("c", 1, &n, INT64, lengths, (size_t)n * sizeof *lengths));
+    } else if (n > 0) {
+        add_floats(&g, "c", (int)n, row->second, 0.5f);
+    }
+    if (row->n_ints < 0) {
+        put_attribute_int(&node, row->attribute, row->ints[0]);
+    } else if (row->n_ints > 0) {
+        put_attribute_ints(&node, row->attribute, row->n_ints, row->ints);
+    }
+    put_part(&g, 1, node);
+    add_value(&g, 12, "y", 4, axes);
+    return model_of(13, g);
+}
+
+static void run_fixed_batch(const struct fixed_batch *row, int64_t batch, float *y, int64_t *n) {
+    struct bytes file = fixed_batch_file(row, batch);
+    struct sg_model *m = NULL;
+    struct sg_net *net = NULL;
+    float x[64];
+
+    for (int i = 0; i < 64; i++) {
+        x[i] = (float)((i * 37) % 23) / 8.0f - 1.0f;
+    }
+    if (sg_model_create(file.data, file.n, "net.onnx", "y", &m) != SG_OK) {
+        fail_msg("%s: %s", row->op, sg_trace_message());
+    }
+    *n = 2 * sg_model_n_outputs(m);
+    assert_true(*n <= 512);
+    assert_int_equal(sg_net_create(m, 2, &net), SG_OK);
+    assert_int_equal(sg_net_forward(net, x, y, NULL), SG_OK);
+    sg_net_destroy(net);
+    sg_model_destroy(m);
+    free(file.data);
+}
+
+static void a_fixed_batch_is_proven_or_refused(void **state) {
+    static const struct fixed_batch rows[] = {
+        {"Sigmoid", NULL, 0, {0}, 0, {0}, 0, 1},
+        {"Add", NULL, 0, {0}, 4, {1, 2, 4, 4}, 0, 1},
+        {"Add", NULL, 0, {0}, 4, {4, 2, 4, 4}, 0, 0}, /* another number for every sample */
+        {"Mul", NULL, 0, {0}, 1, {4}, 0, 1},
+        {"Transpose", "perm", 4, {0, 2, 3, 1}, 0, {0}, 0, 1},
+        {"Transpose", "perm", 4, {1, 0, 2, 3}, 0, {0}, 0, 0},
+        {"ReduceMean", "axes", 2, {2, 3}, 0, {0}, 0, 1},
+        {"ReduceMean", "axes", 2, {0, 2}, 0, {0}, 0, 0},
+        {"ReduceMax", NULL, 0, {0}, 0, {0}, 0, 0}, /* of all axes */
+        {"Softmax", "axis", -1, {1}, 0, {0}, 0, 1},
+        {"Softmax", "axis", -1, {0}, 0, {0}, 0, 0},
+        {"Flatten", "axis", -1, {1}, 0, {0}, 0, 1},
+        {"Flatten", "axis", -1, {0}, 0, {0}, 0, 0},
+        {"ArgMax", "axis", -1, {-4}, 0, {0}, 0, 0},
+        {"Concat", "axis", -1, {1}, 4, {1, 2, 4, 4}, 0, 1},
+        {"Concat", "axis", -1, {0}, 4, {1, 2, 4, 4}, 0, 0},
+        {"Reshape", NULL, 0, {0}, 3, {4, 8, -1}, 1, 1},
+        {"Reshape", NULL, 0, {0}, 3, {4, 2, 16}, 1, 1},
+        {"Reshape", NULL, 0, {0}, 3, {8, 4, 4}, 1, 0}, /* batch and channels in one axis */
+        {"Expand", NULL, 0, {0}, 4, {4, 2, 4, 4}, 1, 1},
+        {"Expand", NULL, 0, {0}, 4, {3, 2, 4, 4}, 1, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        float y[2][512];
+        int64_t n[2];
+
+        if (rows[i].allowed) {
+            run_fixed_batch(&rows[i], 4, y[0], &n[0]);
+            if (strcmp(rows[i].op, "Expand") != 0) { /* a symbolic batch cannot be a length */
+                run_fixed_batch(&rows[i], -1, y[1], &n[1]);
+                assert_int_equal(n[0], n[1]);
+                assert_memory_equal(y[0], y[1], (size_t)n[0] * sizeof(float));
+            }
+        } else {
+            struct bytes file = fixed_batch_file(&rows[i], 4);
+
+            if (try_model(file, "y") != SG_E_MODEL || strstr(sg_trace_message(), "batch") == NULL) {
+                fail_msg("row %zu (%s): %s", i, rows[i].op, sg_trace_message());
+            }
+            free(file.data);
+        }
     }
 }
 
@@ -516,6 +626,7 @@ int main(void) {
         cmocka_unit_test(samples_are_independent),
         cmocka_unit_test(flattening_keeps_the_order),
         cmocka_unit_test(reshaping_keeps_samples_apart),
+        cmocka_unit_test(a_fixed_batch_is_proven_or_refused),
         cmocka_unit_test(memory_fails_cleanly),
         cmocka_unit_test(memory_is_as_told),
         cmocka_unit_test(huge_batches_are_refused),

@@ -56,6 +56,53 @@ static void relu_and_its_bits(void **state) {
     for_each_simd(check_relu);
 }
 
+/* By the definitions of the rules: not negative, and for guided backpropagation through an open
+ * gate alone. In place, and added to what is there. */
+static void rules_of_relu(void **state) {
+    static const enum sg_rule rules[] = {SG_RULE_GRADIENT, SG_RULE_GUIDED_BACKPROP,
+                                         SG_RULE_DECONVNET};
+
+    (void)state;
+    for (int64_t n = 1; n <= 100; n += 9) {
+        float *x = guarded(n);
+        float *dy = guarded(n);
+        float *dx = guarded(n);
+        uint32_t mask[5] = {0};
+
+        dy[0] = -0.0f;
+        sg_relu_mask(x, mask, n);
+        for (int r = 0; r < 3; r++) {
+            float *in_place = guarded(n);
+
+            memcpy(in_place, dy, (size_t)n * sizeof *dy);
+            for (int64_t i = 0; i < n; i++) {
+                dx[i] = 0.25f;
+            }
+            sg_relu_backward_by(rules[r], mask, dy, dx, n, 1);
+            sg_relu_backward_by(rules[r], mask, in_place, in_place, n, 0);
+            check_guard(dx, n);
+            check_guard(in_place, n);
+            for (int64_t i = 0; i < n; i++) {
+                const int passes = (r == 2 || x[i] > 0) && (r == 0 || dy[i] > 0);
+                const float expected = passes ? dy[i] : 0.0f;
+
+                assert_true(in_place[i] == expected && dx[i] == 0.25f + expected);
+            }
+            sg_free(in_place);
+        }
+        dy[n - 1] = NAN; /* shows */
+        x[n - 1] = 1;
+        sg_relu_mask(x, mask, n);
+        for (int r = 0; r < 3; r++) {
+            sg_relu_backward_by(rules[r], mask, dy, dx, n, 0);
+            assert_true(isnan(dx[n - 1]));
+        }
+        sg_free(x);
+        sg_free(dy);
+        sg_free(dx);
+    }
+}
+
 /* A gradient that is not finite does not pass a closed gate, and does pass an open one. */
 static void check_gates(void) {
     float dy[64];
@@ -190,6 +237,7 @@ int main(void) {
         cmocka_unit_test(environment_limits_the_instruction_set),
         cmocka_unit_test(blas_is_named),
         cmocka_unit_test(relu_and_its_bits),
+        cmocka_unit_test(rules_of_relu),
         cmocka_unit_test(closed_gates_stop_nan),
         cmocka_unit_test(sums),
         cmocka_unit_test(transposes),

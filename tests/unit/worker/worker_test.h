@@ -147,8 +147,7 @@ static inline void study_open(struct study *s, const struct weights *w, const ch
         sg_model_create(s->model_file.data, s->model_file.n, "net.onnx", NULL, &s->model) !=
             SG_OK ||
         sg_items_open(&s->job->data, sg_model_input(s->model), &s->items) != SG_OK ||
-        sg_plan_create(s->job, sg_model_input(s->model), sg_model_n_outputs(s->model), s->items,
-                       &s->plan) != SG_OK) {
+        sg_plan_create(s->job, sg_model_signature(s->model), s->items, &s->plan) != SG_OK) {
         fail_msg("the study was refused: %s", sg_trace_message());
     }
 }
