@@ -118,16 +118,15 @@ done:
     return status;
 }
 
-static sg_status read_bias(struct sg_node *node, int64_t c, const float **out) {
+/* The bias, or NULL. */
+static sg_status read_bias(const struct sg_node *node, int64_t c, const struct sg_constant **out) {
     sg_status status = SG_OK;
-    const struct sg_constant *bias;
 
     *out = NULL;
     if (sg_has_input(node, 2)) {
-        SG_TRY(sg_float_constant(node, 2, "bias", &bias));
-        SG_NODE_CHECK(bias->n == c, node, "its bias has %lld numbers for %lld channels",
-                      (long long)bias->n, (long long)c);
-        SG_TRY(sg_keep_floats(node, bias->floats, bias->n, out));
+        SG_TRY(sg_float_constant(node, 2, "bias", out));
+        SG_NODE_CHECK((*out)->n == c, node, "its bias has %lld numbers for %lld channels",
+                      (long long)(*out)->n, (long long)c);
     }
 done:
     return status;
@@ -136,9 +135,9 @@ done:
 static sg_status infer(struct sg_node *node) {
     sg_status status = SG_OK;
     const struct sg_constant *w = NULL;
+    const struct sg_constant *bias;
     struct sg_window win;
     struct conv_transpose *own;
-    const float *bias, *weight;
     int64_t groups, c;
 
     SG_TRY(sg_check_inputs(node, 2, 3));
@@ -148,15 +147,16 @@ static sg_status infer(struct sg_node *node) {
     c = w->axes[1] * groups;
     SG_TRY(read_bias(node, c, &bias));
     if (!sg_is_spatial(node->in[0])) {
-        SG_TRY(sg_keep_floats(node, w->floats, w->n, &weight));
-        SG_TRY(sg_become_transposed_volume(node, &win, c, groups, weight, bias));
+        SG_TRY(sg_become_transposed_volume(node, &win, c, groups, w, bias));
         return SG_OK;
     }
     SG_TRY(sg_own(node, sizeof *own, &own));
     own->shape = (struct sg_conv){.n = 1, .c = c, .k = w->axes[0], .groups = groups};
     lay_plane(node, &win, &own->shape);
     own->weight = w->floats;
-    own->bias = bias;
+    if (bias != NULL) {
+        SG_TRY(sg_keep_floats(node, bias->floats, bias->n, &own->bias));
+    }
     SG_TRY(sg_set_dynamic(node, 3, (const int64_t[]){c, own->shape.h, own->shape.w}));
     node->multiply_adds = node->in[0]->size * (w->n / w->axes[0]);
 done:

@@ -75,7 +75,8 @@ sg_status sg_become_volume(struct sg_node *node, enum sg_volume_kind kind);
 /* The same for a transposed convolution with c output channels: `w` is the window of the
  * convolution that goes the other way, but w->out the axes of the node's output. */
 sg_status sg_become_transposed_volume(struct sg_node *node, const struct sg_window *w, int64_t c,
-                                      int64_t groups, const float *weight, const float *bias);
+                                      int64_t groups, const struct sg_constant *weight,
+                                      const struct sg_constant *bias); /* NULL: none */
 
 /* affine.c: y = scale x + shift with vectors that repeat; takes the place of arithmetic with a
  * constant and of batch norm. The floats are in the scratch region or the file. */

@@ -110,7 +110,8 @@ done:
 }
 
 sg_status sg_become_transposed_volume(struct sg_node *node, const struct sg_window *w, int64_t c,
-                                      int64_t groups, const float *weight, const float *bias) {
+                                      int64_t groups, const struct sg_constant *weight,
+                                      const struct sg_constant *bias) {
     sg_status status = SG_OK;
     int64_t axes[SG_MAX_AXES] = {c};
     struct volume *own;
@@ -120,8 +121,10 @@ sg_status sg_become_transposed_volume(struct sg_node *node, const struct sg_wind
     own->c = c;
     own->k = node->in[0]->shape.axes[0];
     own->groups = groups;
-    own->weight = weight;
-    own->after_bias = bias;
+    SG_TRY(sg_keep_floats(node, weight->floats, weight->n, &own->weight));
+    if (bias != NULL) {
+        SG_TRY(sg_keep_floats(node, bias->floats, bias->n, &own->after_bias));
+    }
     memcpy(axes + 1, w->out, (size_t)w->n * sizeof axes[0]);
     SG_TRY(sg_set_dynamic(node, w->n + 1, axes));
     lay(node->out, own->in, own->x_step);
