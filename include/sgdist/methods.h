@@ -77,6 +77,7 @@ enum sg_probe { SG_PROBE_GRADIENT }; /* of the target's score with respect to a 
 struct sg_probing {
     int32_t kind;                  /* enum sg_probe */
     int32_t rule;                  /* of the backward pass: enum sg_rule of net.h */
+    int32_t absolute;              /* 1: the absolute value of each element of the gradient */
     char layer[SG_MAX_TENSOR + 1]; /* the tensor whose gradient it is; "": the model's input */
 };
 

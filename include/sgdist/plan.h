@@ -12,7 +12,7 @@
 #include <stdio.h>
 
 /* One of the different things that the instances read of the network: all of them at the item
- * itself, some at the points of sweeps as well. Sorted by the rule of the backward pass. */
+ * itself, some at the points of sweeps as well. Sorted by the backward pass that reads them. */
 struct sg_probed {
     struct sg_probing probing;
     int layer;             /* of the model's signature; -1: the input */
@@ -21,9 +21,14 @@ struct sg_probed {
     int64_t offset;        /* the sizes of those before it, added up */
 };
 
+/* Things of equal number are read in one backward pass; the list is sorted by it. */
+static inline int64_t sg_pass_of(const struct sg_probing *p) {
+    return (int64_t)p->rule * 2 + p->absolute;
+}
+
 /* What a sweep reads at its points for the instances of equal probing: sums of their own. */
 struct sg_reading {
-    int probed;   /* index into the plan's list; readings stand in its order, so by rule */
+    int probed;   /* index into the plan's list; readings stand in its order, so by pass */
     int n_powers; /* the most that a member wants */
     int n_groups;
     int n_members;
@@ -32,7 +37,7 @@ struct sg_reading {
 };
 
 /* Points that go through the network once, for all instances with equal sampler and sampling.
- * Readings of one rule share the backward passes. */
+ * Readings of one rule, of signed or of absolute gradients, share the backward passes. */
 struct sg_sweep {
     const struct sg_sampler *sampler;
     struct sg_sampling sampling;

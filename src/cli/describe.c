@@ -137,6 +137,9 @@ static void say_finish(const struct facts *f, const char *label) {
         printf(", variance divided by %s", strcmp(divisor, "unbiased") == 0 ? "N - 1" : "N");
     }
     say_rule(method_fact(f, label, "rule", "gradient"));
+    if (strcmp(method_fact(f, label, "absolute", "false"), "true") == 0) {
+        printf(", of the absolute values of the gradients");
+    }
     if (strcmp(method_fact(f, label, "space", "input"), "pixel") == 0) {
         printf(", taken with respect to pixel values (0 to 1) before their standardisation");
     }

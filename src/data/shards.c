@@ -7,13 +7,13 @@
 #include "sgdist/memory.h"
 #include "sgdist/text.h"
 
-#include <errno.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { MAX_NESTED = 4, MAX_LABEL_BYTES = 32 };
+enum { MAX_NESTED = 4, MAX_LABEL_BYTES = 32, MAX_NAME = 4096 };
 
 /* What is known of an image in the making of the list. */
 struct image {
@@ -55,12 +55,17 @@ done:
 
 /* ---- the archives ---- */
 
-/* The files that a pattern means, sorted bytewise. */
+/* The files that a pattern means, sorted bytewise. A file whose own name looks like a pattern is
+ * found, too: where nothing matches, the pattern itself is tried. */
 static sg_status add_pattern(struct sg_items *items, const char *pattern) {
     sg_status status = SG_OK;
     struct sg_strings found = {0};
     glob_t g = {0};
-    const int code = glob(pattern, GLOB_NOSORT, NULL, &g);
+    int code = glob(pattern, GLOB_NOSORT, NULL, &g);
+
+    if (code == GLOB_NOMATCH && access(pattern, F_OK) == 0) {
+        code = glob(pattern, GLOB_NOCHECK, NULL, &g);
+    }
 
     SG_CHECK(code != GLOB_NOSPACE, SG_E_NOMEM, "no memory for the names of archives");
     SG_CHECK(code == 0, SG_E_JOB, "data.tar: there is no file %s", pattern);
@@ -218,6 +223,9 @@ static sg_status visit(void *context, const struct sg_tar_entry *entry) {
     }
     sg_text_add(&full, "%s%s", w->prefix, name);
     SG_CHECK(!full.failed, SG_E_NOMEM, "no memory for a name");
+    SG_CHECK(full.length <= MAX_NAME, SG_E_JOB,
+             "data.tar: %s holds a name of %lld bytes: at most %d are read",
+             sg_strings_at(&w->items->files, w->file), (long long)full.length, MAX_NAME);
     if (entry->type == '5') {
         SG_TRY(add_folder(w, full.data));
     } else if (sg_is_image_name(full.data)) {
@@ -303,6 +311,10 @@ static sg_status label_by_files(struct walk *w, int32_t *labels) {
         keys[i] = (struct key){sg_strings_at(&w->keys, i), i};
     }
     qsort(keys, (size_t)w->keys.n, sizeof *keys, compare_keys);
+    for (int64_t i = 1; i < w->keys.n; i++) {
+        SG_CHECK(strcmp(keys[i - 1].name, keys[i].name) != 0, SG_E_JOB,
+                 "data.tar: there are two files %s.cls: a sample has one label", keys[i].name);
+    }
     for (int64_t i = 0; i < w->n; i++) {
         const struct key *found;
         struct key wanted = {0};

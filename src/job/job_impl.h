@@ -224,6 +224,7 @@ void sg_preset_add_line(struct sg_reader *r, const struct sg_preset *preset,
 
 /* Zeroes what a method with these uses does not look at: equal samples must be equal bytes. */
 void sg_clear_unused(struct sg_params *p, unsigned uses);
+
 /* Collects the layers that instances name. */
 sg_status sg_job_list_layers(struct sg_job *job);
 

@@ -205,6 +205,7 @@ const struct sg_key sg_instance_keys[] = {
     {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_SAMPLES},
     {WORD("rule", words_rule), IN_PARAMS(probing.rule), .fallback = "gradient",
      .flags = SG_KEY_EXPANDS},
+    {WORD("absolute", words_bool), IN_PARAMS(probing.absolute), .fallback = "false"},
     {.name = "confidence",
      .kind = SG_KIND_NUMBER,
      IN_PARAMS(sampling.confidence),

@@ -9,7 +9,7 @@ static sg_status check_target(const struct sg_plan *plan) {
     SG_CHECK(job->target != SG_TARGET_CLASS || job->target_class < k, SG_E_JOB,
              "%s: target.class: %lld is not a class of the model; it has %lld outputs, 0 to %lld",
              job->file, (long long)job->target_class, k, k - 1);
-    SG_CHECK(job->n_targets <= k, SG_E_JOB,
+    SG_CHECK(job->target != SG_TARGET_TOP || job->n_targets <= k, SG_E_JOB,
              "%s: target.top: %lld is more than the %lld outputs of the model", job->file,
              (long long)job->n_targets, k);
 done:

@@ -98,9 +98,10 @@ static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes
     char about[200];
 
     (void)snprintf(about, sizeof about,
-                   "%.30s map%.29s, in units of the score per unit of %.21s%.40s in the "
+                   "%.30s map%.29s%s, in units of the score per unit of %.21s%.32s in the "
                    "method's formula",
                    inst->method->name, rules[inst->params.probing.rule],
+                   inst->params.probing.absolute ? ", absolute" : "",
                    layer[0] != '\0'                       ? "the layer "
                    : inst->params.space == SG_SPACE_PIXEL ? "a pixel (white is 1)"
                                                           : "the model's input",

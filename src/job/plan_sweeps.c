@@ -30,7 +30,7 @@ done:
     return status;
 }
 
-/* Behind those of the same rule, so that one backward pass serves neighbours. */
+/* Behind those of the same backward pass, so that it serves neighbours. */
 static sg_status insert_probed(struct sg_plan *plan, const struct sg_probing *probing) {
     sg_status status = SG_OK;
     struct sg_probed probed = {.probing = *probing, .layer = -1, .shape = plan->input};
@@ -45,7 +45,7 @@ static sg_status insert_probed(struct sg_plan *plan, const struct sg_probing *pr
                  plan->job->file, probing->layer, probed.shape.n_axes, SG_MAX_MAP_AXES);
     }
     plan->n_probed++;
-    while (at > 0 && plan->probed[at - 1].probing.rule > probing->rule) {
+    while (at > 0 && sg_pass_of(&plan->probed[at - 1].probing) > sg_pass_of(probing)) {
         plan->probed[at] = plan->probed[at - 1];
         at--;
     }
@@ -63,7 +63,7 @@ static void place_probed(struct sg_plan *plan) {
         p->n_features = sg_shape_size(&p->shape);
         p->offset = offset;
         offset += p->n_features;
-        plan->n_clean_passes += i == 0 || p->probing.rule != p[-1].probing.rule;
+        plan->n_clean_passes += i == 0 || sg_pass_of(&p->probing) != sg_pass_of(&p[-1].probing);
     }
 }
 
@@ -164,8 +164,8 @@ static void join(struct sg_reading *r, const struct sg_instance *inst, int i_ins
 static void place_readings(const struct sg_plan *plan, struct sg_sweep *s) {
     for (int i = 0; i < s->n_readings; i++) {
         struct sg_reading *r = &s->readings[i];
-        const int is_first = i == 0 || plan->probed[r->probed].probing.rule !=
-                                           plan->probed[r[-1].probed].probing.rule;
+        const int is_first = i == 0 || sg_pass_of(&plan->probed[r->probed].probing) !=
+                                           sg_pass_of(&plan->probed[r[-1].probed].probing);
 
         s->n_passes += is_first;
         r->offset = is_first ? 0 : r[-1].offset + plan->probed[r[-1].probed].n_features;

@@ -14,34 +14,36 @@ static const struct sg_preset table[] = {
     {.name = "captum",
      .version = "0.8.0",
      .tool = "NoiseTunnel",
-     .settings = "{samples: 5, noise: {sigma: 1, space: input, channels: all, clean: none, "
-                 "outside: keep}, divisor: population, channels: none, space: input}"},
+     .settings =
+         "{samples: 5, noise: {sigma: 1, space: input, channels: all, clean: none, "
+         "outside: keep}, divisor: population, channels: none, space: input, absolute: false}"},
     {.name = "xplique",
      .version = "2.0.0",
      .tool = "SmoothGrad, SquareGrad and VarGrad",
-     .settings = "{samples: 50, noise: {sigma: 0.2, space: input, channels: all, clean: none, "
-                 "outside: keep}, divisor: unbiased, channels: mean, space: input}"},
+     .settings =
+         "{samples: 50, noise: {sigma: 0.2, space: input, channels: all, clean: none, "
+         "outside: keep}, divisor: unbiased, channels: mean, space: input, absolute: false}"},
     {.name = "saliency",
      .version = "0.2.1",
      .tool = "GetSmoothedMask, whose default is smoothgrad_squared",
      .settings = "{samples: 25, noise: {level: 0.15, range: item, space: input, channels: all, "
-                 "clean: none, outside: keep}, channels: none, space: input}"},
+                 "clean: none, outside: keep}, channels: none, space: input, absolute: false}"},
     {.name = "zennit",
      .version = "1.0.0",
      .tool = "SmoothGrad",
      .settings = "{samples: 20, noise: {level: 0.1, range: item, space: input, channels: all, "
-                 "clean: one_of_n, outside: keep}, channels: none, space: input}"},
+                 "clean: one_of_n, outside: keep}, channels: none, space: input, absolute: false}"},
     {.name = "adaptgrad-code",
      .version = "2026-05-22",
      .tool = "the AdaptGrad authors' ImageNet experiment",
      .settings = "{samples: 50, noise: {level: 0.2, range: domain, space: input, channels: all, "
                  "clean: extra, outside: keep}, confidence: 0.95, z: centred, bounds: global, "
-                 "channels: sum, space: input}"},
+                 "channels: sum, space: input, absolute: false}"},
     {.name = "roar",
      .version = "1806.10758v3",
      .tool = "the ensembles of Hooker et al. 2019",
      .settings = "{samples: 15, noise: {level: 0.15, range: item, space: input, channels: all, "
-                 "clean: none, outside: keep}, channels: none, space: input}"},
+                 "clean: none, outside: keep}, channels: none, space: input, absolute: false}"},
 };
 enum { N_PRESETS = sizeof table / sizeof table[0] };
 

@@ -151,11 +151,11 @@ static sg_status take_shape(const struct sg_model *m, const struct onnx_value *i
     for (int i = 0; i < out->n_axes; i++) {
         const int64_t length = in->axes[i + 1];
 
-        SG_CHECK(length >= 0 || given != NULL, SG_E_MODEL,
-                 "%s: its input '%s' has the shape %s (-1: left open): give the lengths of a "
-                 "sample, like model.shape: [3, 224, 224] (info: --shape 3,224,224)",
+        SG_CHECK(length != -1 || given != NULL, SG_E_MODEL,
+                 "%s: its input '%s' has the shape %s (-1: an axis that is left open): give the "
+                 "lengths of a sample, like model.shape: [3, 224, 224] (info: --shape 3,224,224)",
                  m->file, in->name, wants);
-        out->axes[i] = length >= 0 ? length : given->axes[i + skip];
+        out->axes[i] = length != -1 ? length : given->axes[i + skip];
         SG_CHECK(given == NULL || given->axes[i + skip] == out->axes[i], SG_E_MODEL,
                  "%s: its input '%s' has the shape %s, to which %s does not fit", m->file, in->name,
                  wants, has);
@@ -182,8 +182,10 @@ static sg_status take_explained(struct sg_model *m, struct sg_value *v,
         SG_CHECK(v->shape.axes[i] >= 1 &&
                      !__builtin_mul_overflow(v->size, v->shape.axes[i], &v->size) &&
                      v->size <= INT32_MAX,
-                 SG_E_MODEL, "%s: its input '%s' has the impossible shape %s", m->file, v->name,
-                 sg_axes_text(in->n_axes, in->axes, text, sizeof text));
+                 SG_E_MODEL,
+                 "%s: its input '%s' has the impossible shape %s; every axis must be 1 or longer, "
+                 "and all of them together below 2^31",
+                 m->file, v->name, sg_axes_text(in->n_axes, in->axes, text, sizeof text));
     }
     SG_CHECK(in->axes[0] >= 1 || in->axes[0] == -1, SG_E_MODEL,
              "%s: its input '%s' has a batch axis of length %lld", m->file, v->name,

@@ -143,24 +143,30 @@ done:
     return status;
 }
 
-/* One backward pass for target t: reads the things from `first` on that share its rule; *end is the
- * next one. */
+/* One backward pass for target t: reads the things from `first` on that it serves; *end is the next
+ * one. */
 static sg_status clean_pass(struct sg_worker *w, int64_t t, int first, int *end) {
     sg_status status = SG_OK;
     const struct sg_probed *probed = w->plan->probed;
-    const int32_t rule = probed[first].probing.rule;
+    const struct sg_probing *probing = &probed[first].probing;
     float *dx = NULL;
 
     memset(w->layers, 0, (size_t)w->plan->model->n_layers * sizeof(float *));
-    for (*end = first; *end < w->plan->n_probed && probed[*end].probing.rule == rule; (*end)++) {
+    for (*end = first;
+         *end < w->plan->n_probed && sg_pass_of(&probed[*end].probing) == sg_pass_of(probing);
+         (*end)++) {
         const struct sg_probed *p = &probed[*end];
 
         *(p->layer < 0 ? &dx : &w->layers[p->layer]) = sg_clean_at(w, p, t);
     }
-    SG_TRY(sg_net_backward_at(w->one, (enum sg_rule)rule, w->dy, dx, w->layers, w->o.stop));
+    SG_TRY(
+        sg_net_backward_at(w->one, (enum sg_rule)probing->rule, w->dy, dx, w->layers, w->o.stop));
     w->phases.n_backwards++;
     w->item.n_gradients++;
     for (int p = first; p < *end; p++) {
+        if (probing->absolute) {
+            sg_take_absolute(sg_clean_at(w, &probed[p], t), probed[p].n_features);
+        }
         SG_TRY(judge_clean(w, p, t));
     }
 done:

@@ -50,11 +50,11 @@ sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, in
 }
 
 int sg_pass_end(const struct sg_plan *plan, const struct sg_sweep *sweep, int first) {
-    const int32_t rule = plan->probed[sweep->readings[first].probed].probing.rule;
+    const int64_t pass = sg_pass_of(&plan->probed[sweep->readings[first].probed].probing);
     int end = first + 1;
 
     while (end < sweep->n_readings &&
-           plan->probed[sweep->readings[end].probed].probing.rule == rule) {
+           sg_pass_of(&plan->probed[sweep->readings[end].probed].probing) == pass) {
         end++;
     }
     return end;
@@ -62,7 +62,8 @@ int sg_pass_end(const struct sg_plan *plan, const struct sg_sweep *sweep, int fi
 
 sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, int first, int64_t t,
                             const volatile sig_atomic_t *cancel) {
-    const int32_t rule = sg_probed_of(w, &sweep->readings[first])->probing.rule;
+    sg_status status = SG_OK;
+    const struct sg_probing *probing = &sg_probed_of(w, &sweep->readings[first])->probing;
     const int64_t k = w->n_outputs;
     float *dx = NULL;
 
@@ -77,7 +78,15 @@ sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, i
 
         *(layer < 0 ? &dx : &w->layers[layer]) = sg_read_at(w, reading);
     }
-    return sg_net_backward_at(w->block, (enum sg_rule)rule, w->dy, dx, w->layers, cancel);
+    SG_TRY(sg_net_backward_at(w->block, (enum sg_rule)probing->rule, w->dy, dx, w->layers, cancel));
+    for (int r = first; probing->absolute && r < sg_pass_end(w->plan, sweep, first); r++) {
+        const struct sg_reading *reading = &sweep->readings[r];
+
+        sg_take_absolute(sg_read_at(w, reading),
+                         w->plan->block * sg_probed_of(w, reading)->n_features);
+    }
+done:
+    return status;
 }
 
 /* Reads the block once for target t and the readings from `first` on, into their sums. */

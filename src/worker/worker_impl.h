@@ -4,6 +4,7 @@
 
 #include "sgdist/worker.h"
 
+#include <math.h>
 #include <time.h>
 
 /* The ranks that work on one item. comm is NULL for a team of one. Rank 0 of a team is its leader.
@@ -107,6 +108,13 @@ static inline double sg_clean_max(const struct sg_worker *w, const struct sg_rea
 /* The values [block][D] of a reading after its backward pass. */
 static inline float *sg_read_at(const struct sg_worker *w, const struct sg_reading *r) {
     return w->gradient + w->plan->block * r->offset;
+}
+
+/* Of readings that are absolute values. */
+static inline void sg_take_absolute(float *v, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        v[i] = fabsf(v[i]);
+    }
 }
 
 /* block.c: samples of one block through the network. SG_E_INTERRUPTED leaves the sums as they were.

@@ -42,9 +42,10 @@ EXACT, END_TO_END = 1e-12, 1e-5
 failures = []
 
 # The label in the job, the preset, the method: what a user of each tool would write. `captum` has another name for
-# each; saliency's default is the squared one.
+# each, and its Saliency takes absolute values unless it is told not to; saliency's default is the squared one.
 STUDIES = [(f"{like}-{method}", like, method) for like, methods in (
     ("captum", ("smoothgrad", "smoothgrad_squared", "vargrad")),
+    ("captum-absolute", ("smoothgrad", "vargrad")),
     ("xplique", ("smoothgrad", "smoothgrad_squared", "vargrad")),
     ("saliency", ("smoothgrad", "smoothgrad_squared")),
     ("zennit", ("smoothgrad",)),
@@ -68,6 +69,8 @@ FORMULAS = {  # docs/methods.md, section on other tools; g in float64
     "captum-smoothgrad": lambda g, clean: g.sum(0) / len(g),
     "captum-smoothgrad_squared": lambda g, clean: (g**2).sum(0) / len(g),
     "captum-vargrad": lambda g, clean: (g**2).sum(0) / len(g) - (g.sum(0) / len(g))**2,
+    "captum-absolute-smoothgrad": lambda g, clean: abs(g).sum(0) / len(g),
+    "captum-absolute-vargrad": lambda g, clean: (g**2).sum(0) / len(g) - (abs(g).sum(0) / len(g))**2,
     "xplique-smoothgrad": lambda g, clean: g.mean(0).mean(0),
     "xplique-smoothgrad_squared": lambda g, clean: mean_square(g).mean(0),
     "xplique-vargrad": lambda g, clean: (len(g) / (len(g) - 1) * (mean_square(g) - g.mean(0)**2)).mean(0),
@@ -83,7 +86,7 @@ FORMULAS = {  # docs/methods.md, section on other tools; g in float64
 
 
 def like_of(label):
-    return label.rsplit("-", 1)[0]
+    return label.rsplit("-", 1)[0].removesuffix("-absolute")
 
 
 LOWER, UPPER = -2.117904, 2.640000  # AdaptGrad's bounds
@@ -120,7 +123,7 @@ class Captum:
     def aggregate(self, label, g, clean, x):
         class Stored(self.attr.Attribution):
             def attribute(self, inputs):
-                return torch.from_numpy(g)
+                return torch.from_numpy(np.abs(g) if "absolute" in label else g)
         Stored.attribute.__wrapped__ = Stored.attribute
         tunnel = self.attr.NoiseTunnel(Stored(lambda v: v))
         return tunnel.attribute(torch.from_numpy(x[None]), nt_type=self.kind[label.split("-")[-1]])[0].numpy()
@@ -129,7 +132,7 @@ class Captum:
         tunnel = self.attr.NoiseTunnel(self.attr.Saliency(net))
         with mock.patch.object(torch, "normal", lambda mean, std: mean + std * torch.from_numpy(z)):
             return tunnel.attribute(torch.from_numpy(x[None]), nt_type=self.kind[label.split("-")[-1]], target=target,
-                                    abs=False)[0].detach().numpy()
+                                    **({} if "absolute" in label else {"abs": False}))[0].detach().numpy()
 
 
 class Saliency:
@@ -273,8 +276,10 @@ class Study:
                              model={"file": "net.onnx"},
                              data={"folder": "photos", "preprocess": {"mean": MEAN, "std": STD},
                                    "domain": {"bounds": [0, 1]}},
-                             methods=["gradient"] + [{"method": method, "like": like, "as": label}
-                                                     for label, like, method in STUDIES])
+                             methods=["gradient"] + [
+                                 {"method": method, "like": like_of(label), "as": label,
+                                  **({"absolute": True} if "absolute" in label else {})}
+                                 for label, like, method in STUDIES])
         sgdist(PROGRAM, self.job)
         with h5py.File(os.path.join(folder, "result.h5"), "r") as f:
             assert (f["items/status"][:] == 1).all(), f["items/message"][:]
@@ -316,6 +321,7 @@ def compare(study, found):
     clean = study.maps["gradient"]
     step = 2.0**(np.ceil(np.log2(np.abs(clean).max())) - 24)  # a multiple of the program's own
     for label, like, method in STUDIES:
+        like = like_of(label)
         n, tool = SAMPLES[like], found.get(like)
         g = np.round(study.gradients(label) / step) * step
         ours, formula = study.finish(label, g, clean), FORMULAS[label]
@@ -338,9 +344,11 @@ def main():
     found = tools()
     with tempfile.TemporaryDirectory() as folder:
         study = Study(folder)
-        lines = [line.split(": ") for line in study.presets.splitlines()]
-        check([(label, text.split()[0]) for label, text in lines] == [s[:2] for s in STUDIES]
-              and ", but" not in study.presets, "the result names the preset of each map, and nothing else was set")
+        lines = [line.split(": ", 1) for line in study.presets.splitlines()]
+        named = [(label, text.split()[0], "absolute" in label) for label, text in lines]
+        check(named == [(s[0], like_of(s[0]), "absolute" in s[0]) for s in STUDIES]
+              and study.presets.count(", but absolute: true\n") == study.presets.count(", but") == 2,
+              "the result names the preset of each map, and what it has otherwise")
         compare(study, found)
     sys.exit(1 if failures else 0)
 

@@ -126,6 +126,8 @@ class Files(Scratch):
                                                     for i, n in enumerate(reversed(FILES))))
         want = {name: WANTED[name] for name in reversed(FILES)}
         self.assert_same(self.read({"list": self.path("tree/list.txt")}, PHOTO), want)
+        write_tar(self.path("a[1]b.tar"), FILES)
+        self.assert_same(self.read({"tar": f"'{self.path('a[1]b.tar')}'"}, PHOTO), WANTED)
         for start in ("", "./", "/"):
             write_tar(self.path("a.tar"), FILES, start=start, folders=start == "./")
             self.assert_same(self.read({"tar": self.path("a.tar")}, PHOTO), WANTED)
@@ -195,6 +197,8 @@ class Files(Scratch):
         write_tar(self.path("a.tar"), files)
         want = {n: (-1 if n[5] == "2" else 7 * int(n[5]), shown(d)) for n, d in files.items() if n.endswith("png")}
         self.assert_same(self.read({"tar": self.path("a.tar")}, PHOTO), want)
+        write_tar(self.path("b.tar"), {"s/0000.cls": b"1"})
+        self.refused({"tar": self.path("?.tar")}, PHOTO, "two files s/0000.cls")
 
     def test_bad_archives(self):
         write_tar(self.path("good.tar"), FILES)

@@ -118,15 +118,15 @@ done:
     return status;
 }
 
-/* The bias, or NULL. */
-static sg_status read_bias(const struct sg_node *node, int64_t c, const struct sg_constant **out) {
+static sg_status read_bias(struct sg_node *node, int64_t c, const float **out) {
     sg_status status = SG_OK;
+    const struct sg_constant *bias;
 
-    *out = NULL;
     if (sg_has_input(node, 2)) {
-        SG_TRY(sg_float_constant(node, 2, "bias", out));
-        SG_NODE_CHECK((*out)->n == c, node, "its bias has %lld numbers for %lld channels",
-                      (long long)(*out)->n, (long long)c);
+        SG_TRY(sg_float_constant(node, 2, "bias", &bias));
+        SG_NODE_CHECK(bias->n == c, node, "its bias has %lld numbers for %lld channels",
+                      (long long)bias->n, (long long)c);
+        SG_TRY(sg_keep_floats(node, bias->floats, bias->n, out));
     }
 done:
     return status;
@@ -135,9 +135,9 @@ done:
 static sg_status infer(struct sg_node *node) {
     sg_status status = SG_OK;
     const struct sg_constant *w = NULL;
-    const struct sg_constant *bias;
     struct sg_window win;
     struct conv_transpose *own;
+    const float **weight_at, **bias_at;
     int64_t groups, c;
 
     SG_TRY(sg_check_inputs(node, 2, 3));
@@ -145,18 +145,17 @@ static sg_status infer(struct sg_node *node) {
     SG_TRY(read_weight(node, &w, &groups));
     SG_TRY(read_geometry(node, w, &win));
     c = w->axes[1] * groups;
-    SG_TRY(read_bias(node, c, &bias));
     if (!sg_is_spatial(node->in[0])) {
-        SG_TRY(sg_become_transposed_volume(node, &win, c, groups, w, bias));
+        SG_TRY(sg_become_transposed_volume(node, &win, c, groups, &weight_at, &bias_at));
+        SG_TRY(sg_keep_floats(node, w->floats, w->n, weight_at));
+        SG_TRY(read_bias(node, c, bias_at));
         return SG_OK;
     }
     SG_TRY(sg_own(node, sizeof *own, &own));
     own->shape = (struct sg_conv){.n = 1, .c = c, .k = w->axes[0], .groups = groups};
     lay_plane(node, &win, &own->shape);
     own->weight = w->floats;
-    if (bias != NULL) {
-        SG_TRY(sg_keep_floats(node, bias->floats, bias->n, &own->bias));
-    }
+    SG_TRY(read_bias(node, c, &own->bias));
     SG_TRY(sg_set_dynamic(node, 3, (const int64_t[]){c, own->shape.h, own->shape.w}));
     node->multiply_adds = node->in[0]->size * (w->n / w->axes[0]);
 done:

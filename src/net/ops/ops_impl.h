@@ -75,8 +75,7 @@ sg_status sg_become_volume(struct sg_node *node, enum sg_volume_kind kind);
 /* The same for a transposed convolution with c output channels: `w` is the window of the
  * convolution that goes the other way, but w->out the axes of the node's output. */
 sg_status sg_become_transposed_volume(struct sg_node *node, const struct sg_window *w, int64_t c,
-                                      int64_t groups, const struct sg_constant *weight,
-                                      const struct sg_constant *bias); /* NULL: none */
+                                      int64_t groups, const float ***weight, const float ***bias);
 
 /* affine.c: y = scale x + shift with vectors that repeat; takes the place of arithmetic with a
  * constant and of batch norm. The floats are in the scratch region or the file. */
@@ -120,6 +119,33 @@ sg_status sg_map_end(struct sg_node *node, const struct sg_map *map, int n_axes,
 #define SG_MAPPING(op_name, file_name)                                                             \
     const struct sg_op sg_op_##file_name = {                                                       \
         .name = op_name, .flags = SG_OP_TAKES_WHOLE, .fold = file_name, .infer = file_name}
+
+/* pick.c: every element of the result is one of input 0 (its offset in memory), one of the updates
+ * (-2 - its offset), or 0 (SG_PICK_HOLE), by a table in the ONNX order of the result. */
+enum { SG_PICK_HOLE = -1 };
+sg_status sg_pick_table(struct sg_node *node, int n_axes, const int64_t *axes, int64_t **table);
+/* `updates`: which input holds them, or 0. Constants are folded. */
+sg_status sg_become_pick(struct sg_node *node, int updates, int n_axes, const int64_t *axes,
+                         int64_t *from);
+/* Element i of a shape as coordinates, its offset in memory, the elements of a shape. */
+void sg_pick_coordinates(int64_t i, int n_axes, const int64_t *axes, int64_t *at);
+int64_t sg_pick_offset(const struct sg_layout *in, const int64_t *at);
+int64_t sg_pick_count(int n_axes, const int64_t *axes);
+/* Whole numbers of input i, known without running the network; one of them, counted from the end
+ * where it is negative; the attribute axis. */
+sg_status sg_pick_indices(const struct sg_node *node, int i, const struct sg_constant **out);
+sg_status sg_pick_index(const struct sg_node *node, int64_t index, int64_t length, int64_t *out);
+sg_status sg_pick_axis(const struct sg_node *node, int n_axes, int64_t *axis);
+/* at[first..] = the coordinates that row `row` of the indices holds. */
+sg_status sg_pick_point(const struct sg_node *node, const struct sg_constant *index, int64_t row,
+                        const struct sg_layout *in, int64_t first, int64_t *at);
+#define SG_PICKING(op_name, first, last, file_name)                                                \
+    const struct sg_op sg_op_##file_name = {.name = op_name,                                       \
+                                            .opset_min = first,                                    \
+                                            .opset_max = last,                                     \
+                                            .flags = SG_OP_TAKES_WHOLE,                            \
+                                            .fold = file_name,                                     \
+                                            .infer = file_name}
 
 /* fold.c: constants from constants. The same numbers under another shape. */
 sg_status sg_set_reshaped(struct sg_node *node, const struct sg_constant *c, int n_axes,

@@ -110,8 +110,7 @@ done:
 }
 
 sg_status sg_become_transposed_volume(struct sg_node *node, const struct sg_window *w, int64_t c,
-                                      int64_t groups, const struct sg_constant *weight,
-                                      const struct sg_constant *bias) {
+                                      int64_t groups, const float ***weight, const float ***bias) {
     sg_status status = SG_OK;
     int64_t axes[SG_MAX_AXES] = {c};
     struct volume *own;
@@ -121,10 +120,8 @@ sg_status sg_become_transposed_volume(struct sg_node *node, const struct sg_wind
     own->c = c;
     own->k = node->in[0]->shape.axes[0];
     own->groups = groups;
-    SG_TRY(sg_keep_floats(node, weight->floats, weight->n, &own->weight));
-    if (bias != NULL) {
-        SG_TRY(sg_keep_floats(node, bias->floats, bias->n, &own->after_bias));
-    }
+    *weight = &own->weight;
+    *bias = &own->after_bias;
     memcpy(axes + 1, w->out, (size_t)w->n * sizeof axes[0]);
     SG_TRY(sg_set_dynamic(node, w->n + 1, axes));
     lay(node->out, own->in, own->x_step);

@@ -42,6 +42,7 @@ static void check_values(const struct sg_params *p, int i) {
     assert_int_equal(p->divisor, expected[i].divisor);
     assert_int_equal(p->reduction, expected[i].reduction);
     assert_int_equal(p->space, SG_SPACE_INPUT);
+    assert_false(p->probing.absolute);
 }
 
 /* Of the whole job, and of an entry in a job that says something else everywhere. */

@@ -1,0 +1,49 @@
+/* src/net/ops/smooth.c - ONNX Sigmoid, Softplus and Tanh: smooth functions whose derivative follows
+ * from their value, so that the input may be overwritten. In single precision: networks spend time
+ * in them. */
+#include "net/ops/ops_impl.h"
+
+#include <math.h>
+
+static sg_status infer(struct sg_node *node) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_check_inputs(node, 1, 1));
+    SG_TRY(sg_set_same_shape(node));
+done:
+    return status;
+}
+
+/* f is a function of x, slope one of y. */
+#define SMOOTH(op_name, file_name, more_flags, f, slope)                                           \
+    static void forward_##file_name(const struct sg_call *call) {                                  \
+        const int64_t n = call->batch * call->node->out->size;                                     \
+                                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const float x = call->x[0][i];                                                         \
+                                                                                                   \
+            call->y[i] = f;                                                                        \
+        }                                                                                          \
+    }                                                                                              \
+    static void backward_##file_name(const struct sg_call *call) {                                 \
+        const int64_t n = call->batch * call->node->out->size;                                     \
+                                                                                                   \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            const float y = call->y[i];                                                            \
+                                                                                                   \
+            sg_put(call->dx[0], i, call->dy[i] * (slope), call->accumulate[0]);                    \
+        }                                                                                          \
+    }                                                                                              \
+    const struct sg_op sg_op_##file_name = {                                                       \
+        .name = op_name,                                                                           \
+        .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT |     \
+                 (more_flags),                                                                     \
+        .infer = infer,                                                                            \
+        .forward = forward_##file_name,                                                            \
+        .backward = backward_##file_name,                                                          \
+    }
+
+SMOOTH("Sigmoid", sigmoid, SG_OP_SATURATES, 1.0f / (1.0f + expf(-x)), y *(1.0f - y));
+/* Without overflow; the derivative is 1 / (1 + exp(-x)) = 1 - exp(-y). */
+SMOOTH("Softplus", softplus, 0, (x > 0.0f ? x : 0.0f) + log1pf(expf(-fabsf(x))), -expm1f(-y));
+SMOOTH("Tanh", tanh, 0, tanhf(x), 1.0f - y * y);
