@@ -27,9 +27,12 @@ int sg_comm_size(const struct sg_comm *c);
 /* Ranks with equal color (>= 0) form a communicator, ordered by their rank in c; color -1 gets
  * NULL. Collective. */
 sg_status sg_comm_split(const struct sg_comm *c, int color, struct sg_comm **out);
+/* The ranks of c that can share memory, ordered by their rank in c. Collective. */
+sg_status sg_comm_split_machine(const struct sg_comm *c, struct sg_comm **out);
 void sg_comm_free(struct sg_comm *c); /* Collective; NULL is allowed. */
 
-/* All are collective over c. Byte counts may exceed 2 GiB. */
+/* All are collective over c. Byte counts may exceed 2 GiB: longer messages go in pieces of 1 GiB.
+ */
 void sg_comm_barrier(const struct sg_comm *c);
 void sg_comm_bcast(const struct sg_comm *c, int root, void *bytes, size_t n);
 void sg_comm_reduce_sum(const struct sg_comm *c, int root, int64_t *values,
@@ -52,6 +55,9 @@ void sg_comm_sent(struct sg_sending *sending);
  * one waits, else 0. */
 int sg_comm_probe(const struct sg_comm *c, int *from, int *tag);
 void sg_comm_recv(const struct sg_comm *c, int from, int tag, void *bytes, size_t n);
+
+/* Pieces of `bytes` instead of 1 GiB, the same on all ranks. For tests. */
+void sg_comm_set_piece(size_t bytes);
 
 /* Sleeps a little, longer the more often it is called in a row (1 us to 1 ms); *idle counts, set it
  * to 0 after work. */

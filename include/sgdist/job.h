@@ -80,6 +80,7 @@ struct sg_job {
     double max_hours; /* run, nothing of it is part of the identity; 0: no limit */
     double checkpoint_seconds;
     double memory_mb; /* 0: no limit */
+    int share_weights;
     int64_t
         max_failed; /* items that may fail before the run ends with exit code 3; -1: any number */
 

@@ -20,6 +20,22 @@
 struct sg_model;
 struct sg_net;
 
+/* A model's file as one block of bytes, together with the numbers that its tensors keep in other
+ * files below its folder; large weights are float32 and aligned, so that they are used in place.
+ * sha256: of the file; with other files, of the hashes of it and of each tensor from them, in the
+ * order of the file. */
+struct sg_model_image {
+    void *bytes;
+    size_t n;
+    char sha256[65];
+    size_t n_reading; /* bytes taken at most while it was read, the block's own among them */
+};
+
+/* Errors: SG_E_MODEL (no such file, damaged, a tensor's data that cannot be had, with its name),
+ * SG_E_NOMEM. */
+sg_status sg_model_image_read(const char *path, struct sg_model_image *out);
+void sg_model_image_free(struct sg_model_image *image); /* a zeroed one is allowed */
+
 /* The numbers of an input that is held fixed: one for all elements (n_axes is 0), or an array of
  * the input's shape, with or without its batch axis of length 1. */
 struct sg_fixed_input {
@@ -43,8 +59,8 @@ struct sg_explain {
     const struct sg_fixed_input *fixed;
 };
 
-/* Builds the model from the bytes of an ONNX file, which are not needed afterwards. `name` is the
- * file's name, for messages. `tensor`: the one to explain, see sg_model_open. */
+/* Builds the model from the bytes of an image or of an ONNX file, which are not needed afterwards.
+ * `name` is the file's name, for messages. `tensor`: the one to explain, see sg_model_open. */
 sg_status sg_model_create(const void *bytes, size_t n_bytes, const char *name, const char *tensor,
                           struct sg_model **out);
 void sg_model_destroy(struct sg_model *m);

@@ -143,9 +143,12 @@ const struct sg_shape *sg_plan_read_shape(const struct sg_plan *plan, int i_inst
 /* What a rank takes beside the plan's sums_bytes. */
 struct sg_rank_bytes {
     int64_t program; /* the process with its libraries, before it has read anything */
-    int64_t model;   /* the file and the weights prepared from it */
+    int64_t model;   /* the graph, and the weights unless they are shared */
     int64_t nets;    /* for one sample and for a block */
-    int64_t items;   /* the list of items */
+    int64_t
+        start; /* beside the program, while the model is read and built: may be more than later */
+    int64_t shared; /* the weights, once a machine, where its ranks share them */
+    int64_t items;  /* the list of items */
 };
 
 /* Prints sweeps, who shares them, gradients, memory and disk; seconds_per_block is that of a

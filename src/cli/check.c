@@ -88,7 +88,7 @@ static sg_status print_plan(const struct study *s, int n_ranks) {
     sg_status status = SG_OK;
     struct sg_reserve reserve = {0};
     double seconds = 0;
-    const struct sg_rank_bytes bytes = sg_study_memory(s);
+    const struct sg_rank_bytes bytes = sg_study_memory(s, n_ranks);
     const double limit = 1e6 * s->job->memory_mb;
     char reason[1024];
     const sg_status measured = measure(s, &seconds);

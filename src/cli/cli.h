@@ -8,6 +8,7 @@
 #include "sgdist/job.h"
 #include "sgdist/net.h"
 #include "sgdist/plan.h"
+#include "sgdist/shared.h"
 
 #include <signal.h>
 
@@ -44,12 +45,14 @@ int sg_cli_fail(sg_status status);
 struct study {
     char *job_text;
     struct sg_job *job;
-    char *model_bytes;
-    size_t n_model_bytes;
-    char model_sha256[65];
-    char *inputs; /* those that are held fixed, packed */
+    char model_sha256[65]; /* on rank 0 */
+    char *inputs;          /* those that are held fixed, packed */
     size_t n_inputs;
     struct sg_model *model;
+    struct sg_model_image image;    /* its bytes: on rank 0, until they are shared or used up */
+    struct sg_shared *shared_image; /* until the model is built; NULL where one rank runs alone */
+    struct sg_shared *weights;      /* NULL where one rank runs alone */
+    int share_weights;
     struct sg_items *items;
     struct sg_plan *plan;
     int64_t program_bytes; /* of this process, before it read anything */
@@ -78,9 +81,10 @@ void sg_study_close(struct study *s);
  * 0 only. Errors: SG_E_JOB with the item's name where the other result has none for it. */
 sg_status sg_study_read_targets(struct sg_job *job, const struct sg_items *items);
 
-/* Bytes of a rank that do not depend on the result: model, nets, worker. */
+/* Bytes of a rank that do not depend on the result: model, nets, worker; without what it shares. */
 int64_t sg_study_rank_bytes(const struct study *s);
-struct sg_rank_bytes sg_study_memory(const struct study *s); /* its parts */
+/* Its parts; n_ranks: for a study that one rank opened, where so many would share the weights. */
+struct sg_rank_bytes sg_study_memory(const struct study *s, int n_ranks);
 
 /* A worker outside a run, which gets no orders (check, sample). range: [2][C] of the data set, or
  * NULL. */

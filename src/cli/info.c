@@ -15,7 +15,7 @@ static sg_status print(const char *path, const struct sg_explain *what, int64_t 
     struct model_file f = {0};
 
     SG_TRY(model_file_read(path, &f));
-    SG_TRY(sg_model_survey(f.bytes, f.n, path, stdout));
+    SG_TRY(sg_model_survey(f.image.bytes, f.image.n, path, stdout));
     SG_TRY(model_file_build(&f, path, what));
     sg_model_print(f.model, block, layers, stdout);
     if (!layers) {

@@ -1,55 +1,15 @@
-/* src/cli/model_file.c - reads an ONNX file whole. */
+/* src/cli/model_file.c - a model from its file, for verbs that work on one. */
 #include "cli/model_file.h"
 
-#include "sgdist/memory.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-static sg_status read_all(int fd, const char *path, char *bytes, size_t n) {
-    sg_status status = SG_OK;
-    size_t at = 0;
-
-    while (at < n) {
-        const ssize_t got = read(fd, bytes + at, n - at);
-
-        SG_CHECK(got > 0 || (got < 0 && errno == EINTR), SG_E_MODEL, "%s: %s", path,
-                 got == 0 ? "it became shorter while it was read" : strerror(errno));
-        at += got > 0 ? (size_t)got : 0;
-    }
-done:
-    return status;
-}
-
 sg_status model_file_read(const char *path, struct model_file *out) {
-    sg_status status = SG_OK;
-    struct model_file f = {0};
-    struct stat info;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    SG_CHECK(fd >= 0 && fstat(fd, &info) == 0, SG_E_MODEL, "%s: %s", path, strerror(errno));
-    SG_CHECK(S_ISREG(info.st_mode), SG_E_MODEL, "%s: not a file", path);
-    f.n = (size_t)info.st_size;
-    f.bytes = sg_malloc_aligned(f.n, 1);
-    SG_CHECK(f.bytes != NULL, SG_E_NOMEM, "%s: no memory to read it", path);
-    SG_TRY(read_all(fd, path, f.bytes, f.n));
-    *out = f;
-    f = (struct model_file){0};
-done:
-    model_file_close(&f);
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return status;
+    *out = (struct model_file){0};
+    return sg_model_image_read(path, &out->image);
 }
 
 sg_status model_file_build(struct model_file *f, const char *path, const struct sg_explain *what) {
     sg_status status = SG_OK;
 
-    SG_TRY(sg_model_open(f->bytes, f->n, path, what, &f->model));
+    SG_TRY(sg_model_open(f->image.bytes, f->image.n, path, what, &f->model));
     SG_TRY(sg_model_place(f->model, NULL, 1));
 done:
     return status;
@@ -61,6 +21,7 @@ sg_status model_file_open(const char *path, const struct sg_explain *what, struc
 
     SG_TRY(model_file_read(path, &f));
     SG_TRY(model_file_build(&f, path, what));
+    sg_model_image_free(&f.image);
     *out = f;
     f = (struct model_file){0};
 done:
@@ -70,6 +31,6 @@ done:
 
 void model_file_close(struct model_file *f) {
     sg_model_destroy(f->model);
-    sg_free(f->bytes);
+    sg_model_image_free(&f->image);
     *f = (struct model_file){0};
 }

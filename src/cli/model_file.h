@@ -1,19 +1,18 @@
-/* src/cli/model_file.h - a model and the bytes of its file, which it refers to. */
+/* src/cli/model_file.h - a model and what was read of its file. */
 #ifndef CLI_MODEL_FILE_H
 #define CLI_MODEL_FILE_H
 
 #include "sgdist/net.h"
 
 struct model_file {
-    void *bytes;
-    size_t n;
+    struct sg_model_image image;
     struct sg_model *model;
 };
 
-/* Reads the bytes of `path`, without a model. Errors: SG_E_MODEL, SG_E_NOMEM. */
+/* Reads the file at `path`, without a model. Errors: SG_E_MODEL, SG_E_NOMEM. */
 sg_status model_file_read(const char *path, struct model_file *out);
 
-/* Builds the model that is asked for from the bytes. Same errors. */
+/* Builds the model that is asked for from what was read. Same errors. */
 sg_status model_file_build(struct model_file *f, const char *path, const struct sg_explain *what);
 
 /* Both. */

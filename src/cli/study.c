@@ -1,5 +1,5 @@
 /* src/cli/study.c - job, model, items and plan on all ranks: read once, by rank 0. */
-#include "cli/cli.h"
+#include "cli/study_impl.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
 #include "sgdist/text.h"
@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum { MAX_JOB_BYTES = 1 << 20 };
-static const size_t max_model_bytes = (size_t)1 << 40;
 
 sg_status sg_agree(const struct sg_comm *world, sg_status status) {
     const int size = sg_comm_size(world);
@@ -49,28 +48,6 @@ done:
     return status;
 }
 
-/* What the job asks of its model. */
-static sg_status open_model(struct study *s) {
-    sg_status status = SG_OK;
-    const struct sg_job *job = s->job;
-    struct sg_fixed_input *fixed = NULL;
-    struct sg_explain what = {.n_tensors = job->n_tensors,
-                              .tensors = job->tensors,
-                              .n_layers = job->n_layers,
-                              .layers = job->layers,
-                              .input = job->input,
-                              .shape = job->shape.n_axes > 0 ? &job->shape : NULL,
-                              .n_fixed = job->n_inputs};
-
-    SG_TRY(sg_study_take_inputs(job, s->inputs, &fixed));
-    what.fixed = fixed;
-    SG_TRY(sg_model_open(s->model_bytes, s->n_model_bytes, job->model_file, &what, &s->model));
-    SG_TRY(sg_model_place(s->model, NULL, 1));
-done:
-    sg_free(fixed);
-    return status;
-}
-
 /* ---- rank 0 ---- */
 
 /* A rule of the backward pass that meets nothing it could change would be taken for one. */
@@ -95,11 +72,17 @@ static sg_status read_all(const struct job_arguments *a, struct study *s, size_t
 
     SG_TRY(sg_job_read_file(a->file, MAX_JOB_BYTES, &s->job_text, n_job));
     SG_TRY(sg_job_read(a->file, a->sets, a->n_sets, &s->job));
-    SG_TRY(
-        sg_job_read_file(s->job->model_file, max_model_bytes, &s->model_bytes, &s->n_model_bytes));
-    sg_sha256_hex(s->model_bytes, s->n_model_bytes, s->model_sha256);
+    SG_TRY(sg_study_read_model(s));
     SG_TRY(sg_study_read_inputs(s->job, &s->inputs, &s->n_inputs));
-    SG_TRY(open_model(s));
+done:
+    return status;
+}
+
+/* What can be wrong between job, model and items is located in the job. */
+static sg_status plan_all(const struct job_arguments *a, struct study *s, size_t n_job) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_study_open_model(s));
     status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
     if (status == SG_OK) {
         status = sg_study_read_targets(s->job, s->items);
@@ -111,7 +94,7 @@ static sg_status read_all(const struct job_arguments *a, struct study *s, size_t
         status = check_rules(s);
     }
     if (status != SG_OK) {
-        SG_TRY(sg_job_locate(s->job, s->job_text, *n_job, a->sets, a->n_sets, status));
+        SG_TRY(sg_job_locate(s->job, s->job_text, n_job, a->sets, a->n_sets, status));
     }
 done:
     return status;
@@ -144,7 +127,7 @@ static sg_status build_all(const struct job_arguments *a, struct study *s, struc
     sg_status status = SG_OK;
 
     SG_TRY(sg_job_parse(s->job_text, from->n_job, a->file, a->sets, a->n_sets, &s->job));
-    SG_TRY(open_model(s));
+    SG_TRY(sg_study_open_model(s));
     SG_TRY(sg_items_unpack(&s->job->data, sg_model_input(s->model), from->items, from->n_items,
                            &s->items));
     SG_TRY(take_targets(s, from));
@@ -179,7 +162,6 @@ static sg_status share_all(const struct sg_comm *world, const struct job_argumen
     }
     SG_TRY(sg_agree(world, status));
     SG_TRY(share_bytes(world, &s->job_text, &shared.n_job));
-    SG_TRY(share_bytes(world, &s->model_bytes, &s->n_model_bytes));
     SG_TRY(share_bytes(world, &s->inputs, &s->n_inputs));
     SG_TRY(share_bytes(world, &shared.items, &shared.n_items));
     SG_TRY(share_bytes(world, &shared.targets, &shared.n_targets));
@@ -231,7 +213,13 @@ sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments 
     }
     SG_TRY(sg_agree(world, status));
     SG_TRY(compare_kernels(world));
+    SG_TRY(sg_study_share_image(world, &s));
+    if (sg_comm_rank(world) == 0) {
+        status = plan_all(arguments, &s, n_job);
+    }
+    SG_TRY(sg_agree(world, status));
     SG_TRY(share_all(world, arguments, &s, n_job));
+    SG_TRY(sg_study_place_weights(world, &s));
     *out = s;
     s = (struct study){0};
 done:
@@ -242,24 +230,16 @@ done:
 void sg_study_close(struct study *s) {
     sg_plan_destroy(s->plan);
     sg_items_close(s->items);
-    sg_model_destroy(s->model);
+    sg_study_close_model(s);
     sg_job_destroy(s->job);
-    sg_free(s->model_bytes);
     sg_free(s->inputs);
     sg_free(s->job_text);
     *s = (struct study){0};
 }
 
-struct sg_rank_bytes sg_study_memory(const struct study *s) {
-    return (struct sg_rank_bytes){.program = s->program_bytes,
-                                  .model = (int64_t)s->n_model_bytes + sg_model_bytes(s->model),
-                                  .items = sg_items_bytes(s->items),
-                                  .nets = sg_net_bytes_for(s->model, 1) +
-                                          sg_net_bytes_for(s->model, s->plan->block)};
-}
-
 int64_t sg_study_rank_bytes(const struct study *s) {
-    const struct sg_rank_bytes b = sg_study_memory(s);
+    const struct sg_rank_bytes b = sg_study_memory(s, 1);
+    const int64_t working = b.model + b.nets + b.items + sg_worker_bytes(s->plan);
 
-    return b.program + b.model + b.nets + b.items + sg_worker_bytes(s->plan);
+    return b.program + (working > b.start ? working : b.start);
 }

@@ -23,10 +23,15 @@ struct sg_comm {
 };
 
 enum {
-    CHUNK_BYTES = 1 << 30, /* MPI 3 counts are int */
     /* A reduction takes a buffer of its message's size, which no plan knows of: small pieces. */
     REDUCE_BYTES = 1 << 22
 };
+
+static size_t piece_bytes = 1 << 30; /* MPI 3 counts are int */
+
+void sg_comm_set_piece(size_t bytes) {
+    piece_bytes = bytes;
+}
 
 static sg_status wrap(MPI_Comm handle, struct sg_comm **out) {
     sg_status status = SG_OK;
@@ -92,6 +97,13 @@ sg_status sg_comm_split(const struct sg_comm *c, int color, struct sg_comm **out
     return handle == MPI_COMM_NULL ? SG_OK : wrap(handle, out);
 }
 
+sg_status sg_comm_split_machine(const struct sg_comm *c, struct sg_comm **out) {
+    MPI_Comm handle;
+
+    MPI_Comm_split_type(c->handle, MPI_COMM_TYPE_SHARED, c->rank, MPI_INFO_NULL, &handle);
+    return wrap(handle, out);
+}
+
 void sg_comm_free(struct sg_comm *c) {
     if (c != NULL) {
         MPI_Comm_free(&c->handle);
@@ -145,7 +157,7 @@ void sg_comm_barrier(const struct sg_comm *c) {
 }
 
 static int chunk(size_t left) {
-    return (int)(left < CHUNK_BYTES ? left : CHUNK_BYTES);
+    return (int)(left < piece_bytes ? left : piece_bytes);
 }
 
 /* Large collectives: all ranks meet first, patiently, and then leave the message to MPI's own
@@ -160,7 +172,7 @@ void sg_comm_bcast(const struct sg_comm *c, int root, void *bytes, size_t n) {
         return;
     }
     sg_comm_barrier(c);
-    for (size_t at = 0; at < n; at += CHUNK_BYTES) {
+    for (size_t at = 0; at < n; at += piece_bytes) {
         MPI_Bcast((char *)bytes + at, chunk(n - at), MPI_BYTE, root, c->handle);
     }
 }
@@ -203,7 +215,7 @@ void sg_comm_allreduce_max_double(const struct sg_comm *c, double *values, int64
 void sg_comm_gather(const struct sg_comm *c, int root, const void *mine, size_t n, void *all) {
     MPI_Request request;
 
-    SG_ASSERT(n < CHUNK_BYTES);
+    SG_ASSERT(n <= INT32_MAX);
     MPI_Igather(mine, (int)n, MPI_BYTE, all, (int)n, MPI_BYTE, root, c->handle, &request);
     wait_for(&request, PATIENT);
 }
@@ -218,7 +230,7 @@ void sg_comm_send(const struct sg_comm *c, int to, int tag, const void *bytes, s
 
         MPI_Isend((const char *)bytes + at, chunk(n - at), MPI_BYTE, to, tag, c->handle, &request);
         wait_for(&request, pace_of_message(n));
-        at += CHUNK_BYTES;
+        at += piece_bytes;
     } while (at < n);
 }
 
@@ -231,14 +243,14 @@ struct sg_sending {
 sg_status sg_comm_send_begin(const struct sg_comm *c, int to, int tag, const void *bytes, size_t n,
                              struct sg_sending **out) {
     sg_status status = SG_OK;
-    const size_t n_pieces = n > 0 ? (n + CHUNK_BYTES - 1) / CHUNK_BYTES : 1;
+    const size_t n_pieces = n > 0 ? (n + piece_bytes - 1) / piece_bytes : 1;
     struct sg_sending *s = sg_calloc(1, sizeof *s + n_pieces * sizeof s->requests[0]);
 
     SG_CHECK(s != NULL, SG_E_NOMEM, "no memory for a message");
     s->n_pieces = n_pieces;
     s->pace = pace_of_message(n);
     for (size_t i = 0; i < n_pieces; i++) {
-        const size_t at = i * CHUNK_BYTES;
+        const size_t at = i * piece_bytes;
 
         MPI_Isend((const char *)bytes + at, chunk(n - at), MPI_BYTE, to, tag, c->handle,
                   &s->requests[i]);
@@ -276,7 +288,7 @@ void sg_comm_recv(const struct sg_comm *c, int from, int tag, void *bytes, size_
 
         MPI_Irecv((char *)bytes + at, chunk(n - at), MPI_BYTE, from, tag, c->handle, &request);
         wait_for(&request, pace_of_message(n));
-        at += CHUNK_BYTES;
+        at += piece_bytes;
     } while (at < n);
 }
 

@@ -167,6 +167,7 @@ static const struct sg_key run_keys[] = {
      .high = INFINITY,
      .fallback = "60"},
     {.name = "memory_mb", .kind = SG_KIND_NUMBER, IN_JOB(memory_mb), .high = INFINITY},
+    {WORD("share_weights", words_bool), IN_JOB(share_weights), .fallback = "true"},
     {.name = "max_failed",
      .kind = SG_KIND_INT,
      IN_JOB(max_failed),

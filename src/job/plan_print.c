@@ -248,25 +248,38 @@ static void print_ranks(const struct sg_plan *plan, int n_ranks, FILE *out) {
     }
 }
 
+/* The most that a rank takes is mostly what it takes while it works; with large weights and small
+ * activations it may be what it takes before, while it builds the model. */
 static void print_memory(const struct sg_plan *plan, const struct sg_rank_bytes *bytes, FILE *out) {
     char all[32];
     char program[32];
     char model[32];
     char net[32];
     char sums[32];
+    char start[32];
+    const double before = (double)bytes->program + (double)bytes->start;
     char items[32];
     const double total = (double)bytes->program + (double)bytes->model + (double)bytes->nets +
                          (double)plan->sums_bytes + (double)bytes->items;
 
+    (void)sg_text_bytes(total, all, sizeof all);
+    if (before > total) {
+        fprintf(out, "  %-15s %s at the start, while it reads the model; then %s\n",
+                "memory a rank", sg_text_bytes(before, start, sizeof start), all);
+    }
     fprintf(out,
             "  %-15s %s = program and libraries %s + model %s + network %s + sums and blocks %s + "
             "list of items %s\n",
-            "memory a rank", sg_text_bytes(total, all, sizeof all),
+            before > total ? "" : "memory a rank", all,
             sg_text_bytes((double)bytes->program, program, sizeof program),
             sg_text_bytes((double)bytes->model, model, sizeof model),
             sg_text_bytes((double)bytes->nets, net, sizeof net),
             sg_text_bytes((double)plan->sums_bytes, sums, sizeof sums),
             sg_text_bytes((double)bytes->items, items, sizeof items));
+    if (bytes->shared > 0) {
+        fprintf(out, "  %-15s %s for the weights, which the ranks of a machine share\n",
+                "memory a machine", sg_text_bytes((double)bytes->shared, all, sizeof all));
+    }
 }
 
 static void print_disk(const struct sg_plan *plan, FILE *out) {

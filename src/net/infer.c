@@ -127,7 +127,8 @@ static sg_status infer(struct sg_node *node) {
             SG_TRY(sg_make_plain(node, i));
         }
     }
-    SG_NODE_CHECK(n_dynamic == 0 || node->in[0] != NULL, node, "its first input is missing");
+    SG_NODE_CHECK(node->n_in == 0 || node->in[0] != NULL, node, "its first input is missing");
+    SG_NODE_CHECK(node->n_in > 0 || node->op->infer == NULL, node, "it has no input");
     if (n_dynamic > 0) {
         SG_NODE_CHECK(node->op->infer != NULL, node,
                       "it is supported on constants only, but '%s' depends on the network's input",
@@ -136,7 +137,6 @@ static sg_status infer(struct sg_node *node) {
     } else if (node->op->fold != NULL) {
         SG_TRY(node->op->fold(node));
     } else {
-        SG_NODE_CHECK(node->n_in > 0 && node->in[0] != NULL, node, "it has no input");
         SG_TRY(sg_fold_by_running(node));
     }
     SG_ASSERT(node->out->kind != SG_VALUE_UNKNOWN);

@@ -1,4 +1,5 @@
 /* src/net/model.c - the life of a model, what it tells of itself, and the table of operators. */
+#include "net/image.h"
 #include "net/net_impl.h"
 #include "sgdist/memory.h"
 
@@ -57,12 +58,10 @@ sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name,
     struct sg_model *m = sg_calloc(1, sizeof *m);
 
     SG_CHECK(m != NULL, SG_E_NOMEM, "%s: no memory for the model", name);
-    m->bytes = bytes;
-    m->n_bytes = n_bytes;
     m->what = what;
     m->file = sg_region_text(&m->keep, name, strlen(name));
     SG_CHECK(m->file != NULL, SG_E_NOMEM, "%s: no memory for the model", name);
-    SG_TRY(onnx_decode(bytes, n_bytes, m->file, &m->keep, &m->graph));
+    SG_TRY(sg_image_decode(bytes, n_bytes, m->file, &m->keep, &m->graph));
     SG_TRY(sg_graph_build(m));
     SG_TRY(sg_fuse(m));
     SG_TRY(prepare(m));

@@ -165,8 +165,6 @@ struct sg_model {
     struct sg_region keep;    /* lives as long as the model */
     struct sg_region scratch; /* until it is made */
     const char *file;
-    const void *bytes;
-    size_t n_bytes;
     struct onnx_graph graph;
     int64_t frozen_batch;          /* the batch axis in the file: -1 symbolic */
     int folding;                   /* the nodes at hand work on constants that pass for values */

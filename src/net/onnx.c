@@ -66,13 +66,61 @@ done:
     return status;
 }
 
+static int equals(struct onnx_span s, const char *text) {
+    return s.n == strlen(text) && memcmp(s.data, text, s.n) == 0;
+}
+
+/* A count of bytes, in decimal digits. */
+static sg_status byte_count(const struct context *c, struct onnx_span digits, int64_t *out) {
+    sg_status status = SG_OK;
+    int64_t v = 0;
+
+    for (size_t i = 0; i < digits.n; i++) {
+        DAMAGED(digits.data[i] >= '0' && digits.data[i] <= '9' &&
+                    !__builtin_mul_overflow(v, 10, &v) &&
+                    !__builtin_add_overflow(v, digits.data[i] - '0', &v),
+                "the place of a tensor in another file");
+    }
+    *out = v;
+done:
+    return status;
+}
+
+/* StringStringEntryProto: a key and its value, here of external_data. */
+static sg_status external_entry(const struct context *c, struct onnx_span body,
+                                struct onnx_tensor *out) {
+    sg_status status = SG_OK;
+    struct wire_reader r = wire_over(body);
+    struct wire_field f, value = {.type = WIRE_BYTES};
+    struct onnx_span key = {0};
+    int more;
+
+    while ((more = wire_next(&r, &f)) > 0) {
+        if (f.number == 1 && f.type == WIRE_BYTES) {
+            key = f.bytes;
+        } else if (f.number == 2 && f.type == WIRE_BYTES) {
+            value = f;
+        }
+    }
+    DAMAGED(more == 0, "the place of a tensor in another file");
+    if (equals(key, "location")) {
+        SG_TRY(text(c, &value, &out->location));
+    } else if (equals(key, "offset")) {
+        SG_TRY(byte_count(c, value.bytes, &out->offset));
+    } else if (equals(key, "length")) {
+        SG_TRY(byte_count(c, value.bytes, &out->length));
+    }
+done:
+    return status;
+}
+
 static sg_status tensor(const struct context *c, struct onnx_span body, struct onnx_tensor *out) {
     sg_status status = SG_OK;
     struct wire_reader r = wire_over(body);
     struct wire_field f;
     int more;
 
-    *out = (struct onnx_tensor){.name = "", .body = body};
+    *out = (struct onnx_tensor){.name = "", .body = body, .location = "", .length = -1};
     while ((more = wire_next(&r, &f)) > 0) {
         if (f.number == 1) {
             SG_TRY(axes(c, &f, &out->n_axes, out->axes));
@@ -83,7 +131,10 @@ static sg_status tensor(const struct context *c, struct onnx_span body, struct o
         } else if (f.number == 9 && f.type == WIRE_BYTES) {
             out->raw = f.bytes;
             out->has_raw = 1;
-        } else if (f.number == 13 || (f.number == 14 && f.value != 0)) {
+        } else if (f.number == 13 && f.type == WIRE_BYTES) {
+            out->is_external = 1;
+            SG_TRY(external_entry(c, f.bytes, out));
+        } else if (f.number == 14 && f.value != 0) {
             out->is_external = 1;
         }
     }
@@ -408,4 +459,37 @@ sg_status onnx_decode_tensor(struct onnx_span body, const char *file, struct sg_
     const struct context c = {.file = file, .region = region};
 
     return tensor(&c, body, out);
+}
+
+static sg_status attach(struct onnx_tensor *t, const char *file, struct onnx_span data) {
+    sg_status status = SG_OK;
+
+    if (t->is_external) {
+        SG_CHECK(t->length >= 0 && (uint64_t)t->length <= data.n &&
+                     (uint64_t)t->offset <= data.n - (uint64_t)t->length,
+                 SG_E_MODEL, "%s: the numbers of tensor '%s' are not where they should be", file,
+                 t->name);
+        t->raw = (struct onnx_span){.data = data.data + t->offset, .n = (size_t)t->length};
+        t->has_raw = 1;
+        t->is_external = 0;
+    }
+done:
+    return status;
+}
+
+sg_status onnx_attach(struct onnx_graph *g, const char *file, struct onnx_span data) {
+    sg_status status = SG_OK;
+
+    for (int64_t i = 0; i < g->n_tensors; i++) {
+        SG_TRY(attach(&g->tensors[i], file, data));
+    }
+    for (int64_t i = 0; i < g->n_nodes; i++) {
+        for (int64_t k = 0; k < g->nodes[i].n_attributes; k++) {
+            if (g->nodes[i].attributes[k].tensor != NULL) {
+                SG_TRY(attach(g->nodes[i].attributes[k].tensor, file, data));
+            }
+        }
+    }
+done:
+    return status;
 }

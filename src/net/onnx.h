@@ -48,7 +48,10 @@ struct onnx_tensor {
     int n_axes;
     int64_t axes[ONNX_MAX_AXES];
     int64_t type;
-    int is_external;
+    int is_external;      /* the numbers are `length` bytes from `offset` of another file */
+    const char *location; /* of that file, "" where none is told */
+    int64_t offset;
+    int64_t length; /* -1: not told */
     int has_raw;
     struct onnx_span raw;
     struct onnx_span body; /* the whole message: the typed fields are read from it again */
@@ -106,6 +109,11 @@ struct onnx_graph {
 sg_status onnx_decode(const void *bytes, size_t n_bytes, const char *file, struct sg_region *region,
                       struct onnx_graph *out);
 
+/* Finds the numbers of the graph's external tensors in `data` instead of a file. Errors:
+ * SG_E_MODEL.
+ */
+sg_status onnx_attach(struct onnx_graph *g, const char *file, struct onnx_span data);
+
 /* Decodes one TensorProto (the test data comes as such files). */
 sg_status onnx_decode_tensor(struct onnx_span body, const char *file, struct sg_region *region,
                              struct onnx_tensor *out);
@@ -115,6 +123,9 @@ int64_t onnx_tensor_count(const struct onnx_tensor *t);
 
 /* 1 for the floating and 2 for the whole-number types that can be read, 0 for others. */
 int onnx_type_class(int64_t type);
+
+/* Bytes of a number of this type in its raw form, 0 for types that cannot be read. */
+size_t onnx_type_width(int64_t type);
 
 /* The numbers of the tensor, converted: fp16 and fp64 to float, all integers to int64. The count
  * of values in the file must be `n`. Errors: SG_E_MODEL. */

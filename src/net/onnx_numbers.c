@@ -38,6 +38,12 @@ int onnx_type_class(int64_t type) {
     return row != NULL ? row->class : 0;
 }
 
+size_t onnx_type_width(int64_t type) {
+    const struct type_row *row = row_of(type);
+
+    return row != NULL ? row->width : 0;
+}
+
 int64_t onnx_tensor_count(const struct onnx_tensor *t) {
     int64_t n = 1; /* without the axes of length 0, so that parts of the product stay small too */
     int is_empty = 0;
@@ -157,10 +163,8 @@ static sg_status read(const struct onnx_tensor *t, const char *file, int64_t n, 
     sg_status status = SG_OK;
     const struct type_row *row = row_of(t->type);
 
-    SG_CHECK(!t->is_external, SG_E_MODEL,
-             "%s: tensor '%s' keeps its data in another file, which is not supported; save the "
-             "model as one file (onnx.save without external data)",
-             file, t->name);
+    SG_CHECK(!t->is_external, SG_E_MODEL, "%s: tensor '%s' keeps its data in another file", file,
+             t->name);
     SG_CHECK(row != NULL && row->class == (floats != NULL ? 1 : 2), SG_E_MODEL,
              "%s: tensor '%s' has the data type %lld, which is not supported here", file, t->name,
              (long long)t->type);

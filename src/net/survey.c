@@ -1,5 +1,6 @@
 /* src/net/survey.c - what an ONNX file holds, for people, whether or not a model can be made of it.
  */
+#include "net/image.h"
 #include "net/net_impl.h"
 #include "sgdist/text.h"
 
@@ -261,7 +262,7 @@ sg_status sg_model_survey(const void *bytes, size_t n_bytes, const char *name, F
     int64_t n_groups;
     char size[32];
 
-    SG_TRY(onnx_decode(bytes, n_bytes, name, &region, &g));
+    SG_TRY(sg_image_decode(bytes, n_bytes, name, &region, &g));
     SG_TRY(group_nodes(&g, name, &region, &entries, &groups, &n_groups));
     (void)fprintf(out, "%s\n", name);
     (void)fprintf(out, "file           %s, made by %s, IR version %lld, operator set %lld%s\n",

@@ -265,7 +265,7 @@ sg_status sg_constant_of(struct sg_model *m, const struct onnx_tensor *t, struct
              "and whole numbers are supported",
              m->file, t->name, (long long)t->type);
     /* Every number takes a byte at least: a false shape is found before memory is asked for. */
-    SG_CHECK(t->is_external || (size_t)n <= t->body.n, SG_E_MODEL,
+    SG_CHECK(t->is_external || (size_t)n <= (t->has_raw ? t->raw.n : t->body.n), SG_E_MODEL,
              "%s: tensor '%s' of shape %s has fewer numbers in the file", m->file, t->name,
              sg_axes_text(t->n_axes, t->axes, text, sizeof text));
     *out = (struct sg_constant){.n_axes = t->n_axes, .n = n};

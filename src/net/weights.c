@@ -137,7 +137,6 @@ sg_status sg_model_place(struct sg_model *m, void *memory, int fill) {
         }
     }
     sg_region_free(&m->scratch);
-    m->bytes = NULL;
 done:
     return status;
 }

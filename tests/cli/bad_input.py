@@ -24,6 +24,7 @@ import zipfile
 import zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
+import bad_models  # noqa: E402
 import tiny_onnx as onnx  # noqa: E402
 
 SGDIST = os.environ.get("SGDIST", "sgdist")
@@ -426,6 +427,7 @@ MODEL = [
     Row("tensor to explain is not in the graph", 2, (r"logist",), edit=edited(
         "{file: model.onnx}", "{file: model.onnx, explain: {tensor: logist}}")),
     Row("info of a model cut off", 2, (r"model\.onnx",), prepare=cut("model.onnx", 0.6), args=("info", "model.onnx")),
+    *(Row(name, 2, (r"model\.onnx", says), prepare=prepare) for name, says, prepare in bad_models.rows()),
 ]
 
 DATA = [

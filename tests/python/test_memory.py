@@ -34,13 +34,29 @@ def ranks_of(pid):
     return found
 
 
+def window(pid):
+    """(resident, proportional) kB of a process in what ranks share: blocks of ours in /dev/shm."""
+    resident, proportional, inside = 0, 0, False
+    with open(f"/proc/{pid}/smaps") as f:
+        for line in f:
+            field, _, rest = line.partition(":")
+            if "-" in field and " " in field:
+                inside = "/dev/shm/sgdist-" in line
+            elif inside and field == "Rss":
+                resident += int(rest.split()[0])
+            elif inside and field == "Pss":
+                proportional += int(rest.split()[0])
+    return resident, proportional
+
+
 def memory(pid, ranks):
-    """(as on a quiet machine, the kernel's PSS) in kB of a process."""
+    """(as on a quiet machine and without what ranks share, the kernel's PSS) in kB of a process."""
     with open(f"/proc/{pid}/smaps_rollup") as f:
         pss = next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
     with open(f"/proc/{pid}/status") as f:
         rows = {line.split()[0]: int(line.split()[1]) for line in f if line.startswith("Rss")}
-    return rows["RssAnon:"] + rows["RssShmem:"] + rows["RssFile:"] // ranks, pss
+    shared = window(pid)[0] if ranks > 1 else 0
+    return rows["RssAnon:"] + max(0, rows["RssShmem:"] - shared) + rows["RssFile:"] // ranks, pss
 
 
 def peaks(command, ranks):

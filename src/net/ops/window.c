@@ -17,8 +17,8 @@ static sg_status read_list(const struct sg_node *node, const char *name, int64_t
                   (long long)n, (long long)n_wanted);
     for (int64_t i = 0; i < n; i++) {
         SG_NODE_CHECK(values[i] >= least && values[i] <= max_length, node,
-                      "'%s' holds %lld; at least %lld is allowed", name, (long long)values[i],
-                      (long long)least);
+                      "'%s' holds %lld; %lld to %lld are allowed", name, (long long)values[i],
+                      (long long)least, (long long)max_length);
         out[i] = values[i];
     }
 done:

@@ -410,7 +410,9 @@ static void the_print_tells_the_plan(void **state) {
     plan_good("methods: [gradient, smoothgrad, vargrad, adaptgrad, {method: smoothgrad, as: long, "
               "samples: 100000, noise: {sigma: 0.5, space: pixel, clean: extra, outside: clip}}]\n"
               "target: {top: 3}\nrun: {max_hours: 3}\n");
-    sg_plan_print(now.plan, &(struct sg_rank_bytes){0, 5000000, 20000000, 1000}, 3, 0.01, f);
+    sg_plan_print(now.plan,
+                  &(struct sg_rank_bytes){.model = 5000000, .nets = 20000000, .items = 1000}, 3,
+                  0.01, f);
     assert_int_equal(fclose(f), 0);
     if (getenv("SGDIST_SHOW") != NULL) {
         puts(text);
@@ -443,7 +445,9 @@ static void the_ranks_are_told(void **state) {
         FILE *f = open_memstream(&text, &n);
 
         assert_non_null(f);
-        sg_plan_print(now.plan, &(struct sg_rank_bytes){1, 1, 1, 1}, rows[i].n_ranks, 0.0, f);
+        sg_plan_print(now.plan,
+                      &(struct sg_rank_bytes){.program = 1, .model = 1, .nets = 1, .items = 1},
+                      rows[i].n_ranks, 0.0, f);
         assert_int_equal(fclose(f), 0);
         if (strstr(text, rows[i].words) == NULL) {
             fail_msg("\"%s\" is not in\n%s", rows[i].words, text);

@@ -425,7 +425,7 @@ static void refusals_name_the_node(void **state) {
     refused(one_node(n, 0, NULL), 13, "'kernel_shape'", "list");
     n = node_of("Conv", "c", "x", "w", "y");
     put_attribute_ints(&n, "strides", 2, (const int64_t[]){0, 1});
-    refused(one_node(n, 4, (const int64_t[]){2, 4, 3, 3}), 13, "strides", "at least 1");
+    refused(one_node(n, 4, (const int64_t[]){2, 4, 3, 3}), 13, "strides", "1 to");
     n = node_of("Conv", "c", "x", "w", "y");
     put_attribute_int(&n, "group", 3);
     refused(one_node(n, 4, (const int64_t[]){2, 4, 3, 3}), 13, "3 groups", "node 'c'");
