@@ -16,6 +16,7 @@ if(SGDIST_SANITIZE)
     target_link_options(sgdist_flags INTERFACE -fsanitize=address,undefined)
 endif()
 if(SGDIST_FUZZ)
+    target_compile_definitions(sgdist_flags INTERFACE FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION)
     target_compile_options(sgdist_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined
         -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
     target_link_options(sgdist_flags INTERFACE -fsanitize=address,undefined)
