@@ -142,7 +142,8 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;
     }
-    if ((uses & SG_USES_SPACE) == 0) {
+    if ((uses & SG_USES_SPACE) == 0 ||
+        p->probing.layer[0] != '\0') { /* only the input has pixels */
         p->space = SG_SPACE_INPUT;
     }
 }
@@ -258,6 +259,15 @@ static void refuse_unused(struct entry *e, const struct sg_key *keys, const stru
     }
 }
 
+/* Only the input has pixels. */
+static void refuse_space(struct entry *e) {
+    const struct sg_node *space = sg_node_find(e->map, "space");
+
+    if (space != NULL && sg_node_find(e->map, "layer") != NULL) {
+        sg_problem(e->r, &space->at, e->path, "space has no meaning at a layer; leave it out");
+    }
+}
+
 /* The `as` of a map ("" if there is none); NULL after a problem. */
 static const char *read_as(struct entry *e) {
     const struct sg_node *as = sg_node_find(e->map, "as");
@@ -288,6 +298,7 @@ static void add_named(struct entry *e, const struct sg_node *name, const char *a
         const int n_problems = e->r->n_problems;
 
         refuse_unused(e, sg_instance_keys, e->map, e->path, method);
+        refuse_space(e);
         if (n_problems != e->r->n_problems) {
             return;
         }

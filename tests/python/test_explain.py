@@ -243,6 +243,9 @@ def two_inputs(folder):
     fixed = {"mask": torch.from_numpy(mask.astype("f4")).double(), "factor": torch.full((1, 4, 1, 1), 0.5).double()}
     _, want = judge.layers(s.items, ["x"], lambda y: y[:, 1].sum(), fixed=fixed)["x"]
     close(s.map("gradient")[:, 0], want, "two inputs held fixed")
+    other = s.output + ".3"
+    sgdist(PROGRAM, s.job, "--set", f"study.output={other}", launcher=("mpirun", "-n", "3"))
+    check("no difference" in sgdist(PROGRAM, "diff", s.output, other), "three ranks have the inputs")
     for inputs, words in ((None, "hold it fixed"), ({"mask": 1}, "'factor' of shape [1,4,1,1]"), ({"mask": 1, "facto": 1}, "'factor'")):
         try:
             Study(folder, "refused", path, ["gradient"], explain={"input": "x"}, fixed=inputs)
