@@ -95,8 +95,8 @@ int64_t sg_model_n_relus(
 
 /* Prints for people what an ONNX file holds, whether or not a model can be made of it: producer,
  * operator set, weights, nodes, inputs, outputs, and every node that cannot be run, by operator and
- * reason. Errors: SG_E_MODEL (damaged), SG_E_NOMEM. */
-sg_status sg_model_survey(const void *bytes, size_t n_bytes, const char *name, FILE *out);
+ * reason. Errors: SG_E_MODEL (no such file, damaged), SG_E_NOMEM. */
+sg_status sg_model_survey(const char *path, FILE *out);
 
 /* Prints the model for people: what is explained, parameters, multiply-adds, memory for batches of
  * `block` samples, layers by operator; with `layers` not 0 each of them with its shape and tensor.

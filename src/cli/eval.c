@@ -20,7 +20,7 @@ struct arguments {
 };
 
 struct evaluation {
-    struct model_file file;
+    struct sg_model *model;
     struct sg_npy x;
     struct sg_net *net;
     int64_t batch;
@@ -82,7 +82,7 @@ static void add_shape(struct sg_text *t, const char *batch, int n_axes, const in
 /* [N, sample shape] or one sample's shape. */
 static sg_status find_batch(const struct arguments *args, struct evaluation *e) {
     sg_status status = SG_OK;
-    const struct sg_shape *s = sg_model_input(e->file.model);
+    const struct sg_shape *s = sg_model_input(e->model);
     const int extra = e->x.n_axes - s->n_axes;
     struct sg_text text = {0};
     int fits = extra == 0 || extra == 1;
@@ -109,7 +109,7 @@ static sg_status open_model(const struct arguments *args, struct evaluation *e) 
         .n_tensors = args->tensor != NULL, .tensors = &args->tensor, .shape = &shape};
 
     memcpy(shape.axes, e->x.axes + skip, (size_t)shape.n_axes * sizeof shape.axes[0]);
-    return model_file_open(args->model, &what, &e->file);
+    return sg_cli_open_model(args->model, &what, &e->model);
 }
 
 static sg_status prepare(const struct arguments *args, struct evaluation *e) {
@@ -118,11 +118,11 @@ static sg_status prepare(const struct arguments *args, struct evaluation *e) {
     SG_TRY(sg_npy_read(args->input, &e->x));
     SG_TRY(open_model(args, e));
     SG_TRY(find_batch(args, e));
-    e->n_outputs = sg_model_n_outputs(e->file.model);
+    e->n_outputs = sg_model_n_outputs(e->model);
     SG_CHECK(args->target < e->n_outputs, SG_E_ARG,
              "--target %lld: the network has outputs 0 to %lld", (long long)args->target,
              (long long)e->n_outputs - 1);
-    SG_TRY(sg_net_create(e->file.model, e->batch, &e->net));
+    SG_TRY(sg_net_create(e->model, e->batch, &e->net));
     e->y = sg_calloc((size_t)(e->batch * e->n_outputs), sizeof *e->y);
     e->dy = sg_calloc((size_t)(e->batch * e->n_outputs), sizeof *e->dy);
     e->dx = sg_calloc((size_t)e->x.n, sizeof *e->dx);
@@ -168,7 +168,7 @@ done:
 
 static void release(struct evaluation *e) {
     sg_net_destroy(e->net);
-    model_file_close(&e->file);
+    sg_model_destroy(e->model);
     sg_npy_free(&e->x);
     sg_free(e->y);
     sg_free(e->dy);

@@ -12,17 +12,16 @@
  * there is no model. */
 static sg_status print(const char *path, const struct sg_explain *what, int64_t block, int layers) {
     sg_status status = SG_OK;
-    struct model_file f = {0};
+    struct sg_model *m = NULL;
 
-    SG_TRY(model_file_read(path, &f));
-    SG_TRY(sg_model_survey(f.image.bytes, f.image.n, path, stdout));
-    SG_TRY(model_file_build(&f, path, what));
-    sg_model_print(f.model, block, layers, stdout);
+    SG_TRY(sg_model_survey(path, stdout));
+    SG_TRY(sg_cli_open_model(path, what, &m));
+    sg_model_print(m, block, layers, stdout);
     if (!layers) {
         (void)printf("\n--layers shows each layer, with the name of its tensor.\n");
     }
 done:
-    model_file_close(&f);
+    sg_model_destroy(m);
     return status;
 }
 

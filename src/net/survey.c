@@ -1,7 +1,8 @@
 /* src/net/survey.c - what an ONNX file holds, for people, whether or not a model can be made of it.
  */
-#include "net/image.h"
+#include "net/external.h"
 #include "net/net_impl.h"
+#include "sgdist/memory.h"
 #include "sgdist/text.h"
 
 #include <stdlib.h>
@@ -253,18 +254,21 @@ int64_t sg_graph_n_refused(const struct onnx_graph *g) {
     return n;
 }
 
-sg_status sg_model_survey(const void *bytes, size_t n_bytes, const char *name, FILE *out) {
+sg_status sg_model_survey(const char *path, FILE *out) {
     sg_status status = SG_OK;
     struct sg_region region = {0};
     struct onnx_graph g;
     struct entry *entries;
     struct group *groups;
     int64_t n_groups;
+    unsigned char *bytes = NULL;
+    size_t n_bytes = 0;
     char size[32];
 
-    SG_TRY(sg_image_decode(bytes, n_bytes, name, &region, &g));
-    SG_TRY(group_nodes(&g, name, &region, &entries, &groups, &n_groups));
-    (void)fprintf(out, "%s\n", name);
+    SG_TRY(sg_file_read(path, &bytes, &n_bytes));
+    SG_TRY(onnx_decode(bytes, n_bytes, path, &region, &g));
+    SG_TRY(group_nodes(&g, path, &region, &entries, &groups, &n_groups));
+    (void)fprintf(out, "%s\n", path);
     (void)fprintf(out, "file           %s, made by %s, IR version %lld, operator set %lld%s\n",
                   sg_text_bytes((double)n_bytes, size, sizeof size),
                   g.producer[0] != '\0' ? g.producer : "an unknown program",
@@ -275,6 +279,7 @@ sg_status sg_model_survey(const void *bytes, size_t n_bytes, const char *name, F
     print_ends(&g, out);
     print_refused(entries, groups, n_groups, out);
 done:
+    sg_free(bytes);
     sg_region_free(&region);
     return status;
 }
