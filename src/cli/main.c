@@ -105,6 +105,18 @@ static int unknown_verb(const char *word) {
     return SG_EXIT_USAGE;
 }
 
+/* `sgdist help VERB` is `sgdist VERB --help`. */
+static int help_of(char *name) {
+    char option[] = "--help";
+    char *arguments[] = {name, option, NULL};
+    const struct verb *verb = find(name);
+
+    if (verb == NULL) {
+        return unknown_verb(name);
+    }
+    return sg_cli_speaks() ? verb->run(2, arguments) : SG_EXIT_OK;
+}
+
 int main(int argc, char **argv) {
     const struct verb *verb;
 
@@ -113,6 +125,9 @@ int main(int argc, char **argv) {
             print_help(stderr);
         }
         return SG_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "help") == 0 && argc > 2) {
+        return help_of(argv[2]);
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_ROWS = 200 };
 
@@ -155,6 +156,12 @@ done:
     return status;
 }
 
+static int ends_in_png(const char *path) {
+    const size_t n = strlen(path);
+
+    return n > 4 && strcasecmp(path + n - 4, ".png") == 0;
+}
+
 int sg_cli_show(int argc, char **argv) {
     static const char *const operand_names[] = {"the result"};
     const char *result = NULL;
@@ -195,6 +202,10 @@ int sg_cli_show(int argc, char **argv) {
             return sg_cli_usage("show", "--items %s: %s", items, sg_trace_message());
         }
         sheet.items = numbers;
+    }
+    if (output != NULL && !ends_in_png(output)) {
+        return sg_cli_usage("show", "it draws PNG pictures: --output '%s' must end in .png",
+                            output);
     }
     default_output(result, path, sizeof path);
     status = draw(result, &sheet, output != NULL ? output : path);

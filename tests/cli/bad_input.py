@@ -566,6 +566,9 @@ RESULT = [
     Row("diff of two studies", 1, (r"A has study\.seed: 1", r"B has study\.seed: 2", r"they differ"), prepare=run_two,
         args=("diff", "out.h5", "other.h5")),
     Row("diff with nothing", 4, (r"gone\.h5",), prepare=run_first, args=("diff", "out.h5", "gone.h5")),
+    Row("show as a picture that is no PNG", 2, (r"out\.jpg", r"\.png"), prepare=run_first,
+        args=("show", "out.h5", "-o", "out.jpg")),
+    Row("help of an unknown verb", 2, (r"'shw'", r"'show'"), args=("help", "shw")),
     Row("show of a text", 4, (r"job\.yaml",), args=("show", "job.yaml")),
     Row("describe of a model", 4, (r"model\.onnx",), args=("describe", "model.onnx")),
 ]
