@@ -152,27 +152,57 @@ done:
     return status;
 }
 
-/* 1 if the text has exactly this line (of n bytes). */
-static int has_line(const char *text, const char *line, size_t n) {
-    for (const char *at = text; *at != '\0';) {
-        const size_t length = strcspn(at, "\n");
+/* A line "key: value". */
+struct line {
+    const char *key;
+    int key_length;
+    const char *value;
+    int value_length;
+};
 
-        if (length == n && memcmp(at, line, n) == 0) {
+/* The line at `at`; returns where the next one begins. */
+static const char *read_line(const char *at, struct line *out) {
+    const int length = (int)strcspn(at, "\n");
+    const char *colon = memmem(at, (size_t)length, ": ", 2);
+    const int key_length = colon != NULL ? (int)(colon - at) : length;
+    const int skip = colon != NULL ? key_length + 2 : length;
+
+    *out = (struct line){at, key_length, at + skip, length - skip};
+    return at + length + (at[length] == '\n');
+}
+
+static int find_key(const char *text, const struct line *key, struct line *out) {
+    for (const char *at = text; *at != '\0';) {
+        at = read_line(at, out);
+        if (out->key_length == key->key_length &&
+            memcmp(out->key, key->key, (size_t)key->key_length) == 0) {
             return 1;
         }
-        at += length + (at[length] == '\n');
     }
     return 0;
 }
 
-static void note_lines(const char *from, const char *other, const char *file, struct sg_text *out) {
-    for (const char *at = from; *at != '\0';) {
-        const size_t length = strcspn(at, "\n");
+static int is_same_value(const struct line *a, const struct line *b) {
+    return a->value_length == b->value_length &&
+           memcmp(a->value, b->value, (size_t)a->value_length) == 0;
+}
 
-        if (!has_line(other, at, length)) {
-            sg_text_add(out, "the jobs differ: %s has %.*s\n", file, (int)length, at);
+/* Keys of `from` that `other` has not, or (where from is A's) with another value. */
+static void note_lines(const char *from, const char *other, const char *file, struct sg_text *out) {
+    const int is_a = file[0] == 'A';
+
+    for (const char *at = from; *at != '\0';) {
+        struct line mine;
+        struct line its;
+
+        at = read_line(at, &mine);
+        if (!find_key(other, &mine, &its)) {
+            sg_text_add(out, "the jobs differ: %.*s: %.*s in %s alone\n", mine.key_length, mine.key,
+                        mine.value_length, mine.value, file);
+        } else if (is_a && !is_same_value(&mine, &its)) {
+            sg_text_add(out, "the jobs differ: %.*s: %.*s in A, %.*s in B\n", mine.key_length,
+                        mine.key, mine.value_length, mine.value, its.value_length, its.value);
         }
-        at += length + (at[length] == '\n');
     }
 }
 

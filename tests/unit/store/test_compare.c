@@ -225,7 +225,7 @@ static void shapes_fields_and_jobs(void **state) {
     struct sample s;
     struct sg_comparison c;
     struct pair_of_files p;
-    char echo[40] = "study.seed: 2\nstudy.name: \xc3\xa9t\xc3\xa9\n";
+    char echo[60] = "study.seed: 2\nstudy.name: \xc3\xa9t\xc3\xa9\nmaps.space: pixel\n";
 
     (void)state;
     make_two(&p, &none, &none);
@@ -235,6 +235,7 @@ static void shapes_fields_and_jobs(void **state) {
     s.record.fields[7].bytes = 40;
     (void)snprintf(s.record.fields[6].path, sizeof s.record.fields[6].path, "maps/vargrad/map");
     s.constants[1].data = echo;
+    s.constants[1].text_bytes = (int64_t)strlen(echo);
     assert_int_equal(sg_result_create(p.b, &s.layout), SG_OK);
     compare(&p, &bits, &c);
     assert_int_equal(c.n_differences, 5);
@@ -245,8 +246,8 @@ static void shapes_fields_and_jobs(void **state) {
     assert_string_equal(c.differences[2].note, "is missing in B");
     assert_string_equal(c.differences[3].note, "is missing in A");
     assert_string_equal(c.differences[4].path, "stage");
-    assert_string_equal(c.notes.data, "the jobs differ: A has study.seed: 1\n"
-                                      "the jobs differ: B has study.seed: 2\n");
+    assert_string_equal(c.notes.data, "the jobs differ: study.seed: 1 in A, 2 in B\n"
+                                      "the jobs differ: maps.space: pixel in B alone\n");
     sg_comparison_free(&c);
     sample_free(&s);
     scratch_remove(p.a);
