@@ -3,6 +3,7 @@
 #include "net/net_impl.h"
 #include "sgdist/text.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,12 +78,13 @@ static sg_status fixed_shape(const struct sg_model *m, const struct onnx_value *
         const int is_given = fixed->n_axes > 0 && i >= shift && i - shift < fixed->n_axes;
         const int64_t given = is_given ? fixed->axes[i - shift] : -1;
 
-        out->axes[i] = i == 0 ? 1 : in->axes[i] >= 0 ? in->axes[i] : given;
-        SG_CHECK(out->axes[i] >= 0, SG_E_MODEL,
+        out->axes[i] = i == 0 ? 1 : in->axes[i] != -1 ? in->axes[i] : given;
+        SG_CHECK(out->axes[i] != -1, SG_E_MODEL,
                  "%s: its input '%s' has the shape %s (-1: not fixed): give an array, not one "
                  "number",
                  m->file, in->name, wants);
-        SG_CHECK(!__builtin_mul_overflow(out->n, out->axes[i], &out->n) && out->n <= INT32_MAX,
+        SG_CHECK(out->axes[i] >= 0 && !__builtin_mul_overflow(out->n, out->axes[i], &out->n) &&
+                     out->n <= INT32_MAX,
                  SG_E_MODEL, "%s: its input '%s' has the impossible shape %s", m->file, in->name,
                  wants);
         SG_CHECK(!is_given || given == out->axes[i], SG_E_MODEL,
@@ -120,7 +122,12 @@ static sg_status hold_fixed(struct sg_model *m, struct sg_value *v, const struct
 
         SG_CHECK(ints != NULL, SG_E_NOMEM, "%s: no memory for '%s'", m->file, v->name);
         for (int64_t i = 0; i < c->n; i++) {
-            ints[i] = (int64_t)fixed->values[i * step];
+            const double value = (double)fixed->values[i * step];
+
+            SG_CHECK(fabs(value) <= INT32_MAX && value == rint(value), SG_E_MODEL,
+                     "%s: its input '%s' takes whole numbers up to 2^31, not %g", m->file, v->name,
+                     value);
+            ints[i] = (int64_t)value;
         }
         c->ints = ints;
     }

@@ -427,6 +427,8 @@ MODEL = [
     Row("tensor to explain is not in the graph", 2, (r"logist",), edit=edited(
         "{file: model.onnx}", "{file: model.onnx, explain: {tensor: logist}}")),
     Row("info of a model cut off", 2, (r"model\.onnx",), prepare=cut("model.onnx", 0.6), args=("info", "model.onnx")),
+    *(Row(f"{value} for an input of whole numbers", 2, (r"'n'", r"whole numbers"), prepare=put("model.onnx", bad_models.with_whole_number()),
+          edit=edited("{file: model.onnx}", f"{{file: model.onnx, inputs: {{n: {value}}}}}")) for value in (0.5, 1e30)),
     *(Row(name, 2, (r"model\.onnx", says), prepare=prepare) for name, says, prepare in bad_models.rows()),
 ]
 

@@ -54,6 +54,17 @@ def with_input(axes):
     return onnx.number(1, 7) + onnx.chunk(7, graph) + onnx.chunk(8, onnx.chunk(1, "") + onnx.number(2, 13))
 
 
+def with_whole_number():
+    """A network with a second input `n` of int64, which scales the first."""
+    value = onnx.chunk(1, "n") + onnx.chunk(2, onnx.chunk(1, onnx.number(1, 7) + onnx.chunk(2, onnx.chunk(1, onnx.number(1, 1)))))
+    nodes = (FLATTEN, onnx.node("Cast", ["n"], ["f"], to=1), onnx.node("Mul", ["flat", "f"], ["g"]),
+             onnx.node("Gemm", ["g", "w"], ["y"], transB=1))
+    graph = (b"".join(onnx.chunk(1, node) for node in nodes) + onnx.chunk(5, onnx.tensor("w", [3, D], [0.1] * 48))
+             + onnx.chunk(11, onnx.value_info("x", ["batch", *SHAPE])) + onnx.chunk(11, value)
+             + onnx.chunk(12, onnx.value_info("y", ["batch", 3])))
+    return onnx.number(1, 7) + onnx.chunk(7, graph) + onnx.chunk(8, onnx.chunk(1, "") + onnx.number(2, 13))
+
+
 KERNEL = onnx.tensor("k", [3, 1, 3, 3], [0.1] * 27)
 
 
