@@ -565,7 +565,7 @@ RESULT = [
         args=("show", "out.h5", "-o", "gone/out.png")),
     Row("status of nothing", 4, (r"gone\.h5",), args=("status", "gone.h5")),
     Row("status of a text", 4, (r"job\.yaml",), args=("status", "job.yaml")),
-    Row("diff of two studies", 1, (r"A has study\.seed: 1", r"B has study\.seed: 2", r"they differ"), prepare=run_two,
+    Row("diff of two studies", 1, (r"study\.seed: 1 in A, 2 in B", r"they differ"), prepare=run_two,
         args=("diff", "out.h5", "other.h5")),
     Row("diff with nothing", 4, (r"gone\.h5",), prepare=run_first, args=("diff", "out.h5", "gone.h5")),
     Row("show as a picture that is no PNG", 2, (r"out\.jpg", r"\.png"), prepare=run_first,
