@@ -42,7 +42,7 @@ enum sg_baseline_kind {
     SG_BASELINE_CONSTANT,  /* a number, or one a channel, in the path's space */
     SG_BASELINE_ITEM_MEAN, /* of each channel of the item */
     SG_BASELINE_BLURRED,   /* the item after a Gaussian of `value` pixels */
-    SG_BASELINE_FILE       /* an array of the input's shape, in the model's input space */
+    SG_BASELINE_FILE       /* an array of the input's shape, in the path's space */
 };
 
 /* Unused members are 0: memcmp compares. */
@@ -117,8 +117,8 @@ void sg_guided_move(const struct sg_path *path, int step, double weight, const f
                     const float *x, const float *g, int64_t n, double *p, double *scratch,
                     double *sum);
 
-/* x0[D] of a baseline. `item`: the item itself. `given`: the array of its file, in input space;
- * scratch[D]. */
+/* x0[D] of a baseline. `item`: the item itself. `given`: the array of its file;
+ * scratch[2 D]. */
 void sg_baseline_fill(const struct sg_baseline *b, int32_t space, const struct sg_shape *shape,
                       const struct sg_domain *domain, const float *item, const float *given,
                       double *scratch, float *x0);

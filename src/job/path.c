@@ -1,6 +1,8 @@
 /* src/job/path.c - options of paths: where they begin, how many nodes they have, and `of`. */
 #include "job_impl.h"
 
+#include "sgdist/memory.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,9 +11,9 @@ enum { MAX_METHODS = 64 };
 
 /* ---- baseline: zero, item_mean, {constant: 0.5}, {blurred: 10}, {file: x0.npy}, or a list ---- */
 
-static const char forms[] =
-    "zero, item_mean, {constant: 0.5} or one number a channel, {blurred: 10}, or a list of these, "
-    "over which the mean is taken";
+static const char forms[] = "zero, item_mean, {constant: 0.5} or one number a channel, {blurred: "
+                            "10}, {file: x0.npy}, or a list of "
+                            "these, over which the mean is taken";
 
 static void read_constant(struct sg_reader *r, const struct sg_node *node, const char *path,
                           struct sg_baseline *b) {
@@ -40,11 +42,27 @@ static void read_blurred(struct sg_reader *r, const struct sg_node *node, const 
     (void)sg_read_number(r, &width, node, path, &b->values[0]);
 }
 
+static void read_file(struct sg_reader *r, const struct sg_node *node, const char *path,
+                      struct sg_baseline *b) {
+    static const struct sg_key key = {.kind = SG_KIND_FILE};
+    char *file = NULL;
+
+    b->kind = SG_BASELINE_FILE;
+    sg_read_value(r, &key, node, path, &file);
+    if (file != NULL && strlen(file) > SG_MAX_BASELINE_FILE) {
+        sg_problem(r, &node->at, path, "paths of more than %d bytes are not supported",
+                   SG_MAX_BASELINE_FILE);
+    } else if (file != NULL) {
+        memcpy(b->file, file, strlen(file));
+    }
+    sg_free(file);
+}
+
 static const struct {
     const char *name;
     void (*read)(struct sg_reader *r, const struct sg_node *node, const char *path,
                  struct sg_baseline *b);
-} with_values[] = {{"constant", read_constant}, {"blurred", read_blurred}};
+} with_values[] = {{"constant", read_constant}, {"blurred", read_blurred}, {"file", read_file}};
 
 static void read_one(struct sg_reader *r, const struct sg_node *node, const char *path,
                      struct sg_baseline *b) {

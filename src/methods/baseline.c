@@ -1,9 +1,6 @@
 /* src/methods/baseline.c - where paths begin. */
 #include "methods/methods_impl.h"
 
-#include <math.h>
-#include <string.h>
-
 /* The number v of the path's space, in the model's input space. */
 static float in_input(int32_t space, const struct sg_domain *d, int64_t c, double v) {
     return (float)(space == SG_SPACE_PIXEL ? d->input_at_zero[c] + d->input_per_pixel[c] * v : v);
@@ -97,14 +94,14 @@ void sg_baseline_fill(const struct sg_baseline *b, int32_t space, const struct s
         blur(b->values[0], shape, item, scratch, x0);
         return;
     }
-    if (b->kind == SG_BASELINE_FILE) {
-        memcpy(x0, given, (size_t)sg_shape_size(shape) * sizeof *x0);
-        return;
-    }
     for (int64_t c = 0; c < shape->axes[0]; c++) {
         float *channel = x0 + c * plane;
 
-        if (b->kind == SG_BASELINE_ITEM_MEAN) {
+        if (b->kind == SG_BASELINE_FILE) {
+            for (int64_t i = 0; i < plane; i++) {
+                channel[i] = in_input(space, domain, c, (double)given[c * plane + i]);
+            }
+        } else if (b->kind == SG_BASELINE_ITEM_MEAN) {
             fill_channel(mean_of(item + c * plane, plane), plane, channel);
         } else { /* zero has one value, which is 0 */
             fill_channel(in_input(space, domain, c, b->values[b->n_values > 1 ? c : 0]), plane,

@@ -423,6 +423,20 @@ done:
     return status;
 }
 
+/* The array of a baseline from a file, or NULL. */
+static const float *array_of(const struct sg_worker *w, const struct sg_baseline *b) {
+    const struct sg_job *job = w->plan->job;
+    int i = 0;
+
+    if (b->kind != SG_BASELINE_FILE) {
+        return NULL;
+    }
+    while (strcmp(job->baseline_files[i], b->file) != 0) {
+        i++;
+    }
+    return w->o.baselines[i];
+}
+
 sg_status sg_walk_run(struct sg_worker *w, const struct sg_walk *walk,
                       const volatile sig_atomic_t *cancel) {
     sg_status status = SG_OK;
@@ -444,8 +458,7 @@ sg_status sg_walk_run(struct sg_worker *w, const struct sg_walk *walk,
                           .cancel = cancel};
 
         sg_baseline_fill(&path->baselines[b], path->space, &w->plan->input, &w->plan->domain, w->x,
-                         sg_baseline_array(w, &path->baselines[b]), w->path.scratch,
-                         w->path.baseline);
+                         array_of(w, &path->baselines[b]), w->path.scratch, w->path.baseline);
         SG_TRY(walk_from(&way));
     }
 done:

@@ -182,14 +182,6 @@ static inline float *sg_read_at(const struct sg_worker *w, const struct sg_readi
     return w->gradient + w->plan->block * r->offset;
 }
 
-/* The array of a baseline from a file, or NULL. */
-static inline const float *sg_baseline_array(const struct sg_worker *w,
-                                             const struct sg_baseline *b) {
-    (void)w;
-    (void)b;
-    return NULL;
-}
-
 /* Of readings that are absolute values. */
 static inline void sg_take_absolute(float *v, int64_t n) {
     for (int64_t i = 0; i < n; i++) {

@@ -196,6 +196,8 @@ def straight(folder, net):
     zero = np.zeros(SHAPE)
     black = np.broadcast_to((-MEAN / STD).reshape(3, 1, 1), SHAPE)
     grey = np.broadcast_to(((np.array([0.25, 0.5, 0.75]) - MEAN) / STD).reshape(3, 1, 1), SHAPE)
+    start = np.random.default_rng(9).random(SHAPE)
+    np.save(os.path.join(folder, "start.npy"), start)
     rules = ["gauss_legendre", "midpoint", "trapezoid", "riemann_left", "riemann_right"]
     s = Study(folder, net, "straight", [
         "integrated_gradients", "gradient", "gradient_x_input",
@@ -206,6 +208,7 @@ def straight(folder, net):
         {"method": "integrated_gradients", "as": "half", "baseline": {"constant": 0.5}},
         {"method": "integrated_gradients", "as": "mean", "baseline": "item_mean"},
         {"method": "integrated_gradients", "as": "blur", "baseline": {"blurred": 1.5}},
+        {"method": "integrated_gradients", "as": "file", "baseline": {"file": "start.npy"}, "space": ["input", "pixel"]},
         {"method": "integrated_gradients", "as": "several", "baseline": ["zero", {"constant": 1}, "item_mean"]},
     ], target=["predicted", {"class": 1}])
     both = s.want(lambda x, k: ig(net, x, k, zero))
@@ -217,6 +220,9 @@ def straight(folder, net):
     close(s.map("black"), s.want(lambda x, k: ig(net, x, k, black)), "zero of pixels")
     close(s.map("grey"), s.want(lambda x, k: ig(net, x, k, grey)), "constants a channel, in pixels")
     close(s.map("half"), s.want(lambda x, k: ig(net, x, k, zero + 0.5)), "one constant")
+    close(s.map("file-input"), s.want(lambda x, k: ig(net, x, k, start)), "a baseline from a file")
+    pixels = (start - MEAN.reshape(3, 1, 1)) / STD.reshape(3, 1, 1)
+    close(s.map("file-pixel"), s.want(lambda x, k: ig(net, x, k, pixels)), "in pixels")
     mean = lambda x: np.broadcast_to(x.mean((1, 2), keepdims=True), SHAPE)
     close(s.map("mean"), s.want(lambda x, k: ig(net, x, k, mean(x))), "the item's means")
     blurred = lambda x: np.stack([gaussian_filter(c, 1.5) for c in x])
@@ -228,12 +234,12 @@ def straight(folder, net):
     check(gap.max() < 1e-4, f"completeness with 50 nodes: {gap.max():.1e}")
     stored = s.map("integrated_gradients", "completeness_gap")
     check(np.abs(stored - s.map("integrated_gradients").astype("f8").sum((2, 3, 4)) + rise).max() < 1e-5, "the stored gap is that one")
-    start = s.want(lambda x, k: net.scores(zero[None], k)[0])
-    close(s.map("integrated_gradients", "baseline_score"), start, "the score at the baseline")
+    first = s.want(lambda x, k: net.scores(zero[None], k)[0])
+    close(s.map("integrated_gradients", "baseline_score"), first, "the score at the baseline")
     starts = s.want(lambda x, k: np.mean([net.scores(b[None], k)[0] for b in (zero, zero + 1, mean(x))]))
     close(s.map("several", "baseline_score"), starts, "its mean over three")
-    passes = [50, 1 + 7 + 1 + 7, 5 * 8, 50, 50, 50, 50, 50, 3 * 50]
-    walks = 1 + 4 + 5 + 5 + 3
+    passes = [50, 1 + 7 + 1 + 7, 5 * 8, 50, 50, 50, 50, 50, 2 * 50, 3 * 50]
+    walks = 1 + 4 + 5 + 5 + 2 + 3
     check((s.file["items/forwards"][:] == 1 + sum(passes) + walks).all(), "two targets share the forward passes")
     check((s.file["items/backwards"][:] == 2 * (1 + sum(passes))).all(), "and have backward passes of their own")
 
