@@ -230,9 +230,10 @@ static void take_record(struct sg_master *m, const struct sg_outcome *outcome, c
     }
 }
 
-static void take_outcome(struct sg_master *m, const struct sg_outcome *outcome,
+/* From the team that worker number `leader` leads. */
+static void take_outcome(struct sg_master *m, int leader, const struct sg_outcome *outcome,
                          const void *record) {
-    sg_dispatch_ended(m->dispatch, outcome->item, now_s());
+    sg_dispatch_ended(m->dispatch, leader, outcome->item, now_s());
     m->n_gradients += outcome->n_gradients;
     if (outcome->kind == SG_OUTCOME_RECORD) {
         take_record(m, outcome, record);
@@ -336,7 +337,7 @@ static int receive_outcome(struct sg_master *m, const struct sg_comm *world) {
     if (outcome.kind == SG_OUTCOME_RECORD) {
         sg_comm_recv(world, from, SG_TAG_RECORD, m->record, (size_t)m->o.plan->record.bytes);
     }
-    take_outcome(m, &outcome, m->record);
+    take_outcome(m, from - 1, &outcome, m->record);
     return 1;
 }
 
@@ -380,7 +381,7 @@ static void local_next(void *context, struct sg_order *order) {
 static void local_deliver(void *context, const struct sg_outcome *outcome, const void *record,
                           int64_t record_bytes) {
     (void)record_bytes;
-    take_outcome(context, outcome, record);
+    take_outcome(context, 0, outcome, record);
 }
 
 static int local_stop_requested(void *context) {
