@@ -22,30 +22,13 @@ static double now_s(void) {
 
 /* ---- what is left to do ---- */
 
-/* Blocks that a team of m works off one after the other: it waits for its last member at the end of
- * each stage. One more stands for opening the item, which the leader does alone. */
-static int64_t rounds_of_team(const struct sg_plan *plan, int64_t m) {
-    int64_t n = 1;
-
-    for (int s = 0; s < plan->n_sweeps; s++) {
-        const struct sg_sweep *sweep = &plan->sweeps[s];
-
-        for (int i = 0; i < sweep->n_stages; i++) {
-            const int64_t begin = i > 0 ? sweep->stage_ends[i - 1] : 0;
-
-            n += (sweep->stage_ends[i] - begin + m - 1) / m;
-        }
-    }
-    return n;
-}
-
 static sg_status make_dispatch(struct sg_master *m, const int64_t *items, int64_t n) {
     sg_status status = SG_OK;
     int64_t *rounds = sg_calloc((size_t)m->o.n_workers, sizeof *rounds);
 
     SG_CHECK(rounds != NULL, SG_E_NOMEM, "no memory for the master");
     for (int i = 0; i < m->o.n_workers; i++) {
-        rounds[i] = rounds_of_team(m->o.plan, i + 1);
+        rounds[i] = sg_plan_rounds(m->o.plan, i + 1);
     }
     SG_TRY(sg_dispatch_create(m->o.n_workers, items, n, rounds, &m->dispatch));
 done:
