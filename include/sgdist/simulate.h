@@ -2,8 +2,8 @@
  * real run (dispatch.h), driven by events instead of messages.
  *
  * What is simulated: the master as one server that takes an outcome, its record and its write, then
- * gives orders; workers that differ in speed; teams that wait for their slowest member at the end
- * of each stage (in `rounds`) and for the reduction; messages that take time. What is not: reading
+ * gives orders; workers that differ in speed; teams that are as fast as their slowest member, and
+ * reduce their sums at the end of each stage; messages that take time. What is not: reading
  * items, which is counted against the file system's bandwidth at the end. */
 #ifndef SGDIST_SIMULATE_H
 #define SGDIST_SIMULATE_H

@@ -22,22 +22,11 @@ int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap) {
     return n;
 }
 
-int64_t sg_stage_rounds(const int64_t *ends, int n_stages, int64_t m) {
-    int64_t n = 0;
-
-    for (int i = 0; i < n_stages; i++) {
-        const int64_t begin = i > 0 ? ends[i - 1] : 0;
-
-        n += (ends[i] - begin + m - 1) / m;
-    }
-    return n;
-}
-
 int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m) {
     int64_t n = 1;
 
     for (int s = 0; s < plan->n_sweeps; s++) {
-        n += sg_stage_rounds(plan->sweeps[s].stage_ends, plan->sweeps[s].n_stages, m);
+        n += (plan->sweeps[s].n_blocks + m - 1) / m;
     }
     return n;
 }
