@@ -50,6 +50,15 @@ static void count_sweep(struct sg_plan *plan, const struct sg_sweep *s) {
     }
 }
 
+int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m) {
+    int64_t n = 1;
+
+    for (int s = 0; s < plan->n_sweeps; s++) {
+        n += (plan->sweeps[s].n_blocks + m - 1) / m;
+    }
+    return n;
+}
+
 /* The item itself and the points of the sweeps; backward for every target, and once more for every
  * other rule. */
 static void count_passes(struct sg_plan *plan) {
