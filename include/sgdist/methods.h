@@ -117,6 +117,11 @@ struct sg_item_view {
     uint64_t seed;
 };
 
+/* Of a path drawn at random, sample k: the item of n_items that it begins at, and the place on the
+ * line from there, 0 < t < 1. */
+void sg_path_draw(const struct sg_item_view *item, int64_t k, int64_t n_items, int64_t *i_item,
+                  double *t);
+
 /* A sampler: where to look. `scale[D]` is made once an item, then sample k is a pure function of
  * it. */
 struct sg_sampler {
@@ -124,6 +129,7 @@ struct sg_sampler {
     int is_clean;      /* 1: its only point is the item itself, where everything is read once an
                         * item anyhow: there is no sweep, samples is 1 */
     int is_stochastic; /* 1: draws random points, so that maps have a standard error */
+    int is_noiseless;  /* 1: of the stochastic ones that whose points are all the item itself */
     int needs_domain;
     unsigned uses; /* of enum sg_uses */
     /* Fills scale[D] (standard deviation of each element) and sigma[C] (the absolute scale reported

@@ -65,6 +65,7 @@ struct sg_path_need {
     int64_t n_sums;  /* doubles that a target's readings of a block, or at the item, add up in */
     int64_t n_table; /* doubles of scores, nodes and weights */
     int is_stepwise; /* 1: some path keeps a place of its own for each sample of a batch */
+    int is_drawn;    /* 1: or a begin */
 };
 
 /* What a worker needs for the largest of what it does one after the other. */

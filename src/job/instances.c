@@ -20,7 +20,10 @@ struct entry {
 
 unsigned sg_method_uses(const struct sg_method *method) {
     return method->uses | method->sampler->uses |
-           (method->sampler->is_stochastic ? (unsigned)SG_USES_SAMPLES : 0u);
+           (method->sampler->is_stochastic ? (unsigned)SG_USES_SAMPLES : 0u) |
+           (method->sampler->is_stochastic && !method->sampler->is_noiseless
+                ? (unsigned)SG_USES_NOISE
+                : 0u);
 }
 
 /* A path reads the input, and layers only as the gradient of a smoother could. */
@@ -135,6 +138,11 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
         memset(s, 0, sizeof *s);
         s->samples = 1;
     }
+    if ((uses & SG_USES_NOISE) == 0) {
+        s->channels = 0;
+        s->clean = 0;
+        s->outside = 0;
+    }
     if ((uses & SG_USES_AMOUNT) == 0) {
         s->amount = 0.0;
         s->absolute = 0;
@@ -243,7 +251,7 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
         sg_of_apply(&e->of, method, inst);
         sg_clear_unused(&inst->params, sg_instance_uses(inst));
         sg_path_settle(inst);
-        if (preset != NULL && inst->method->sampler->is_stochastic) {
+        if (preset != NULL && (sg_instance_uses(inst) & SG_USES_NOISE) != 0) {
             sg_preset_add_line(e->r, preset, inst, &e->draft->presets);
         }
     }

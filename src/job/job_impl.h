@@ -259,9 +259,9 @@ void sg_path_settle(struct sg_instance *inst);
 /* Zeroes what a method with these uses does not look at: equal samples must be equal bytes. */
 void sg_clear_unused(struct sg_params *p, unsigned uses);
 
-/* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where noisy samples
- * are drawn. */
-enum { SG_USES_SAMPLES = 1 << 16 };
+/* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where samples are
+ * drawn, SG_USES_NOISE where they are noisy ones. */
+enum { SG_USES_SAMPLES = 1 << 16, SG_USES_NOISE = 1 << 17 };
 unsigned sg_method_uses(const struct sg_method *method);
 /* What an instance uses; a composed one what both its methods do. */
 unsigned sg_instance_uses(const struct sg_instance *inst);

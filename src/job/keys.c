@@ -132,11 +132,11 @@ static const struct sg_key noise_keys[] = {
     {WORD("space", words_space), IN_PARAMS(sampling.space), .fallback = "input",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_AMOUNT},
     {CUSTOM("channels", channels), IN_PARAMS(sampling.channels), .fallback = "all",
-     .uses = SG_USES_SAMPLES},
+     .uses = SG_USES_NOISE},
     {WORD("clean", words_clean), IN_PARAMS(sampling.clean), .fallback = "none",
-     .flags = SG_KEY_EXPANDS, .uses = SG_USES_SAMPLES},
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_NOISE},
     {WORD("outside", words_outside), IN_PARAMS(sampling.outside), .fallback = "keep",
-     .flags = SG_KEY_EXPANDS, .uses = SG_USES_SAMPLES},
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_NOISE},
     {0}};
 
 static const struct sg_key sampling_keys[] = {
@@ -199,7 +199,7 @@ const struct sg_key sg_job_keys[] = {{CUSTOM("like", name), .flags = SG_KEY_LOCA
 const struct sg_key sg_instance_keys[] = {
     {CUSTOM("method", name), .flags = SG_KEY_REQUIRED},
     {CUSTOM("as", name)},
-    {CUSTOM("like", name), .flags = SG_KEY_EXPANDS | SG_KEY_LOCAL, .uses = SG_USES_SAMPLES},
+    {CUSTOM("like", name), .flags = SG_KEY_EXPANDS | SG_KEY_LOCAL, .uses = SG_USES_NOISE},
     {.name = "samples",
      .kind = SG_KIND_INT,
      IN_PARAMS(sampling.samples),
@@ -208,7 +208,7 @@ const struct sg_key sg_instance_keys[] = {
      .flags = SG_KEY_EXPANDS,
      .suffix = "n",
      .uses = SG_USES_SAMPLES},
-    {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_SAMPLES},
+    {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_NOISE},
     {WORD("rule", words_rule), IN_PARAMS(probing.rule), .fallback = "gradient",
      .flags = SG_KEY_EXPANDS},
     {WORD("absolute", words_bool), IN_PARAMS(probing.absolute), .fallback = "false"},

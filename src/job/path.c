@@ -279,7 +279,7 @@ void sg_path_settle(struct sg_instance *inst) {
     if (path->nodes == 0) {
         path->nodes = walker->nodes;
     }
-    if (path->kind == SG_PATH_POINT) {
+    if (path->kind == SG_PATH_POINT || path->kind == SG_PATH_DRAWN) {
         path->n_baselines = 1;
         memset(path->baselines, 0, sizeof path->baselines);
     }

@@ -33,8 +33,9 @@ static void count_walk(struct sg_plan *plan, const struct sg_probed *p, int64_t 
     const int64_t n_search = sg_path_n_search(path) + (at_item && path->kind == SG_PATH_SPLIT);
 
     plan->forwards_per_item +=
-        n_walks * ((n_scan == 0 && at_item ? 1 : n_scan) + n_search * plan->n_targets +
-                   n_nodes * (sg_path_is_shared(path) ? 1 : plan->n_targets));
+        n_walks *
+        ((n_scan == 0 && at_item && sg_path_has_facts(path) ? 1 : n_scan) +
+         n_search * plan->n_targets + n_nodes * (sg_path_is_shared(path) ? 1 : plan->n_targets));
     plan->gradients_per_item += n_walks * n_nodes * plan->n_targets;
 }
 

@@ -27,6 +27,7 @@ static void cover_walk(const struct sg_plan *plan, const struct sg_probed *p, in
 
     need->n_table = max64(need->n_table, n_points * plan->n_targets * of_lane);
     need->is_stepwise |= sg_path_is_stepwise(path);
+    need->is_drawn |= path->kind == SG_PATH_DRAWN;
 }
 
 static void cover_sweep(const struct sg_plan *plan, const struct sg_sweep *s,
@@ -107,7 +108,7 @@ done:
 int64_t sg_plan_path_bytes(const struct sg_plan *plan) {
     const struct sg_path_need *need = &plan->needs.paths;
     const int64_t d = sg_shape_size(&plan->input);
-    const int64_t floats = (plan->block + 3) * d;
+    const int64_t floats = (plan->block * (need->is_drawn ? 2 : 1) + 3) * d;
     const int64_t doubles = plan->n_targets * need->n_sums + need->n_table + 2 * d +
                             (need->is_stepwise ? plan->block * d : 0);
 

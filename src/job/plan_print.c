@@ -74,8 +74,11 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                                  used > 0 ? ", " : "", number, forms[p->z],
                                  p->bounds == SG_BOUNDS_GLOBAL ? "global" : "channel");
     }
-    if (p->channels != UINT64_MAX) {
+    if ((uses & SG_USES_NOISE) != 0 && p->channels != UINT64_MAX) {
         (void)sg_echo_channels(&channels, &p->channels);
+    }
+    if ((uses & SG_USES_NOISE) == 0) {
+        used += (size_t)snprintf(buf + used, cap - used, "the item, from items of the data");
     }
     (void)snprintf(buf + used, cap - used, "%s%s%s%s", channels.data != NULL ? ", channels " : "",
                    channels.data != NULL ? channels.data : "", clean[p->clean],

@@ -166,7 +166,7 @@ static sg_status add_path(struct sg_plan *plan, const struct sg_instance *inst,
     struct sg_record *r = &plan->record;
     const struct sg_path *path = &inst->params.probing.path;
 
-    if (path->kind == SG_PATH_POINT) {
+    if (!sg_path_has_facts(path)) {
         return SG_OK;
     }
     SG_TRY(add(r, "maps", inst, "baseline_score", SG_TYPE_F64, 1, &a->target,
@@ -199,7 +199,9 @@ sg_status sg_plan_make_record(struct sg_plan *plan) {
             SG_TRY(add_path(plan, inst, &a));
         }
         if (plan->sweep_of[i] >= 0) {
-            SG_TRY(add_noise(plan, inst, &a));
+            if (!inst->method->sampler->is_noiseless) {
+                SG_TRY(add_noise(plan, inst, &a));
+            }
             SG_TRY(add_convergence(plan, inst, &a));
         }
     }

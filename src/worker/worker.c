@@ -101,14 +101,16 @@ static sg_status take_paths(struct sg_worker *w) {
     p->places =
         sg_malloc_aligned(need->is_stepwise ? (size_t)w->plan->block * d : 1, sizeof *p->places);
     p->baseline = sg_malloc_aligned(d, sizeof *p->baseline);
+    p->begins =
+        sg_malloc_aligned(need->is_drawn ? (size_t)w->plan->block * d : 1, sizeof *p->begins);
     p->at = sg_malloc_aligned(d, sizeof *p->at);
     p->scale = sg_malloc_aligned(d, sizeof *p->scale);
     p->sigma = sg_calloc((size_t)w->plan->input.axes[0], sizeof *p->sigma);
     p->scratch = sg_malloc_aligned(2 * d, sizeof *p->scratch);
     p->sums = sg_malloc_aligned(n_targets * (size_t)need->n_sums, sizeof *p->sums);
     p->table = sg_malloc_aligned((size_t)need->n_table, sizeof *p->table);
-    SG_CHECK(p->points && p->places && p->baseline && p->at && p->scale && p->sigma && p->scratch &&
-                 p->sums && p->table,
+    SG_CHECK(p->points && p->places && p->baseline && p->begins && p->at && p->scale && p->sigma &&
+                 p->scratch && p->sums && p->table,
              SG_E_NOMEM, "no memory for the paths of a worker");
 done:
     return status;
@@ -119,6 +121,7 @@ static void free_paths(struct sg_worker *w) {
     sg_free(w->path.points);
     sg_free(w->path.places);
     sg_free(w->path.baseline);
+    sg_free(w->path.begins);
     sg_free(w->path.at);
     sg_free(w->path.scale);
     sg_free(w->path.sigma);

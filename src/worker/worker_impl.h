@@ -62,6 +62,7 @@ struct paths {
     float *points;   /* [block][D] */
     double *places;  /* [block][D] of stepwise paths */
     float *baseline; /* [D] */
+    float *begins;   /* [block][D] of paths that are drawn */
     float *at;       /* [D] a point of a path that noise goes round */
     float *scale;    /* [D] of that noise */
     double *sigma;   /* [C] */
