@@ -20,6 +20,7 @@ static int never(void *context) {
 sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct sg_worker **out) {
     const struct sg_worker_options options = {
         .plan = s->plan,
+        .baselines = s->baselines,
         .model = s->model,
         .items = s->items,
         .upstream = {.stop_requested = never},

@@ -54,7 +54,7 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
     static const char *const forms[] = {"centred", "half", "one-sided", "exact"};
     static const char *const clean[] = {"", ", clean input extra", ", clean input one of them"};
     static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
-    const unsigned uses = sg_method_uses(plan->job->instances[s->readings[0].members[0]].method);
+    const unsigned uses = sg_instance_uses(&plan->job->instances[s->readings[0].members[0]]);
     const struct sg_sampling *p = &s->sampling;
     struct sg_text channels = {0};
     char number[40];
