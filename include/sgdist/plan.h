@@ -110,12 +110,14 @@ struct sg_plan {
     int n_clean_passes; /* backward passes at the item itself for a target: different rules */
     int n_sweeps;
     struct sg_sweep *sweeps;
-    int *probed_of;          /* [n_instances] */
-    int *sweep_of;           /* [n_instances]: the instance's sweep, or -1 */
-    int max_stages;          /* length of the axis "stage" */
-    int scans_dataset;       /* 1: some noise is relative to the data set's range */
-    struct sg_record record; /* what is kept of an item */
-    int64_t forwards_per_item;
+    int *probed_of;           /* [n_instances] */
+    int *sweep_of;            /* [n_instances]: the instance's sweep, or -1 */
+    int max_stages;           /* length of the axis "stage" */
+    int scans_dataset;        /* 1: some noise is relative to the data set's range */
+    struct sg_record record;  /* what is kept of an item */
+    int64_t forwards_at_item; /* for what is read at the item itself */
+    int64_t gradients_at_item;
+    int64_t forwards_per_item; /* these and those of the sweeps */
     int64_t gradients_per_item;
     struct sg_needs needs; /* of a worker */
     int64_t sums_bytes;    /* exact sums and workspace of a rank */
@@ -172,7 +174,8 @@ struct sg_rank_bytes {
 
 /* How long a run is expected to take. */
 struct sg_prediction {
-    double block_s;    /* of a measured block; <= 0: unknown, and so is the rest */
+    double open_s;     /* of what is done at the item itself; <= 0: unknown, and so is the rest */
+    double block_s;    /* of a block, the mean over sweeps; 0 without sweeps */
     double seconds;    /* of the whole run */
     double efficiency; /* the share of all ranks' time that goes into blocks */
 };

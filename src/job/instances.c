@@ -222,6 +222,26 @@ static const struct sg_preset *read_params(struct entry *e, struct sg_params *pa
     return preset;
 }
 
+/* Integrated gradients has no threshold unless it is given one. */
+static void refuse_threshold(struct entry *e, const struct sg_method *outer,
+                             const struct sg_params *params) {
+    const struct sg_path *path = &params->probing.path;
+    const struct sg_method *walker =
+        e->of.method != NULL && e->of.noise == SG_NOISE_OUTSIDE ? e->of.method : outer;
+
+    if ((walker->uses & SG_USES_THRESHOLD) == 0 || walker->path != SG_PATH_STRAIGHT) {
+        return;
+    }
+    if (path->threshold_on != SG_THRESHOLD_SCORE && path->threshold == 0) {
+        sg_problem(e->r, &e->map->at, e->path, "threshold_on has no effect without a threshold");
+    }
+    if (path->threshold > 0 && e->of.method != NULL && e->of.noise == SG_NOISE_INSIDE) {
+        sg_problem(e->r, &e->map->at, e->path,
+                   "threshold cannot be combined with noise on the path: t* would be another for "
+                   "every sample; leave it out");
+    }
+}
+
 /* 1 if there is one more instance. */
 static int add_instance(struct entry *e, const struct sg_method *method, const struct sg_node *at,
                         const char *base) {
@@ -248,6 +268,7 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
     if (inst != NULL) {
         memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
         inst->params = params;
+        refuse_threshold(e, method, &params);
         sg_of_apply(&e->of, method, inst);
         sg_clear_unused(&inst->params, sg_instance_uses(inst));
         sg_path_settle(inst);

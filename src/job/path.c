@@ -205,8 +205,12 @@ static int refuse(struct sg_reader *r, const struct sg_node *node, const char *p
                   const struct sg_method *outer, const struct sg_method *inner) {
     char allowed[400];
 
+    enum sg_path_noise noise;
+
     allowed_text(outer, allowed, sizeof allowed);
-    if (allowed[0] != '\0') {
+    if (!sg_method_can_compose(sg_method_find("smoothgrad"), outer, &noise) && allowed[0] == '\0') {
+        sg_problem(r, &node->at, path, "%s cannot be composed with another method", outer->name);
+    } else if (allowed[0] != '\0') {
         sg_problem(r, &node->at, path, "%s cannot be taken of %s; allowed: %s", outer->name,
                    inner->name, allowed);
     } else {

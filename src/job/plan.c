@@ -72,6 +72,8 @@ static void count_passes(struct sg_plan *plan) {
             count_walk(plan, p, 1, 1);
         }
     }
+    plan->forwards_at_item = plan->forwards_per_item;
+    plan->gradients_at_item = plan->gradients_per_item;
     for (int i = 0; i < plan->n_sweeps; i++) {
         count_sweep(plan, &plan->sweeps[i]);
     }

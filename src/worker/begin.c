@@ -203,7 +203,7 @@ done:
     return status;
 }
 
-sg_status sg_item_begin(struct sg_worker *w, int64_t index) {
+sg_status sg_item_look(struct sg_worker *w, int64_t index) {
     sg_status status = SG_OK;
 
     memset(w->item.record, 0, (size_t)w->plan->record.bytes);
@@ -215,6 +215,14 @@ sg_status sg_item_begin(struct sg_worker *w, int64_t index) {
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
         SG_TRY(clean_readings(w, t));
     }
+done:
+    return status;
+}
+
+sg_status sg_item_begin(struct sg_worker *w, int64_t index) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_item_look(w, index));
     SG_TRY(clean_walks(w)); /* they overwrite the clean outputs */
 done:
     return status;

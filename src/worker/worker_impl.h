@@ -212,6 +212,7 @@ sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_
 
 /* begin.c, leader: load the item, clean pass, targets, what the record says of the item itself. */
 sg_status sg_item_begin(struct sg_worker *w, int64_t index);
+sg_status sg_item_look(struct sg_worker *w, int64_t index); /* the same without walks */
 void sg_item_fail(struct sg_worker *w); /* the trace's message becomes the record's */
 
 /* finish.c, leader: maps, errors and convergence at the end of a stage, and of methods without a
