@@ -45,14 +45,14 @@ void sg_counts_reset(struct sg_counts *c, int exponent);
 int sg_counts_exponent(const struct sg_counts *c);
 
 /* Adding sample number `sample`, part by part. add_bits: counter first + i goes up where bit
- * `first_bit` + i of the words is set, i < n. add_winners: counter first + i n_taps + winner[i],
- * where the winner is not negative. add_slopes: a slope that is not finite, or else off the grid,
- * adds nothing and is counted. At the end of every sample once: end_sample, or skip_sample for one
- * that was not added because its numbers are not finite. */
+ * `first_bit` + i of the words is set, i < n. add_at: the counters first + at[i], where at[i] is
+ * not negative. add_slopes: a slope that is not finite, or else off the grid, adds nothing and is
+ * counted. At the end of every sample once: end_sample, or skip_sample for one that was not added
+ * because its numbers are not finite. */
 void sg_counts_add_bits(struct sg_counts *c, int64_t sample, int64_t first, const uint32_t *words,
                         int64_t first_bit, int64_t n);
-void sg_counts_add_winners(struct sg_counts *c, int64_t sample, int64_t first, int64_t n_taps,
-                           const int32_t *winner, int64_t n);
+void sg_counts_add_at(struct sg_counts *c, int64_t sample, int64_t first, const int32_t *at,
+                      int64_t n);
 void sg_counts_add_slopes(struct sg_counts *c, int64_t sample, int64_t first, const float *slope,
                           int64_t n);
 void sg_counts_end_sample(struct sg_counts *c, int64_t sample);

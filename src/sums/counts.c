@@ -147,11 +147,10 @@ static uint32_t bits_at(const uint32_t *words, int64_t bit, int64_t n) {
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
-    static void add_winners_##type(type *field, int64_t n_taps, const int32_t *winner,             \
-                                   int64_t n) {                                                    \
-        for (int64_t i = 0; i < n; i++, field += n_taps) {                                         \
-            if (winner[i] >= 0) {                                                                  \
-                field[winner[i]]++;                                                                \
+    static void add_at_##type(type *field, const int32_t *at, int64_t n) {                         \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            if (at[i] >= 0) {                                                                      \
+                field[at[i]]++;                                                                    \
             }                                                                                      \
         }                                                                                          \
     }                                                                                              \
@@ -179,17 +178,16 @@ void sg_counts_add_bits(struct sg_counts *c, int64_t sample, int64_t first, cons
     }
 }
 
-void sg_counts_add_winners(struct sg_counts *c, int64_t sample, int64_t first, int64_t n_taps,
-                           const int32_t *winner, int64_t n) {
+void sg_counts_add_at(struct sg_counts *c, int64_t sample, int64_t first, const int32_t *at,
+                      int64_t n) {
     void *fields = counters_of(c, group_of(c, sample));
 
-    SG_ASSERT(first >= 0 && first + n * n_taps <= c->shape.n_counters);
     if (c->bits == 8) {
-        add_winners_uint8_t((uint8_t *)fields + first, n_taps, winner, n);
+        add_at_uint8_t((uint8_t *)fields + first, at, n);
     } else if (c->bits == 16) {
-        add_winners_uint16_t((uint16_t *)fields + first, n_taps, winner, n);
+        add_at_uint16_t((uint16_t *)fields + first, at, n);
     } else {
-        add_winners_uint32_t((uint32_t *)fields + first, n_taps, winner, n);
+        add_at_uint32_t((uint32_t *)fields + first, at, n);
     }
 }
 

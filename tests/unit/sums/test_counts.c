@@ -57,13 +57,13 @@ static void add(struct sg_counts *c, int64_t sample) {
         words[bit / 32] |= (uint32_t)is_open(sample, i) << bit % 32;
     }
     for (int o = 0; o < N_OUT; o++) {
-        winners[o] = winner(sample, o);
+        winners[o] = winner(sample, o) < 0 ? -1 : o * N_TAPS + winner(sample, o);
     }
     for (int i = 0; i < N_SLOPES; i++) {
         slopes[i] = slope(sample, i);
     }
     sg_counts_add_bits(c, sample, 0, words, FIRST_BIT, N_BITS);
-    sg_counts_add_winners(c, sample, N_BITS, N_TAPS, winners, N_OUT);
+    sg_counts_add_at(c, sample, N_BITS, winners, N_OUT);
     sg_counts_add_slopes(c, sample, 0, slopes, N_SLOPES);
     sg_counts_end_sample(c, sample);
 }
