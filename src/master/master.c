@@ -2,6 +2,7 @@
 #include "sgdist/master.h"
 
 #include "master/master_impl.h"
+#include "sgdist/events.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
 #include "sgdist/text.h"
@@ -180,12 +181,23 @@ static const char *record_message(struct sg_master *m, const void *record) {
     return (const char *)record + sg_record_find(&m->o.plan->record, SG_FIELD_MESSAGE)->offset;
 }
 
-static void count_failure(struct sg_master *m, const void *record) {
+static void tell_of_failure(const struct sg_outcome *outcome, const char *message) {
+    struct sg_event e;
+
+    sg_event_begin(&e, "item_failed");
+    sg_event_count(&e, "item", outcome->item);
+    sg_event_text(&e, "message", message);
+    sg_event_end(&e);
+}
+
+static void count_failure(struct sg_master *m, const struct sg_outcome *outcome,
+                          const void *record) {
     enum { SHOWN = 10 };
     const int64_t limit = m->o.plan->job->max_failed;
 
     m->n_failed++;
     m->n_failed_now++;
+    tell_of_failure(outcome, record_message(m, record));
     if (m->n_failed_now <= SHOWN) {
         sg_log(SG_LOG_WARN, "item failed: %s", record_message(m, record));
     } else if (m->n_failed_now == SHOWN + 1) {
@@ -211,7 +223,7 @@ static void take_record(struct sg_master *m, const struct sg_outcome *outcome, c
     }
     m->written[m->n_written++] = outcome->item;
     if (state == SG_ITEM_FAILED) {
-        count_failure(m, record);
+        count_failure(m, outcome, record);
     } else {
         m->n_done++;
         m->n_done_now++;
@@ -235,17 +247,28 @@ static void take_outcome(struct sg_master *m, const struct sg_outcome *outcome,
 
 /* ---- time and stops ---- */
 
+static void stop_because(struct sg_master *m, const char *reason) {
+    struct sg_event e;
+
+    if (!m->is_stopped) {
+        m->is_stopped = 1;
+        sg_event_begin(&e, "stopping");
+        sg_event_text(&e, "reason", reason);
+        sg_event_end(&e);
+    }
+}
+
 static int must_stop(struct sg_master *m) {
     const double max_s = 3600 * m->o.plan->job->max_hours;
 
     if (m->o.stop != NULL && *m->o.stop) {
-        m->is_stopped = 1;
+        stop_because(m, "signal");
     }
     if (max_s > 0 && now_s() - m->begun >= max_s && sg_master_n_pending(m) > 0) {
         if (!m->is_stopped) {
             sg_log(SG_LOG_INFO, "run.max_hours is over: stopping");
         }
-        m->is_stopped = 1;
+        stop_because(m, "max_hours");
     }
     return m->is_stopped || m->status != SG_OK;
 }
