@@ -38,7 +38,7 @@ static sg_status measure(const struct study *s, double *seconds) {
     struct sg_sample_range one = {.n = 1};
     float *input = sg_malloc_aligned(d, sizeof *input);
     float *gradients =
-        sg_malloc_aligned(n_targets * (size_t)s->plan->needs.n_clean, sizeof *gradients);
+        sg_malloc_aligned(n_targets * (size_t)s->plan->needs.n_clean + 1, sizeof *gradients);
     int32_t *targets = sg_calloc(n_targets, sizeof *targets);
     double range[2 * SG_MAX_CHANNELS];
 
@@ -53,6 +53,7 @@ static sg_status measure(const struct study *s, double *seconds) {
         range[s->plan->input.axes[0] + c] = 1;
     }
     SG_TRY(sg_cli_lone_worker(s, range, &worker));
+    one.i_reading = s->plan->sweeps[0].n_readings > 0 ? 0 : -1;
     do {
         status = sg_worker_samples(worker, &one, input, gradients, targets);
         one.item++;

@@ -19,7 +19,8 @@ struct entry {
 
 unsigned sg_method_uses(const struct sg_method *method) {
     return method->uses | method->sampler->uses |
-           (method->sampler->is_stochastic ? (unsigned)SG_USES_SAMPLES : 0u);
+           (method->sampler->is_stochastic ? (unsigned)SG_USES_SAMPLES : 0u) |
+           (method->probe != SG_PROBE_GATES ? (unsigned)SG_USES_RULE : 0u);
 }
 
 /* `method`, `as` and `like` are read by hand before the table sees the map; the label stands for
@@ -141,6 +142,10 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
     }
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;
+    }
+    if ((uses & SG_USES_GATES) == 0) {
+        p->scale = SG_SCALE_NONE;
+        p->groups = 0;
     }
     if ((uses & SG_USES_SPACE) == 0 ||
         p->probing.layer[0] != '\0') { /* only the input has pixels */

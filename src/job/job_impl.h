@@ -234,8 +234,8 @@ void sg_preset_add_line(struct sg_reader *r, const struct sg_preset *preset,
 void sg_clear_unused(struct sg_params *p, unsigned uses);
 
 /* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where noisy samples
- * are drawn. */
-enum { SG_USES_SAMPLES = 1 << 16 };
+ * are drawn, SG_USES_RULE where derivatives of the network are read. */
+enum { SG_USES_SAMPLES = 1 << 16, SG_USES_RULE = 1 << 17 };
 unsigned sg_method_uses(const struct sg_method *method);
 
 /* The lists under keys that expand, of one map. While a combination is read, each list stands in

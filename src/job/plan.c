@@ -32,6 +32,10 @@ static void count_passes(struct sg_plan *plan) {
 
         plan->forwards_per_item += s->n_draws;
         plan->gradients_per_item += s->n_draws * s->n_passes * plan->n_targets;
+        plan->gradients_per_item += sg_plan_n_gate_passes(plan, s);
+        if (plan->model->gates.n_linearised > 0) { /* at the item, for each map */
+            plan->forwards_per_item += s->gates.n_members;
+        }
     }
 }
 
@@ -88,6 +92,7 @@ void sg_plan_destroy(struct sg_plan *plan) {
             sg_free(plan->sweeps[i].readings[k].members);
         }
         sg_free(plan->sweeps[i].readings);
+        sg_free(plan->sweeps[i].gates.members);
         sg_free(plan->sweeps[i].stage_ends);
     }
     sg_free(plan->sweeps);

@@ -13,6 +13,11 @@ extern const struct sg_sampler sg_sampler_clean;     /* the item itself */
 extern const struct sg_sampler sg_sampler_gaussian;  /* x + sigma z, sigma common to a channel */
 extern const struct sg_sampler sg_sampler_adaptgrad; /* x + sigma_i z, sigma_i from the box */
 
+/* finish.c: to float, every value must be a number; and errors, which may be NaN where they are
+ * unknown. */
+sg_status methods_store_map(const char *label, int64_t n, const double *from, float *to);
+void methods_store_se(int64_t n, const double *from, float *to);
+
 /* The clean gradient as one more term of a mean over n samples: 1 where params count it, else 0. */
 static inline int methods_n_clean(const struct sg_params *p) {
     return p->sampling.clean != SG_CLEAN_NONE;

@@ -27,9 +27,6 @@ static sg_status audit_block(struct sg_worker *w, const struct sg_sample_range *
                              float *inputs, float *readings) {
     sg_status status = SG_OK;
     const struct sg_sweep *sweep = &w->plan->sweeps[q->i_sweep];
-    const struct sg_reading *r = &sweep->readings[q->i_reading];
-    const int pass = first_of_pass(w->plan, sweep, q->i_reading);
-    const int64_t n = sg_probed_of(w, r)->n_features;
     const int64_t b0 = i_block * w->plan->block;
     const int64_t b1 = b0 + w->plan->block;
     const int64_t from = q->first > b0 ? q->first : b0;
@@ -38,8 +35,12 @@ static sg_status audit_block(struct sg_worker *w, const struct sg_sample_range *
 
     SG_TRY(sg_block_forward(w, sweep, i_block, w->o.stop, &n_outside));
     copy_rows(w->noisy, b0, from, to, w->n_features, inputs, q->first, 1);
-    for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        SG_TRY(sg_block_backward(w, sweep, pass, t, w->o.stop));
+    for (int64_t t = 0; t < w->plan->n_targets && q->i_reading >= 0; t++) {
+        const struct sg_reading *r = &sweep->readings[q->i_reading];
+        const int64_t n = sg_probed_of(w, r)->n_features;
+
+        SG_TRY(
+            sg_block_backward(w, sweep, first_of_pass(w->plan, sweep, q->i_reading), t, w->o.stop));
         copy_rows(sg_read_at(w, r), b0, from, to, n, readings + t * n, q->first,
                   w->plan->n_targets);
     }

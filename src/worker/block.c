@@ -119,7 +119,10 @@ sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_
             SG_TRY(read_pass(w, sweep, i_block, r, t, t == 0 && r == 0 ? w->o.stop : NULL));
         }
     }
-    sg_sums_tallies(w->sums[0])[0] += n_outside;
+    if (sweep->gates.n_members > 0) {
+        sg_gates_count(w, sweep, i_block);
+    }
+    sg_tallies(w, sweep)[0] += n_outside;
     w->item.done[i_block / 64] |= UINT64_C(1) << (i_block % 64);
 done:
     return status;

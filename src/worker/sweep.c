@@ -33,6 +33,9 @@ static void reset_mine(struct sg_worker *w) {
     for (int64_t i = 0; i < n_sums(w); i++) {
         sg_sums_reset(w->sums[i], (int)w->item.exponents[i]);
     }
+    if (sg_has_gates(w)) {
+        sg_counts_reset(w->counts, (int)w->item.gate_exponent);
+    }
     memset(w->item.done, 0, (size_t)w->n_words * sizeof *w->item.done);
 }
 
@@ -46,6 +49,9 @@ static void collect(struct sg_worker *w, const struct team *team) {
     sg_comm_reduce_sum(team->comm, 0, (int64_t *)w->item.done, w->n_words);
     for (int64_t i = 0; i < n_sums(w); i++) {
         sg_comm_reduce_sum(team->comm, 0, sg_sums_limbs(w->sums[i]), sg_sums_n_limbs(w->sums[i]));
+    }
+    if (sg_has_gates(w)) {
+        sg_comm_reduce_sum(team->comm, 0, sg_counts_words(w->counts), sg_counts_n_words(w->counts));
     }
     if (!is_leader(team)) {
         reset_mine(w);
@@ -150,6 +156,28 @@ done:
     return status;
 }
 
+/* Slopes without end have no mean, whatever samples are skipped. */
+static sg_status judge_gates(struct sg_worker *w, int *start_again) {
+    sg_status status = SG_OK;
+    const int64_t n_skipped = sg_counts_n_skipped(w->counts);
+    const char *item = sg_items_name(w->o.items, w->item.index);
+
+    SG_CHECK(n_skipped == 0 || w->plan->job->nonfinite == SG_NONFINITE_SKIP, SG_E_NUMBERS,
+             "%s: the outputs of %lld of %lld noisy samples are not finite (to go on without them "
+             "set sampling.nonfinite: skip)",
+             item, (long long)n_skipped, (long long)(sg_counts_n_added(w->counts) + n_skipped));
+    SG_CHECK(sg_counts_n_nonfinite(w->counts) == 0, SG_E_NUMBERS,
+             "%s: %lld slopes of the network's nonlinearities are not finite; their mean does not "
+             "exist",
+             item, (long long)sg_counts_n_nonfinite(w->counts));
+    if (sg_counts_n_off_grid(w->counts) > 0) {
+        w->item.gate_exponent += COARSER;
+        *start_again = 1;
+    }
+done:
+    return status;
+}
+
 /* Leader: what the sums of a whole stage say. Off-grid values choose coarser grids. */
 static sg_status judge(struct sg_worker *w, int *start_again) {
     sg_status status = SG_OK;
@@ -167,6 +195,9 @@ static sg_status judge(struct sg_worker *w, int *start_again) {
             w->item.exponents[i] += COARSER;
             *start_again = 1;
         }
+    }
+    if (sg_has_gates(w)) {
+        SG_TRY(judge_gates(w, start_again));
     }
 done:
     return status;
@@ -194,7 +225,12 @@ static sg_status close_stage(struct sg_worker *w, const struct sg_sweep *sweep, 
     }
     SG_TRY(judge(w, start_again));
     if (!*start_again) {
-        SG_TRY(sg_item_finish_stage(w, sweep, s));
+        status = sg_item_finish_stage(w, sweep, s);
+        if (status == SG_E_INTERRUPTED) { /* it can be long where the network has to run for it */
+            SG_TRY(sg_item_save(w));
+            return SG_E_INTERRUPTED;
+        }
+        SG_TRY(status);
         w->item.n_stages_done = s + 1;
         if (is_checkpoint_due(w) &&
             !(s + 1 == sweep->n_stages && w->item.i_sweep + 1 == w->plan->n_sweeps)) {
@@ -273,6 +309,7 @@ done:
 static sg_status choose_exponents(struct sg_worker *w, const struct sg_sweep *sweep) {
     int any_zero = 0;
 
+    w->item.gate_exponent = SG_COUNTS_EXPONENT;
     for (int i = 0; i < sweep->n_readings; i++) {
         for (int64_t t = 0; t < w->plan->n_targets; t++) {
             const double largest = sg_clean_max(w, &sweep->readings[i], t);
@@ -293,6 +330,7 @@ static void share_start(struct sg_worker *w, const struct team *team) {
     sg_phase_enter(w, SG_PHASE_REDUCE);
     sg_comm_bcast(team->comm, 0, &w->item.n_stages_done, sizeof w->item.n_stages_done);
     sg_comm_bcast(team->comm, 0, w->item.exponents, (size_t)n_sums(w) * sizeof *w->item.exponents);
+    sg_comm_bcast(team->comm, 0, &w->item.gate_exponent, sizeof w->item.gate_exponent);
     sg_comm_bcast(team->comm, 0, w->item.done, (size_t)w->n_words * sizeof *w->item.done);
 }
 
