@@ -144,11 +144,37 @@ static sg_status check_slopes(const struct sg_plan *plan, const struct sg_instan
     sg_status status = SG_OK;
     const int64_t most = SG_COUNTS_MAX_SLOPES * sg_instance_n_groups(inst);
 
-    SG_CHECK(!sg_is_gates(&inst->params.probing) || plan->model->gates.n_slopes == 0 ||
+    SG_CHECK(inst->params.probing.kind != SG_PROBE_GATES || plan->model->gates.n_slopes == 0 ||
                  sg_sampling_n_draws(&inst->params.sampling) <= most,
              SG_E_JOB,
              "%s: methods.%s.samples: mean slopes of smooth functions hold %lld samples at most",
              plan->job->file, inst->label, (long long)most);
+done:
+    return status;
+}
+
+static sg_status check_path(const struct sg_plan *plan, const struct sg_instance *inst) {
+    sg_status status = SG_OK;
+    const struct sg_path *p = &inst->params.probing.path;
+    const long long c = plan->input.axes[0];
+
+    if (inst->params.probing.kind != SG_PROBE_PATH) {
+        return SG_OK;
+    }
+    SG_CHECK(p->quadrature != SG_QUADRATURE_TRAPEZOID || p->nodes >= 2, SG_E_JOB,
+             "%s: methods.%s.nodes: the trapezoid rule needs at least 2", plan->job->file,
+             inst->label);
+    for (int i = 0; i < p->n_baselines; i++) {
+        const int n = p->baselines[i].n_values;
+
+        SG_CHECK(n <= 1 || n == c, SG_E_JOB,
+                 "%s: methods.%s.baseline: %d constants for %lld channels; give one, or one a "
+                 "channel",
+                 plan->job->file, inst->label, n, c);
+        SG_CHECK(p->baselines[i].kind != SG_BASELINE_BLURRED || plan->input.n_axes > 1, SG_E_JOB,
+                 "%s: methods.%s.baseline: the model's input has no axis that could be blurred",
+                 plan->job->file, inst->label);
+    }
 done:
     return status;
 }
@@ -181,6 +207,7 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
         SG_TRY(check_confidence(plan, inst));
         SG_TRY(check_channels(plan, i));
         SG_TRY(check_slopes(plan, inst));
+        SG_TRY(check_path(plan, inst));
     }
 done:
     return status;

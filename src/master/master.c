@@ -22,30 +22,13 @@ static double now_s(void) {
 
 /* ---- what is left to do ---- */
 
-/* Blocks that a team of m works off one after the other: it waits for its last member at the end of
- * each stage. One more stands for opening the item, which the leader does alone. */
-static int64_t rounds_of_team(const struct sg_plan *plan, int64_t m) {
-    int64_t n = 1;
-
-    for (int s = 0; s < plan->n_sweeps; s++) {
-        const struct sg_sweep *sweep = &plan->sweeps[s];
-
-        for (int i = 0; i < sweep->n_stages; i++) {
-            const int64_t begin = i > 0 ? sweep->stage_ends[i - 1] : 0;
-
-            n += (sweep->stage_ends[i] - begin + m - 1) / m;
-        }
-    }
-    return n;
-}
-
 static sg_status make_dispatch(struct sg_master *m, const int64_t *items, int64_t n) {
     sg_status status = SG_OK;
     int64_t *rounds = sg_calloc((size_t)m->o.n_workers, sizeof *rounds);
 
     SG_CHECK(rounds != NULL, SG_E_NOMEM, "no memory for the master");
     for (int i = 0; i < m->o.n_workers; i++) {
-        rounds[i] = rounds_of_team(m->o.plan, i + 1);
+        rounds[i] = sg_plan_rounds(m->o.plan, i + 1);
     }
     SG_TRY(sg_dispatch_create(m->o.n_workers, items, n, rounds, &m->dispatch));
 done:
@@ -230,9 +213,10 @@ static void take_record(struct sg_master *m, const struct sg_outcome *outcome, c
     }
 }
 
-static void take_outcome(struct sg_master *m, const struct sg_outcome *outcome,
+/* From the team that worker number `leader` leads. */
+static void take_outcome(struct sg_master *m, int leader, const struct sg_outcome *outcome,
                          const void *record) {
-    sg_dispatch_ended(m->dispatch, outcome->item, now_s());
+    sg_dispatch_ended(m->dispatch, leader, outcome->item, now_s());
     m->n_gradients += outcome->n_gradients;
     if (outcome->kind == SG_OUTCOME_RECORD) {
         take_record(m, outcome, record);
@@ -336,7 +320,7 @@ static int receive_outcome(struct sg_master *m, const struct sg_comm *world) {
     if (outcome.kind == SG_OUTCOME_RECORD) {
         sg_comm_recv(world, from, SG_TAG_RECORD, m->record, (size_t)m->o.plan->record.bytes);
     }
-    take_outcome(m, &outcome, m->record);
+    take_outcome(m, from - 1, &outcome, m->record);
     return 1;
 }
 
@@ -380,7 +364,7 @@ static void local_next(void *context, struct sg_order *order) {
 static void local_deliver(void *context, const struct sg_outcome *outcome, const void *record,
                           int64_t record_bytes) {
     (void)record_bytes;
-    take_outcome(context, outcome, record);
+    take_outcome(context, 0, outcome, record);
 }
 
 static int local_stop_requested(void *context) {

@@ -23,6 +23,12 @@ static inline int methods_n_clean(const struct sg_params *p) {
     return p->sampling.clean != SG_CLEAN_NONE;
 }
 
+/* The probe's reading at the item as the map. */
+sg_status sg_finish_clean(const struct sg_finish *in, double *map);
+
+/* exp(-y), 0 <= y < 100, in own arithmetic. */
+double sg_exp_minus(double y);
+
 /* Mean of the gradients, with the clean one where the options count it in, and its standard error:
  * finishes of smoothgrad and adaptgrad. */
 sg_status sg_finish_mean(const struct sg_finish *in, double *map);

@@ -30,10 +30,11 @@ struct finishing {
     const struct sg_probed *probed;
     int n_groups; /* that are left out in turn; 0: no errors */
     int64_t n_without[SG_SUMS_MAX_GROUPS];
-    int scale_reading; /* or -1 */
-    int64_t batch;     /* places of the net at work */
-    int64_t first;     /* target of the first place */
-    int64_t n;         /* targets in this batch */
+    int scale_reading;  /* or -1 */
+    int64_t batch;      /* places of the net at work */
+    int64_t first;      /* target of the first place */
+    int64_t n;          /* targets in this batch */
+    int64_t linearised; /* places of the net that went forward from the item last */
 };
 
 static struct sg_counts_view view_of(const struct sg_worker *w, const struct finishing *f,
@@ -155,27 +156,42 @@ static struct finishing finishing_of(const struct sg_worker *w, const struct sg_
     return f;
 }
 
-static sg_status finish_member(struct sg_worker *w, const struct sg_sweep *sweep, int i) {
+/* The targets of a batch. */
+static sg_status finish_batch(struct sg_worker *w, struct finishing *f) {
     sg_status status = SG_OK;
-    const int has_others = w->plan->model->gates.n_linearised > 0;
+    struct sg_net *net = f->batch > 1 ? w->block : w->one;
+
+    if (w->plan->model->gates.n_linearised > 0 && f->linearised != f->batch) {
+        SG_TRY(linearise(w, net, f->batch));
+        f->linearised = f->batch;
+    }
+    SG_TRY(go_backward(w, net, f));
+    sg_phase_enter(w, SG_PHASE_FINISH);
+    for (int64_t j = 0; j < f->n; j++) {
+        SG_TRY(finish_place(w, f, j));
+    }
+    w->item.n_finished++;
+    if (sg_item_is_save_due(w)) {
+        sg_phase_enter(w, SG_PHASE_OUTPUT);
+        SG_TRY(sg_item_save(w));
+    }
+done:
+    return status;
+}
+
+/* *i_batch counts those of all members: some are done where a checkpoint was taken among them. */
+static sg_status finish_member(struct sg_worker *w, const struct sg_sweep *sweep, int i,
+                               int64_t *i_batch) {
+    sg_status status = SG_OK;
     struct finishing f = finishing_of(w, sweep, i);
-    int64_t linearised = 0; /* places of the net that has been */
 
     for (; f.first < w->plan->n_targets; f.first += f.n) {
         const int64_t left = w->plan->n_targets - f.first;
-        struct sg_net *net;
 
         f.batch = sg_plan_gate_batch(w->plan, left);
         f.n = left < f.batch ? left : f.batch;
-        net = f.batch > 1 ? w->block : w->one;
-        if (has_others && linearised != f.batch) {
-            SG_TRY(linearise(w, net, f.batch));
-            linearised = f.batch;
-        }
-        SG_TRY(go_backward(w, net, &f));
-        sg_phase_enter(w, SG_PHASE_FINISH);
-        for (int64_t j = 0; j < f.n; j++) {
-            SG_TRY(finish_place(w, &f, j));
+        if ((*i_batch)++ >= w->item.n_finished) {
+            SG_TRY(finish_batch(w, &f));
         }
     }
 done:
@@ -184,9 +200,10 @@ done:
 
 sg_status sg_gates_finish(struct sg_worker *w, const struct sg_sweep *sweep) {
     sg_status status = SG_OK;
+    int64_t i_batch = 0;
 
     for (int m = 0; m < sweep->gates.n_members; m++) {
-        SG_TRY(finish_member(w, sweep, sweep->gates.members[m]));
+        SG_TRY(finish_member(w, sweep, sweep->gates.members[m], &i_batch));
     }
 done:
     return status;
