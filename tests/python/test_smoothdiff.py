@@ -7,8 +7,11 @@ counts what is open, and takes the gradient of the network with the means in pla
 """
 import math
 import os
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 
 try:
     import h5py
@@ -308,7 +311,30 @@ def no_noise(folder):
         check(worst < 1e-6, f"{type(network).__name__}: without noise the gradient, {worst:.1e}")
 
 
+def same_bits(folder):
+    """Three ranks, and runs that are killed again and again, end with the bits of one rank."""
+    methods = [{"method": ["smoothdiff", "smoothgrad"]}, {"method": "smoothdiff", "as": "alone", "samples": 900, "channels": "l2"},
+               {"method": "smoothdiff", "as": "scaled", "scale": "smoothgrad", "groups": 4}]
+    study = Study(folder, Smooth(5).onnx(), pictures(3, 9, 9), methods, name="ranks",
+                  sampling={"samples": 700, "noise": {"level": 0.1}}, target="[{class: 0}, {class: 2}]", run={"checkpoint_seconds": 0.05})
+    sgdist(PROGRAM, study.job)
+    for name, ranks in (("three", 3), ("killed", 2)):
+        other = os.path.join(folder, f"{name}.h5")
+        command = ["mpirun", "-n", str(ranks), PROGRAM, study.job, "--set", f"study.output={other}"]
+        kills = 0
+        while name == "killed" and kills < 6:
+            run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            time.sleep(0.9 + 0.1 * kills)
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+            kills += 1
+        sgdist(PROGRAM, study.job, "--set", f"study.output={other}", launcher=command[:3])
+        verdict = subprocess.run([PROGRAM, "diff", study.output, other], capture_output=True, text=True)
+        check(verdict.returncode == 0, f"{name}: the bits of one rank: {verdict.stdout.strip()}")
+
+
 with tempfile.TemporaryDirectory() as folder:
+    same_bits(folder)
     closed_forms(folder)
     against_torch(folder)
     no_noise(folder)
