@@ -171,6 +171,10 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;
     }
+    if ((uses & SG_USES_RULE) == 0) {
+        p->probing.rule = 0;
+        p->probing.absolute = 0;
+    }
     if ((uses & SG_USES_GATES) == 0) {
         p->scale = SG_SCALE_NONE;
         p->groups = 0;
