@@ -32,4 +32,7 @@ void sg_memory_fail_at(int64_t n);
  * does not tell. */
 int64_t sg_memory_of_process(int n_sharing);
 
+/* Bytes that this machine can still give to programs; -1 where /proc does not tell. */
+int64_t sg_memory_available(void);
+
 #endif

@@ -100,3 +100,20 @@ int64_t sg_memory_of_process(int n_sharing) {
     (void)fclose(f);
     return n_found < 3 ? -1 : (own + of_files / n_sharing) * 1024;
 }
+
+int64_t sg_memory_available(void) {
+    FILE *f = fopen("/proc/meminfo", "r");
+    char line[256];
+    long long kib = -1;
+
+    if (f == NULL) {
+        return -1;
+    }
+    while (kib < 0 && fgets(line, sizeof line, f) != NULL) {
+        if (sscanf(line, "MemAvailable: %lld kB", &kib) != 1) {
+            kib = -1;
+        }
+    }
+    (void)fclose(f);
+    return kib < 0 ? -1 : kib * 1024;
+}

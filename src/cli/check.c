@@ -20,6 +20,7 @@ sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct 
     const struct sg_worker_options options = {
         .plan = s->plan,
         .model = s->model,
+        .draws = (const struct sg_model *const *)s->draws,
         .items = s->items,
         .upstream = {.stop_requested = never},
         .result = s->job->output,
@@ -43,7 +44,7 @@ static sg_status measure(const struct study *s, double *seconds) {
     double range[2 * SG_MAX_CHANNELS];
 
     *seconds = 0;
-    if (s->plan->n_sweeps == 0) {
+    if (s->plan->n_sweeps == 0 || s->lack[0] != '\0') {
         goto done;
     }
     SG_CHECK(input != NULL && gradients != NULL && targets != NULL, SG_E_NOMEM,
@@ -98,6 +99,7 @@ static sg_status print_plan(const struct study *s, int n_ranks) {
     s->plan->result_bytes = reserve.bytes;
     sg_plan_print(s->plan, &bytes, n_ranks, seconds, stdout);
     SG_TRY(print_result_state(s));
+    SG_TRY(sg_study_check_draws(s));
     SG_CHECK(limit <= 0 || (double)sg_study_rank_bytes(s) <= limit, SG_E_JOB,
              "%s: a rank needs more than run.memory_mb allows: lower sampling.block, or the number "
              "of targets",

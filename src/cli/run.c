@@ -56,6 +56,7 @@ static sg_status create_worker(struct run *r) {
     const int alone = sg_comm_size(r->world) == 1;
     struct sg_worker_options options = {.plan = plan,
                                         .model = r->study.model,
+                                        .draws = (const struct sg_model *const *)r->study.draws,
                                         .items = r->study.items,
                                         .workers = r->workers,
                                         .stop = &sg_stop,

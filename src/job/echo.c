@@ -112,7 +112,7 @@ static void add_map(struct sg_text *t, const struct sg_key *keys, const char *pa
 }
 
 void sg_echo_params(struct sg_text *t, const char *path, const struct sg_instance *inst) {
-    add_map(t, sg_instance_keys, path, sg_method_uses(inst->method), (const char *)&inst->params);
+    add_map(t, sg_instance_keys, path, sg_instance_uses(inst), (const char *)&inst->params);
 }
 
 void sg_echo_add(struct sg_text *t, const struct sg_draft *draft) {

@@ -22,6 +22,12 @@ unsigned sg_method_uses(const struct sg_method *method) {
            (method->sampler->is_stochastic ? (unsigned)SG_USES_SAMPLES : 0u);
 }
 
+unsigned sg_instance_uses(const struct sg_instance *inst) {
+    const unsigned weights = inst->params.sampling.draws > 0 ? (unsigned)SG_USES_WEIGHTS : 0u;
+
+    return sg_method_uses(inst->method) | weights;
+}
+
 /* `method`, `as` and `like` are read by hand before the table sees the map; the label stands for
  * the first two in the echo, the options it sets for the third. */
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at) {
@@ -125,6 +131,15 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
         memset(s, 0, sizeof *s);
         s->samples = 1;
     }
+    if ((uses & SG_USES_NOISE) == 0) {
+        s->samples = 1;
+        s->channels = 0;
+        s->outside = 0;
+    }
+    if ((uses & SG_USES_WEIGHTS) == 0) {
+        s->draws = 0;
+        memset(&s->weights, 0, sizeof s->weights);
+    }
     if ((uses & SG_USES_AMOUNT) == 0) {
         s->amount = 0.0;
         s->absolute = 0;
@@ -182,6 +197,33 @@ static const struct sg_preset *read_params(struct entry *e, struct sg_params *pa
     return preset;
 }
 
+/* An entry's method may be one of noise on the weights, or the entry asks for it. */
+static unsigned uses_of(const struct entry *e, const struct sg_method *method) {
+    const unsigned uses = sg_method_uses(method);
+    const int may = (uses & SG_USES_SAMPLES) != 0;
+
+    return uses | (may && sg_node_find(e->map, "weights") != NULL ? (unsigned)SG_USES_WEIGHTS : 0u);
+}
+
+/* `sampling.samples` is for an item; an entry with draws of the weights has so many for each. */
+static int settle_samples(struct entry *e, const struct sg_method *method, const struct sg_node *at,
+                          struct sg_params *params) {
+    struct sg_sampling *s = &params->sampling;
+
+    if ((uses_of(e, method) & SG_USES_WEIGHTS) == 0) {
+        return 1;
+    }
+    if (sg_node_find(e->map, "samples") == NULL && sg_node_find(e->map, "like") == NULL) {
+        s->samples = SG_JOB_SAMPLES_A_DRAW;
+    }
+    if (s->clean == SG_CLEAN_ONE_OF_N) {
+        sg_problem(e->r, &at->at, e->path,
+                   "noise.clean: one_of_n has no meaning with draws of the weights, which are of "
+                   "equal size; set noise: {clean: extra}, or none");
+    }
+    return s->clean != SG_CLEAN_ONE_OF_N;
+}
+
 /* 1 if there is one more instance. */
 static int add_instance(struct entry *e, const struct sg_method *method, const struct sg_node *at,
                         const char *base) {
@@ -190,6 +232,9 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
     struct sg_params params;
     const struct sg_preset *preset = read_params(e, &params);
 
+    if (!settle_samples(e, method, at, &params)) {
+        return 0;
+    }
     sg_expansion_label(&e->expansion, base, label, sizeof label);
     if (!is_label(label)) {
         sg_problem(e->r, &at->at, e->path,
@@ -210,7 +255,7 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
         inst->method = method;
         inst->params = params;
         inst->params.probing.kind = method->probe;
-        sg_clear_unused(&inst->params, sg_method_uses(method));
+        sg_clear_unused(&inst->params, uses_of(e, method));
         if (preset != NULL && method->sampler->is_stochastic) {
             sg_preset_add_line(e->r, preset, inst, &e->draft->presets);
         }
@@ -238,7 +283,7 @@ static void add_expanded(struct entry *e, const struct sg_method *method, const 
 /* An option without an effect would make a reader of the job believe in one. */
 static void refuse_unused(struct entry *e, const struct sg_key *keys, const struct sg_node *map,
                           const char *path, const struct sg_method *method) {
-    const unsigned uses = sg_method_uses(method);
+    const unsigned uses = uses_of(e, method);
     char full[SG_JOB_MAX_PATH];
     char allowed[400];
 

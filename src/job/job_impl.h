@@ -15,7 +15,8 @@ enum {
     SG_JOB_MAX_PROBLEMS = 20,    /* errors that are collected before the rest is only counted */
     SG_JOB_MAX_INSTANCES = 1000, /* after lists are expanded */
     SG_JOB_MAX_INDICES = 100000000,
-    SG_JOB_MAX_AXES = 16 /* keys of a method's map that a list may stand under */
+    SG_JOB_SAMPLES_A_DRAW = 10, /* of the weights, where an entry does not say */
+    SG_JOB_MAX_AXES = 16        /* keys of a method's map that a list may stand under */
 };
 
 /* Where something stands: a --set argument, or a line and column of the file (0: the whole of it).
@@ -194,6 +195,7 @@ void sg_read_sigma(struct sg_reader *r, const struct sg_node *node, const char *
 void sg_read_channels(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_inputs(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_layer(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_scope(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_methods(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 int sg_echo_tar(struct sg_text *t, const void *at);
@@ -209,6 +211,7 @@ int sg_echo_sigma(struct sg_text *t, const void *at);
 int sg_echo_channels(struct sg_text *t, const void *at);
 int sg_echo_inputs(struct sg_text *t, const void *at);
 int sg_echo_layer(struct sg_text *t, const void *at);
+int sg_echo_scope(struct sg_text *t, const void *at);
 int sg_echo_methods(struct sg_text *t, const void *at);
 int sg_echo_name(struct sg_text *t, const void *at);
 
@@ -237,6 +240,8 @@ void sg_clear_unused(struct sg_params *p, unsigned uses);
  * are drawn. */
 enum { SG_USES_SAMPLES = 1 << 16 };
 unsigned sg_method_uses(const struct sg_method *method);
+/* What an instance uses; any stochastic one may have noise on the weights. */
+unsigned sg_instance_uses(const struct sg_instance *inst);
 
 /* The lists under keys that expand, of one map. While a combination is read, each list stands in
  * the tree as the scalar that was chosen of it. */

@@ -25,6 +25,7 @@ static const char *const words_divisor[] = {"unbiased", "population", NULL};
 static const char *const words_bounds[] = {"channel", "global", NULL};
 static const char *const words_z[] = {"centred", "half", "one_sided", "exact", NULL};
 static const char *const words_rule[] = {"gradient", "guided_backprop", "deconvnet", NULL};
+static const char *const words_weights[] = {"multiplicative", "additive", NULL};
 static const char *const words_dtype[] = {"float32", NULL};
 
 #define IN_JOB(field)            .offset = offsetof(struct sg_draft, job.field)
@@ -129,11 +130,37 @@ static const struct sg_key noise_keys[] = {
     {WORD("space", words_space), IN_PARAMS(sampling.space), .fallback = "input",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_AMOUNT},
     {CUSTOM("channels", channels), IN_PARAMS(sampling.channels), .fallback = "all",
-     .uses = SG_USES_SAMPLES},
+     .uses = SG_USES_NOISE},
     {WORD("clean", words_clean), IN_PARAMS(sampling.clean), .fallback = "none",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_SAMPLES},
     {WORD("outside", words_outside), IN_PARAMS(sampling.outside), .fallback = "keep",
-     .flags = SG_KEY_EXPANDS, .uses = SG_USES_SAMPLES},
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_NOISE},
+    {0}};
+
+/* Noise on the model's weights; only methods that have it, or entries that ask for it, look at it.
+ */
+static const struct sg_key weights_keys[] = {
+    {.name = "draws",
+     .kind = SG_KIND_INT,
+     IN_PARAMS(sampling.draws),
+     .min = 1,
+     .max = 1 << 20,
+     .fallback = "10",
+     .flags = SG_KEY_EXPANDS,
+     .suffix = "m",
+     .uses = SG_USES_WEIGHTS},
+    {.name = "tau",
+     .kind = SG_KIND_NUMBER,
+     IN_PARAMS(sampling.weights.tau),
+     .high = INFINITY,
+     .fallback = "0.2",
+     .flags = SG_KEY_EXPANDS,
+     .suffix = "t",
+     .uses = SG_USES_WEIGHTS},
+    {WORD("noise", words_weights), IN_PARAMS(sampling.weights.kind), .fallback = "multiplicative",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_WEIGHTS},
+    {CUSTOM("only", scope), IN_PARAMS(sampling.weights.only), .uses = SG_USES_WEIGHTS},
+    {CUSTOM("except", scope), IN_PARAMS(sampling.weights.except), .uses = SG_USES_WEIGHTS},
     {0}};
 
 static const struct sg_key sampling_keys[] = {
@@ -146,6 +173,7 @@ static const struct sg_key sampling_keys[] = {
      .flags = SG_KEY_LOCAL},
     {.name = "block", .kind = SG_KIND_INT, IN_JOB(block), .min = 1, .max = 4096, .fallback = "16"},
     {MAP("noise", noise_keys), IN_DRAFT(defaults), .flags = SG_KEY_LOCAL},
+    {MAP("weights", weights_keys), IN_DRAFT(defaults), .flags = SG_KEY_LOCAL},
     {WORD("nonfinite", words_nonfinite), IN_JOB(nonfinite), .fallback = "fail"},
     {0}};
 
@@ -203,8 +231,9 @@ const struct sg_key sg_instance_keys[] = {
      .max = SG_SAMPLES_MAX,
      .flags = SG_KEY_EXPANDS,
      .suffix = "n",
-     .uses = SG_USES_SAMPLES},
+     .uses = SG_USES_NOISE},
     {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_SAMPLES},
+    {MAP("weights", weights_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_SAMPLES},
     {WORD("rule", words_rule), IN_PARAMS(probing.rule), .fallback = "gradient",
      .flags = SG_KEY_EXPANDS},
     {WORD("absolute", words_bool), IN_PARAMS(probing.absolute), .fallback = "false"},

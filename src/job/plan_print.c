@@ -54,7 +54,7 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
     static const char *const forms[] = {"centred", "half", "one-sided", "exact"};
     static const char *const clean[] = {"", ", clean input extra", ", clean input one of them"};
     static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
-    const unsigned uses = sg_method_uses(plan->job->instances[s->readings[0].members[0]].method);
+    const unsigned uses = sg_instance_uses(&plan->job->instances[s->readings[0].members[0]]);
     const struct sg_sampling *p = &s->sampling;
     struct sg_text channels = {0};
     char number[40];
@@ -74,7 +74,15 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                                  used > 0 ? ", " : "", number, forms[p->z],
                                  p->bounds == SG_BOUNDS_GLOBAL ? "global" : "channel");
     }
-    if (p->channels != UINT64_MAX) {
+    if ((uses & SG_USES_WEIGHTS) != 0) {
+        (void)sg_number_text(p->weights.tau, number, sizeof number);
+        used += (size_t)snprintf(buf + used, cap - used, "%sweights tau %s%s, %lld draw%s",
+                                 used > 0 ? ", " : "", number,
+                                 p->weights.kind == SG_WEIGHTS_ADDITIVE ? " added" : "",
+                                 (long long)p->draws, sg_text_plural(p->draws));
+        used = used < cap ? used : cap - 1;
+    }
+    if ((uses & SG_USES_NOISE) != 0 && p->channels != UINT64_MAX) {
         (void)sg_echo_channels(&channels, &p->channels);
     }
     (void)snprintf(buf + used, cap - used, "%s%s%s%s", channels.data != NULL ? ", channels " : "",
@@ -150,6 +158,33 @@ static void print_sweeps(const struct sg_plan *plan, FILE *out) {
     sg_text_free(&members);
 }
 
+/* Which of the model's parameters the draws of the weights are of. */
+static void print_weights(const struct sg_plan *plan, FILE *out) {
+    const char *name = "weights";
+
+    for (int i = 0; i < plan->n_weights; i++) {
+        const struct sg_plan_weights *w = &plan->weights[i];
+        struct sg_text scope = {0};
+        char number[32];
+
+        if (w->noise.only[0] != '\0') {
+            sg_text_add(&scope, " only ");
+            (void)sg_echo_scope(&scope, w->noise.only);
+        }
+        if (w->noise.except[0] != '\0') {
+            sg_text_add(&scope, "%s except ", scope.length > 0 ? "," : "");
+            (void)sg_echo_scope(&scope, w->noise.except);
+        }
+        fprintf(out,
+                "  %-15s %lld draw%s of %lld tensors, %s parameters%s%s, the same for all items\n",
+                name, (long long)w->n_draws, sg_text_plural(w->n_draws), (long long)w->n_tensors,
+                count_text(w->n_numbers, number, sizeof number), scope.length > 0 ? ":" : "",
+                scope.data != NULL ? scope.data : "");
+        sg_text_free(&scope);
+        name = "";
+    }
+}
+
 /* Instances that follow another tool's conventions, a line each. */
 static void print_presets(const struct sg_plan *plan, FILE *out) {
     const char *name = "like";
@@ -199,12 +234,15 @@ static void print_stages(const struct sg_plan *plan, FILE *out) {
     fprintf(out, " blocks of %lld samples\n", (long long)plan->block);
 }
 
-/* Blocks of an item; reading it, the clean pass and finishing the maps are counted as one more. */
-static int64_t blocks_per_item(const struct sg_plan *plan) {
-    int64_t n = 1;
+/* Blocks of an item, in those of the first sweep, which is measured; reading it, the clean pass and
+ * finishing the maps are counted as one more. */
+static double blocks_per_item(const struct sg_plan *plan) {
+    double n = 1;
 
     for (int i = 0; i < plan->n_sweeps; i++) {
-        n += plan->sweeps[i].n_blocks;
+        const struct sg_sweep *s = &plan->sweeps[i];
+
+        n += (double)s->n_blocks * (double)s->batch / (double)plan->sweeps[0].batch;
     }
     return n;
 }
@@ -259,8 +297,8 @@ static void print_memory(const struct sg_plan *plan, const struct sg_rank_bytes 
     char start[32];
     const double before = (double)bytes->program + (double)bytes->start;
     char items[32];
-    const double total = (double)bytes->program + (double)bytes->model + (double)bytes->nets +
-                         (double)plan->sums_bytes + (double)bytes->items;
+    const double total = (double)bytes->program + (double)bytes->model + (double)bytes->draws +
+                         (double)bytes->nets + (double)plan->sums_bytes + (double)bytes->items;
 
     (void)sg_text_bytes(total, all, sizeof all);
     if (before > total) {
@@ -272,13 +310,21 @@ static void print_memory(const struct sg_plan *plan, const struct sg_rank_bytes 
             "list of items %s\n",
             before > total ? "" : "memory a rank", all,
             sg_text_bytes((double)bytes->program, program, sizeof program),
-            sg_text_bytes((double)bytes->model, model, sizeof model),
+            sg_text_bytes((double)bytes->model + (double)bytes->draws, model, sizeof model),
             sg_text_bytes((double)bytes->nets, net, sizeof net),
             sg_text_bytes((double)plan->sums_bytes, sums, sizeof sums),
             sg_text_bytes((double)bytes->items, items, sizeof items));
+    if (bytes->draws > 0) {
+        fprintf(out, "  %-15s %s of that for %lld draw%s of the weights%s\n", "",
+                sg_text_bytes((double)bytes->draws, all, sizeof all),
+                (long long)plan->n_weight_draws, sg_text_plural(plan->n_weight_draws),
+                bytes->shared_draws > 0 ? ": their graphs" : "");
+    }
     if (bytes->shared > 0) {
-        fprintf(out, "  %-15s %s for the weights, which the ranks of a machine share\n",
-                "memory a machine", sg_text_bytes((double)bytes->shared, all, sizeof all));
+        fprintf(out, "  %-15s %s for the weights%s, which the ranks of a machine share\n",
+                "memory a machine",
+                sg_text_bytes((double)bytes->shared + (double)bytes->shared_draws, all, sizeof all),
+                bytes->shared_draws > 0 ? " and the draws of them" : "");
     }
 }
 
@@ -295,7 +341,7 @@ static void print_disk(const struct sg_plan *plan, FILE *out) {
 static void print_time(const struct sg_plan *plan, int n_ranks, double seconds_per_block,
                        FILE *out) {
     const double n_items = (double)plan->n_items;
-    const double blocks = n_items * (double)blocks_per_item(plan);
+    const double blocks = n_items * blocks_per_item(plan);
     const double n_workers =
         fmin(n_ranks > 1 ? n_ranks - 1 : 1, n_items * (double)most_blocks(plan));
     char all[32];
@@ -320,6 +366,7 @@ void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes
     fprintf(out, "plan of %s\n", plan->job->file);
     print_items(plan, out);
     print_sweeps(plan, out);
+    print_weights(plan, out);
     print_presets(plan, out);
     print_work(plan, out);
     print_stages(plan, out);

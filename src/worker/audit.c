@@ -30,8 +30,8 @@ static sg_status audit_block(struct sg_worker *w, const struct sg_sample_range *
     const struct sg_reading *r = &sweep->readings[q->i_reading];
     const int pass = first_of_pass(w->plan, sweep, q->i_reading);
     const int64_t n = sg_probed_of(w, r)->n_features;
-    const int64_t b0 = i_block * w->plan->block;
-    const int64_t b1 = b0 + w->plan->block;
+    const int64_t b0 = sg_sweep_first(sweep, i_block);
+    const int64_t b1 = b0 + sg_sweep_n(sweep, i_block);
     const int64_t from = q->first > b0 ? q->first : b0;
     const int64_t to = q->first + q->n < b1 ? q->first + q->n : b1;
     int64_t n_outside;
@@ -61,7 +61,7 @@ sg_status sg_worker_samples(struct sg_worker *w, const struct sg_sample_range *q
     SG_TRY(sg_item_begin(w, q->item));
     view = sg_worker_view(w);
     SG_TRY(sweep->sampler->prepare(&sweep->sampling, &view, w->scale, w->sigma));
-    for (int64_t b = q->first / w->plan->block; b * w->plan->block < end; b++) {
+    for (int64_t b = sg_sweep_block(sweep, q->first); b <= sg_sweep_block(sweep, end - 1); b++) {
         SG_TRY(audit_block(w, q, b, inputs, readings));
     }
     for (int64_t t = 0; t < w->plan->n_targets; t++) {

@@ -17,28 +17,39 @@ struct sg_item_view sg_worker_view(const struct sg_worker *w) {
                                  .seed = (uint64_t)w->plan->job->seed};
 }
 
-int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *sweep,
-                         int64_t i_block) {
-    const int64_t left = sweep->n_draws - i_block * plan->block;
+/* The net of the sweep's batch, with the weights that the block is computed with. */
+static void take_net(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block) {
+    const struct sg_plan *plan = w->plan;
+    const struct sg_model *model = w->o.model;
+    int i = 0;
 
-    return left < plan->block ? left : plan->block;
+    while (plan->batches[i] != sweep->batch) {
+        i++;
+    }
+    if (sweep->weights >= 0) {
+        model = w->o.draws[plan->weights[sweep->weights].first + sg_sweep_draw(sweep, i_block)];
+    }
+    w->block = w->nets[i];
+    w->batch = sweep->batch;
+    sg_net_bind(w->block, model);
 }
 
 sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
                            const volatile sig_atomic_t *cancel, int64_t *n_outside) {
     const struct sg_item_view view = sg_worker_view(w);
-    const int64_t n = sg_block_samples(w->plan, sweep, i_block);
+    const int64_t n = sg_sweep_n(sweep, i_block);
+    const int64_t first = sg_sweep_first(sweep, i_block);
     const int64_t d = w->n_features;
     sg_status status;
 
+    take_net(w, sweep, i_block);
     *n_outside = 0;
     sg_phase_enter(w, SG_PHASE_NOISE);
-    for (int64_t j = 0; j < w->plan->block; j++) {
+    for (int64_t j = 0; j < w->batch; j++) {
         float *out = w->noisy + j * d;
 
         if (j < n) {
-            *n_outside += sweep->sampler->draw(&sweep->sampling, &view, w->scale,
-                                               i_block * w->plan->block + j, out);
+            *n_outside += sweep->sampler->draw(&sweep->sampling, &view, w->scale, first + j, out);
         } else {
             memcpy(out, w->x, (size_t)d * sizeof *out);
         }
@@ -68,7 +79,7 @@ sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, i
     float *dx = NULL;
 
     sg_phase_enter(w, SG_PHASE_BACKWARD);
-    for (int64_t j = 0; j < w->plan->block; j++) {
+    for (int64_t j = 0; j < w->batch; j++) {
         sg_score_gradient(w->plan->job->score, w->y + j * k, k, &w->item.aims[t], sg_mask_at(w, t),
                           w->dy + j * k);
     }
@@ -83,8 +94,7 @@ sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, i
     for (int r = first; probing->absolute && r < sg_pass_end(w->plan, sweep, first); r++) {
         const struct sg_reading *reading = &sweep->readings[r];
 
-        sg_take_absolute(sg_read_at(w, reading),
-                         w->plan->block * sg_probed_of(w, reading)->n_features);
+        sg_take_absolute(sg_read_at(w, reading), w->batch * sg_probed_of(w, reading)->n_features);
     }
 done:
     return status;
@@ -94,13 +104,14 @@ done:
 static sg_status read_pass(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
                            int first, int64_t t, const volatile sig_atomic_t *cancel) {
     sg_status status = SG_OK;
-    const int64_t n = sg_block_samples(w->plan, sweep, i_block);
+    const int64_t n = sg_sweep_n(sweep, i_block);
+    const int64_t run = sweep->weights >= 0 ? sweep->run : 1;
 
     SG_TRY(sg_block_backward(w, sweep, first, t, cancel));
     sg_phase_enter(w, SG_PHASE_SUMS);
     for (int r = first; r < sg_pass_end(w->plan, sweep, first); r++) {
-        sg_sums_add_block(sg_sums_at(w, r, t), i_block * w->plan->block,
-                          sg_read_at(w, &sweep->readings[r]), n);
+        sg_sums_add_runs(sg_sums_at(w, r, t), sg_sweep_first(sweep, i_block), run,
+                         sg_read_at(w, &sweep->readings[r]), n);
     }
     w->phases.n_backwards += n;
     w->item.n_gradients += n;

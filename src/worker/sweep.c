@@ -246,7 +246,7 @@ static double largest_of(const float *v, int64_t n) {
  * to save. */
 static sg_status exponents_from_block(struct sg_worker *w, const struct sg_sweep *sweep) {
     sg_status status = SG_OK;
-    const int64_t n = sg_block_samples(w->plan, sweep, 0);
+    const int64_t n = sg_sweep_n(sweep, 0);
     int64_t n_outside;
 
     SG_TRY(sg_block_forward(w, sweep, 0, NULL, &n_outside));

@@ -63,7 +63,11 @@ struct sg_worker {
     int n_levels;
     struct team *teams; /* [n_levels]: the one of each level that this worker is in */
     struct sg_net *one; /* batch 1: the clean pass */
-    struct sg_net *block;
+    struct sg_net *
+        *nets; /* [n_batches of the plan], for blocks: one after the other in one arena */
+    void *arena;
+    struct sg_net *block;     /* that of the running sweep, with the weights of the block in hand */
+    int64_t batch;            /* its points */
     float *x;                 /* [D] */
     float *clean;             /* of each thing that is read: [n_targets][its D] */
     float *activations;       /* of each thing that is read: the layer at the item; or NULL */
@@ -161,7 +165,6 @@ sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, in
 int sg_pass_end(const struct sg_plan *plan, const struct sg_sweep *sweep, int first);
 sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, int first, int64_t t,
                             const volatile sig_atomic_t *cancel);
-int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *sweep, int64_t i_block);
 sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block);
 
 /* begin.c, leader: load the item, clean pass, targets, what the record says of the item itself. */
