@@ -83,6 +83,7 @@ struct sg_job {
     int share_weights;
     int64_t
         max_failed; /* items that may fail before the run ends with exit code 3; -1: any number */
+    int events;     /* 1: the run's story as JSON lines beside the result */
 
     char *echo;    /* "key: value\n" for every key of the identity, defaults filled in, in a fixed
                     * order: two jobs are  the same study if and only if these texts are equal */

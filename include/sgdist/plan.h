@@ -174,6 +174,10 @@ void sg_plan_destroy(struct sg_plan *plan);
  * least one more), the last one n_blocks. Writes at most cap of them, returns their number. */
 int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap);
 
+/* Blocks of an item that a team of m works off one after the other; one more stands for opening it,
+ * which the leader does alone. */
+int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m);
+
 /* Adds what target t is in words: "class 3 of masks in the box [0, 0, 8, 8] (sum)". */
 void sg_plan_target_text(const struct sg_plan *plan, int64_t t, struct sg_text *out);
 
@@ -193,9 +197,22 @@ struct sg_rank_bytes {
     int64_t items;        /* the list of items */
 };
 
-/* Prints sweeps, who shares them, gradients, memory and disk; seconds_per_block is that of a
- * measured block (<= 0: unknown). For `sgdist check`. */
+/* How long a run is expected to take. */
+struct sg_prediction {
+    double block_s;    /* of a measured block; <= 0: unknown, and so is the rest */
+    double seconds;    /* of the whole run */
+    double efficiency; /* the share of all ranks' time that goes into blocks */
+};
+
+/* Blocks of an item; reading it, the clean pass and finishing the maps are counted as one more. */
+int64_t sg_plan_blocks_per_item(const struct sg_plan *plan);
+/* What the blocks of all sweeps cost on the mean, in blocks of the first: they may have fewer
+ * points.
+ */
+double sg_plan_mean_block(const struct sg_plan *plan);
+
+/* Prints sweeps, who shares them, gradients, memory, disk and time. For `sgdist check`. */
 void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes, int n_ranks,
-                   double seconds_per_block, FILE *out);
+                   const struct sg_prediction *time, FILE *out);
 
 #endif

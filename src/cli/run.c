@@ -2,6 +2,7 @@
 #include "cli/run.h"
 
 #include "cli/arguments.h"
+#include "sgdist/events.h"
 #include "sgdist/log.h"
 
 #include <stdio.h>
@@ -154,6 +155,7 @@ done:
 }
 
 static void close_run(struct run *r) {
+    sg_events_close();
     sg_worker_destroy(r->worker);
     sg_upstream_close(&r->link);
     sg_comm_free(r->workers);

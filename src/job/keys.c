@@ -202,6 +202,7 @@ static const struct sg_key run_keys[] = {
      .min = -1,
      .max = INT64_MAX,
      .fallback = "-1"},
+    {WORD("events", words_bool), IN_JOB(events), .fallback = "true"},
     {0}};
 
 const struct sg_key sg_default_keys[] = {

@@ -22,6 +22,15 @@ int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap) {
     return n;
 }
 
+int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m) {
+    int64_t n = 1;
+
+    for (int s = 0; s < plan->n_sweeps; s++) {
+        n += (plan->sweeps[s].n_blocks + m - 1) / m;
+    }
+    return n;
+}
+
 /* The item itself and the points of the sweeps; backward for every target, and once more for every
  * other rule. */
 static void count_passes(struct sg_plan *plan) {

@@ -68,6 +68,7 @@ static sg_status take_arrays(struct sg_worker *w) {
     w->work = sg_malloc_aligned((size_t)needs->n_work, sizeof *w->work);
     w->sums = sg_calloc(n_sums, sizeof(struct sg_sums *));
     w->todo = sg_calloc((size_t)needs->n_blocks, sizeof *w->todo);
+    w->packed = sg_malloc_aligned((size_t)sg_packed_bytes(plan), 1);
     w->ranked = sg_calloc((size_t)plan->max_classes, sizeof *w->ranked);
     w->item.aims = sg_calloc(n_targets, sizeof *w->item.aims);
     w->item.masks = sg_calloc(n_targets * (size_t)plan->mask_words + 1, sizeof *w->item.masks);
@@ -77,7 +78,7 @@ static sg_status take_arrays(struct sg_worker *w) {
     w->item.record = sg_calloc((size_t)plan->record.bytes, 1);
     SG_CHECK(w->x && w->clean && (w->activations || !needs->has_layers) && w->layers && w->scale &&
                  w->noisy && w->gradient && w->y && w->dy && w->map && w->sigma && w->work &&
-                 w->sums && w->todo && w->ranked && w->item.aims && w->item.masks &&
+                 w->sums && w->todo && w->packed && w->ranked && w->item.aims && w->item.masks &&
                  w->item.exponents && w->item.clean_max && w->item.done && w->item.record,
              SG_E_NOMEM, "no memory for the arrays of a worker");
 done:
@@ -220,6 +221,7 @@ void sg_worker_destroy(struct sg_worker *w) {
     sg_free(w->sigma);
     sg_free(w->work);
     sg_free(w->todo);
+    sg_free(w->packed);
     sg_free(w->ranked);
     sg_free(w->item.aims);
     sg_free(w->item.masks);

@@ -84,6 +84,7 @@ struct sg_worker {
     struct sg_sums **sums;    /* [readings][n_targets], of the shapes of the running sweep */
     struct sg_sums *one_sum;  /* one group; NULL without sweeps */
     int64_t *todo;            /* [blocks of the largest sweep] */
+    char *packed;             /* [sg_packed_bytes] a checkpoint in the making; members: collect.c */
     int64_t n_words;          /* of the largest sweep's block bitmap */
     struct item item;
     int64_t rounds;      /* blocks between two meetings of a team, by the leader's last measure */
@@ -178,6 +179,19 @@ sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep
 void sg_item_finish_cost(struct sg_worker *w);
 void sg_item_put_seconds(struct sg_worker *w); /* what the item took, earlier runs and this one */
 double sg_item_seconds(const struct sg_worker *w);
+
+/* collect.c. The sums of the running sweep, for all its readings and targets; zeros on the item's
+ * grids, and no blocks; a member's sums aside, and zeros in their place. */
+int64_t sg_item_n_sums(const struct sg_worker *w);
+void sg_item_reset_sums(struct sg_worker *w);
+void sg_item_put_aside(struct sg_worker *w);
+
+/* The members' sums, or what some of them have put aside, are added to the leader's and forgotten
+ * by the members. Collective over the team. */
+void sg_item_collect(struct sg_worker *w, const struct team *team, int from_aside);
+
+/* checkpoint.c: the most bytes that a checkpoint has. */
+int64_t sg_packed_bytes(const struct sg_plan *plan);
 
 /* checkpoint.c, leader. Restoring fills record, sweep, blocks, grids and sums; *found 0: there is
  * nothing to go on from. */
