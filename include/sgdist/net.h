@@ -87,9 +87,9 @@ sg_status sg_model_place(struct sg_model *m, void *memory, int fill);
 const struct sg_signature *sg_model_signature(const struct sg_model *m);
 
 /* The parameters of the file that the model uses, in no order that means anything: tensors of
- * floats that are stored as initialisers, with one axis or more, but for those that no training
- * changes: the mean and variance of a batch norm, and settings like the scales of a Resize or the
- * bounds of a Clip. NULL past the last one. */
+ * floats that are stored as initialisers (in a file without such ones, in Constant nodes), with one
+ * axis or more, but for those that no training changes: the mean and variance of a batch norm, and
+ * settings like the scales of a Resize or the bounds of a Clip. NULL past the last one. */
 struct sg_parameter {
     const char *name;
     int64_t n; /* numbers */

@@ -95,9 +95,8 @@ sg_status sg_study_check_scopes(const struct study *s) {
         SG_CHECK(w->n_tensors > 0, SG_E_JOB,
                  "%s: methods.%s.weights: no parameter of the model would get noise%s",
                  s->job->file, label,
-                 sg_model_parameter(s->model, 0) != NULL
-                     ? "; let `only` and `except` leave some"
-                     : ", because its file keeps none as initialisers");
+                 sg_model_parameter(s->model, 0) != NULL ? "; let `only` and `except` leave some"
+                                                         : ", because its file keeps none");
     }
 done:
     return status;
@@ -116,9 +115,9 @@ void sg_study_measure_draws(const struct study *s, int is_shared, struct sg_rank
 
 /* Says in s->lack why there is too little memory for them, if so. `available`: of the machine
  * before they took any. */
-static void judge_memory(struct study *s, int n_sharing, int n_workers, int64_t available) {
+static void judge_memory(struct study *s, int n_sharing, int on_machine, int64_t available) {
     const double all = (double)s->plan->n_weight_draws * (double)sg_model_weight_bytes(s->model);
-    const double need = n_sharing > 1 ? all : all * (n_workers > 0 ? n_workers : 1);
+    const double need = n_sharing > 1 ? all : all * on_machine;
     const double rank = (double)sg_study_rank_bytes(s) + (n_sharing > 1 ? all / n_sharing : 0);
     const double limit = 1e6 * s->job->memory_mb;
     const char *label = s->plan->n_weights > 0 ? label_of(s, 0) : "";
@@ -158,7 +157,6 @@ struct making {
     char *memory; /* NULL: each model takes its own */
     int rank;     /* among those that share the memory */
     int n_ranks;
-    int is_worker; /* needs the models */
 };
 
 static sg_status make_draw(const struct study *s, const struct making *k, struct sg_explain *what,
@@ -170,9 +168,6 @@ static sg_status make_draw(const struct study *s, const struct making *k, struct
         .noise = &w->noise, .seed = (uint64_t)s->job->seed, .number = (uint32_t)m};
     struct sg_model *model = NULL;
 
-    if (!fills && !k->is_worker) {
-        return SG_OK;
-    }
     what->draw = &draw;
     what->is_filled_elsewhere = !fills;
     SG_TRY(sg_model_open(sg_study_image(s), s->image.n, s->job->model_file, what, &model));
@@ -182,10 +177,8 @@ static sg_status make_draw(const struct study *s, const struct making *k, struct
              s->job->model_file);
     SG_TRY(sg_model_place(
         model, k->memory != NULL ? k->memory + at * sg_model_weight_bytes(model) : NULL, fills));
-    if (k->is_worker) {
-        *out = model;
-        model = NULL;
-    }
+    *out = model;
+    model = NULL;
 done:
     sg_model_destroy(model);
     return status;
@@ -217,7 +210,7 @@ static sg_status take_block(const struct sg_comm *world, struct study *s, struct
     const int64_t available = sg_memory_available();
     const size_t bytes = (size_t)(s->plan->n_weight_draws * sg_model_weight_bytes(s->model));
     int64_t lacks;
-    int n_workers = 1;
+    int on_machine = 1;
 
     if (sg_comm_size(world) > 1) {
         SG_TRY(sg_shared_create(world, bytes, s->share_weights ? SG_SHARE_ALL_WRITE : SG_SHARE_NOT,
@@ -225,9 +218,9 @@ static sg_status take_block(const struct sg_comm *world, struct study *s, struct
         k->memory = sg_shared_bytes(s->draw_weights);
         k->rank = sg_shared_rank(s->draw_weights);
         k->n_ranks = sg_shared_n_ranks(s->draw_weights);
-        n_workers = sg_shared_on_machine(s->draw_weights) - (sg_comm_rank(world) == 0);
+        on_machine = sg_shared_on_machine(s->draw_weights);
     }
-    judge_memory(s, k->n_ranks, n_workers, available);
+    judge_memory(s, k->n_ranks, on_machine, available);
     lacks = s->lack[0] != '\0';
     sg_comm_allreduce_max(world, &lacks, 1);
     if (lacks && s->lack[0] == '\0') {
@@ -241,8 +234,7 @@ done:
 
 sg_status sg_study_make_draws(const struct sg_comm *world, struct study *s) {
     sg_status status = SG_OK;
-    const int is_alone = sg_comm_size(world) == 1;
-    struct making k = {.n_ranks = 1, .is_worker = is_alone || sg_comm_rank(world) > 0};
+    struct making k = {.n_ranks = 1};
 
     if (s->plan->n_weight_draws == 0) {
         return SG_OK;

@@ -231,7 +231,8 @@ static void print_stages(const struct sg_plan *plan, FILE *out) {
         }
         fprintf(out, " %lld", (long long)longest->stage_ends[i]);
     }
-    fprintf(out, " blocks of %lld samples\n", (long long)plan->block);
+    fprintf(out, " blocks of %lld sample%s\n", (long long)longest->batch,
+            sg_text_plural(longest->batch));
 }
 
 int64_t sg_plan_blocks_per_item(const struct sg_plan *plan) {

@@ -348,7 +348,8 @@ sg_status sg_reshape_to(struct sg_node *node, int n_axes, const int64_t *axes);
 
 /* perturb.c: 1 if input i of the operator is a setting or a statistic, no parameter. */
 int sg_is_setting(const char *op_type, int64_t i);
-/* An initialiser was read: lists it if it is a parameter, and puts the draw's noise on it. */
+/* An initialiser or the tensor of a Constant node was read: lists it if it is a parameter, and puts
+ * the draw's noise on it. */
 sg_status sg_take_parameter(struct sg_model *m, struct sg_value *v);
 
 /* graph.c: 1 if the graph's operator set is one that can be read. */

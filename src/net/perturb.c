@@ -35,12 +35,27 @@ int sg_is_setting(const char *op_type, int64_t i) {
     return 0;
 }
 
+static int has_numbers(const struct onnx_tensor *t) {
+    return onnx_type_class(t->type) == 1 && t->n_axes > 0;
+}
+
+/* Most files keep weights as initialisers, and numbers of computation in Constant nodes; some keep
+ * all in Constant nodes. */
+static int keeps_initialisers(const struct sg_model *m) {
+    for (int64_t i = 0; i < m->graph.n_tensors; i++) {
+        if (has_numbers(&m->graph.tensors[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 static sg_status list(struct sg_model *m, const struct sg_value *v) {
     sg_status status = SG_OK;
 
     if (m->parameters == NULL) {
-        m->parameters =
-            sg_region_take(&m->keep, (size_t)m->graph.n_tensors + 1, sizeof *m->parameters);
+        m->parameters = sg_region_take(
+            &m->keep, (size_t)(m->graph.n_tensors + m->graph.n_nodes) + 1, sizeof *m->parameters);
     }
     SG_CHECK(m->parameters != NULL, SG_E_NOMEM, "%s: no memory for its parameters", m->file);
     m->parameters[m->n_listed++] = (struct sg_parameter){.name = v->name, .n = v->constant.n};
@@ -83,7 +98,7 @@ sg_status sg_take_parameter(struct sg_model *m, struct sg_value *v) {
     const struct sg_weight_draw *draw = m->what->draw;
 
     if (v->constant.floats == NULL || v->constant.n_axes == 0 || v->constant.n == 0 ||
-        v->is_setting) {
+        v->is_setting || (v->source != NULL && keeps_initialisers(m))) {
         return SG_OK;
     }
     SG_TRY(list(m, v));

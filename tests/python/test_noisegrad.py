@@ -27,13 +27,13 @@ except ImportError as missing:
 import same_bits
 import tiny_onnx
 from program import sgdist, write_idx, write_job
-from test_sample_audit import documented_normals
+from test_sample_audit import documented, documented_normals
 
 PROGRAM = os.path.abspath(sys.argv[1])
 SIDE, CLASSES, SEED, SIGMA = 10, 4, 2017, 0.1
 WEIGHTS_STREAM = 1
 ENOUGH = 2e-5  # of the largest value of a map: float32 against float64 through six layers
-normals = documented_normals()
+normals, name_key = documented_normals(), documented("name_key")
 failures = []
 
 
@@ -43,23 +43,11 @@ def check(fact, text):
         failures.append(text)
 
 
-def name_hash(name):
-    """sg_hash64 of text.h: FNV-1a, then the finalizer of MurmurHash3."""
-    mask, h = (1 << 64) - 1, 0xcbf29ce484222325
-    for byte in name.encode():
-        h = ((h ^ byte) * 0x100000001b3) & mask
-    h ^= h >> 33
-    h = h * 0xff51afd7ed558ccd & mask
-    h ^= h >> 33
-    h = h * 0xc4ceb9fe1a85ec53 & mask
-    return h ^ h >> 33
-
-
 def noisy(weights, names, draw, tau, additive=False):
     """The weights of a draw, with the noise on those that are named."""
     out = dict(weights)
     for name in names:
-        z = normals(SEED, name_hash(name), draw, weights[name].size, WEIGHTS_STREAM).astype("f8")
+        z = normals(SEED, name_key(name), draw, weights[name].size, WEIGHTS_STREAM).astype("f8")
         step = tau * z.reshape(weights[name].shape)
         out[name] = weights[name] + step if additive else weights[name] * (1 + step)
     return out
@@ -97,7 +85,8 @@ def network(w, x):
     return e @ w["classifier.weight"].T + w["classifier.bias"]
 
 
-def write_network(path, w):
+def write_network(path, w, in_nodes=False):
+    """in_nodes: all tensors in Constant nodes, as some exporters have it."""
     node, same = tiny_onnx.node, {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
     nodes = [node("Conv", ["x", "conv.weight"], ["z"], **same),
              node("Identity", ["bn.var"], ["variance"]),
@@ -112,6 +101,9 @@ def write_network(path, w):
              node("Add", ["m", "dense.bias"], ["s"]), node("Tanh", ["s"], ["e"]),
              node("Gemm", ["e", "classifier.weight", "classifier.bias"], ["y"], transB=1)]
     weights = [tiny_onnx.tensor(name, np.shape(v), np.ravel(v)) for name, v in w.items()]
+    if in_nodes:
+        nodes = [node("Constant", [], [name], value=tensor) for name, tensor in zip(w, weights)] + nodes
+        weights = []
     with open(path, "wb") as f:
         f.write(tiny_onnx.model(nodes, weights, (1, SIDE, SIDE), [CLASSES]))
 
@@ -168,6 +160,9 @@ def judge_network(folder):
     check(f"6 draws of 2 tensors, {some} parameters: only conv.*, bn.bias," in plan, "also within a scope")
     check(len(re.findall(r"weights tau 0.1, 6 draws", plan)) == 3, "fusiongrad and the statistics are one sweep")
     sgdist(PROGRAM, path)
+    said = sgdist(PROGRAM, "describe", os.path.join(folder, "study.h5"))
+    check("21 draws of the network's parameters, the same for all items, times Gaussian noise of mean 1 and standard "
+          "deviation 0.1, except those named *classifier*" in said, "describe says what a draw is")
     with h5py.File(os.path.join(folder, "study.h5"), "r") as f:
         for item in range(2):
             judge_item(f, item, weights, pixels[item].astype("f8") / 255)
@@ -229,6 +224,9 @@ def judge_bits(folder, path, job, methods):
     sgdist(PROGRAM, job("alone", methods[:2]))
     for label, bits in maps_of(os.path.join(folder, "alone.h5")).items():
         check(bits == whole[label], f"{label} has the same bits without draws in its job")
+    write_network(os.path.join(folder, "nodes.onnx"), make_weights(), in_nodes=True)
+    sgdist(PROGRAM, job("nodes", methods), "--set", "model.file=" + os.path.join(folder, "nodes.onnx"))
+    check(maps_of(os.path.join(folder, "nodes.h5")) == whole, "the same bits with all tensors in Constant nodes")
     if not shutil.which("mpirun"):
         return
     other = os.path.join(folder, "other.h5")
