@@ -191,6 +191,7 @@ static sg_status make_all(struct study *s, const struct making *k) {
 
     s->draws = sg_calloc((size_t)s->plan->n_weight_draws, sizeof(struct sg_model *));
     SG_CHECK(s->draws != NULL, SG_E_NOMEM, "no memory for the draws of the weights");
+    sg_memory_return_blocks();
     SG_TRY(sg_study_explain(s, &fixed, &what));
     for (int i = 0; i < s->plan->n_weights; i++) {
         const struct sg_plan_weights *w = &s->plan->weights[i];
