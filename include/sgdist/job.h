@@ -59,6 +59,8 @@ struct sg_job {
     char *input;  /* "auto", or the input whose elements are explained */
     int n_inputs; /* the others */
     struct sg_job_input *inputs;
+    int n_baseline_files; /* .npy files where paths begin, each once; they belong to instances */
+    const char **baseline_files;
     int n_layers; /* tensors that instances read beside the input, each once */
     const char **layers;
 

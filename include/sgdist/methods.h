@@ -7,6 +7,7 @@
 #define SGDIST_METHODS_H
 
 #include "sgdist/data.h"
+#include "sgdist/path.h"
 #include "sgdist/rng.h"
 #include "sgdist/shape.h"
 #include "sgdist/status.h"
@@ -47,10 +48,15 @@ enum sg_uses {
     SG_USES_AMOUNT = 1,     /* amount, absolute, space, range */
     SG_USES_CONFIDENCE = 2, /* confidence, z, bounds */
     SG_USES_DIVISOR = 4,
-    SG_USES_SPACE = 8,      /* space of the map */
-    SG_USES_LAYER = 16,     /* may read a layer instead of the input */
-    SG_USES_WEIGHTS = 1024, /* draws, weights */
-    SG_USES_NOISE = 32768   /* noise on the input: samples, channels, outside */
+    SG_USES_SPACE = 8,         /* space of the map */
+    SG_USES_LAYER = 16,        /* may read a layer instead of the input */
+    SG_USES_PATH = 32,         /* baselines */
+    SG_USES_OF = 64,           /* may be composed with another method */
+    SG_USES_WEIGHTS = 1024,    /* draws, weights */
+    SG_USES_NODES = 2048,      /* how many */
+    SG_USES_QUADRATURE = 4096, /* and where */
+    SG_USES_THRESHOLD = 8192,  /* of saturation */
+    SG_USES_GUIDANCE = 16384   /* fraction, max_distance */
 };
 
 /* Everything that decides which points are visited: equal values mean equal samples. Zeroed before
@@ -73,7 +79,10 @@ struct sg_sampling {
 };
 
 /* What is read at a point. */
-enum sg_probe { SG_PROBE_GRADIENT }; /* of the target's score with respect to a tensor */
+enum sg_probe {
+    SG_PROBE_GRADIENT, /* of the target's score with respect to a tensor */
+    SG_PROBE_PATH      /* what a path to the point adds up */
+};
 
 /* What an instance reads of the network, at the item itself and at every point of its sweep:
  * instances of equal sampling share the forward passes, those of equal probing the sums, too.
@@ -83,7 +92,11 @@ struct sg_probing {
     int32_t rule;                  /* of the backward pass: enum sg_rule of net.h */
     int32_t absolute;              /* 1: the absolute value of each element of the gradient */
     char layer[SG_MAX_TENSOR + 1]; /* the tensor whose gradient it is; "": the model's input */
+    struct sg_path path;           /* of SG_PROBE_PATH */
 };
+
+/* Probings of equal passes are read together: in one backward pass, or on one walk. */
+struct sg_probing sg_probing_pass(const struct sg_probing *p);
 
 /* An instance's options: sampling decides the sweep, probing what it reads there, the rest the
  * finish. */
@@ -107,6 +120,11 @@ struct sg_item_view {
     uint64_t seed;
 };
 
+/* Of a path drawn at random, sample k: the item of n_items that it begins at, and the place on the
+ * line from there, 0 < t < 1. */
+void sg_path_draw(const struct sg_item_view *item, int64_t k, int64_t n_items, int64_t *i_item,
+                  double *t);
+
 /* A sampler: where to look. `scale[D]` is made once an item, then sample k is a pure function of
  * it. */
 struct sg_sampler {
@@ -114,6 +132,8 @@ struct sg_sampler {
     int is_clean;      /* 1: its only point is the item itself, where everything is read once an
                         * item anyhow: there is no sweep, samples is 1 */
     int is_stochastic; /* 1: draws random points, so that maps have a standard error */
+    int is_still;      /* 1: of these that one point is all, for each draw of the weights */
+    int is_noiseless;  /* 1: of the stochastic ones that whose points are all the item itself */
     int needs_domain;
     unsigned uses; /* of enum sg_uses */
     /* Fills scale[D] (standard deviation of each element) and sigma[C] (the absolute scale reported
@@ -152,6 +172,9 @@ struct sg_method {
     /* The map grows with this power of the gradient, which takes it from one space to another;
      * 0: `finish` sees to that. */
     int gradient_power;
+    enum sg_path_kind path; /* of methods whose probe is a path, or who can be composed as one */
+    enum sg_path_part part;
+    int nodes;                                                    /* by default */
     sg_status (*finish)(const struct sg_finish *in, double *map); /* [D] */
     /* Standard error of each element of an unreduced map, or NULL: then it is jackknifed over the
      * groups. */
@@ -165,9 +188,18 @@ const struct sg_method *sg_method_find(const char *name);
 /* One method with its options under its own name in the result. */
 struct sg_instance {
     char label[SG_MAX_LABEL + 1];
-    const struct sg_method *method;
+    const struct sg_method *method; /* whose sampler, sums and finish it has */
+    const struct sg_method *path;   /* of a composed one the method whose path is walked; or NULL */
     struct sg_params params;
 };
+
+/* The method that the job names, and the one that it is taken of (`of`), or NULL. */
+const struct sg_method *sg_instance_outer(const struct sg_instance *inst);
+const struct sg_method *sg_instance_inner(const struct sg_instance *inst);
+
+/* 1 if `outer` can be taken of `inner`. Then *noise says where the noise goes. */
+int sg_method_can_compose(const struct sg_method *outer, const struct sg_method *inner,
+                          enum sg_path_noise *noise);
 
 /* 1 if the instance reads the network at points of its own, beside the item itself. */
 int sg_instance_has_sweep(const struct sg_instance *inst);

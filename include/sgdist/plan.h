@@ -12,18 +12,19 @@
 #include <stdio.h>
 
 /* One of the different things that the instances read of the network: all of them at the item
- * itself, some at the points of sweeps as well. Sorted by the backward pass that reads them. */
+ * itself, some at the points of sweeps as well. Sorted by the pass that reads them: a backward
+ * pass, or a walk along paths. */
 struct sg_probed {
     struct sg_probing probing;
+    int pass;              /* things of equal number are read together */
     int layer;             /* of the model's signature; -1: the input */
     struct sg_shape shape; /* of the tensor that is read */
     int64_t n_features;    /* D, its size */
     int64_t offset;        /* the sizes of those before it, added up */
 };
 
-/* Things of equal number are read in one backward pass; the list is sorted by it. */
-static inline int64_t sg_pass_of(const struct sg_probing *p) {
-    return (int64_t)p->rule * 2 + p->absolute;
+static inline int sg_is_path(const struct sg_probed *p) {
+    return p->probing.kind == SG_PROBE_PATH;
 }
 
 /* What a sweep reads at its points for the instances of equal probing: sums of their own. */
@@ -33,7 +34,8 @@ struct sg_reading {
     int n_groups;
     int n_members;
     int *members;   /* indices into job->instances */
-    int64_t offset; /* the sizes of the readings before it in the same backward pass, added up */
+    int64_t offset; /* the sizes of the readings before it in the same backward pass, or of all that
+                     * paths of the sweep read, added up */
 };
 
 /* Points that go through the network once, for all instances with equal sampler and sampling.
@@ -49,7 +51,8 @@ struct sg_sweep {
     int64_t run_blocks;
     int64_t batch; /* points of a full block: the job's, or run if that is less */
     int64_t n_blocks;
-    int n_passes; /* backward passes for a target: different rules */
+    int n_passes; /* backward passes at a point for a target: different rules */
+    int n_walks;  /* different paths to a point */
     int n_readings;
     struct sg_reading *readings;
     int n_stages;
@@ -92,18 +95,27 @@ struct sg_sums_need {
     int n_groups;
 };
 
+/* What it has for walks along paths; n_sums is 0 where there are none. */
+struct sg_path_need {
+    int64_t n_sums;  /* doubles that a target's readings of a block, or at the item, add up in */
+    int64_t n_table; /* doubles of scores, nodes and weights */
+    int is_stepwise; /* 1: some path keeps a place of its own for each sample of a batch */
+    int is_drawn;    /* 1: or a begin */
+};
+
 /* What a worker needs for the largest of what it does one after the other. */
 struct sg_needs {
-    int64_t n_clean;             /* floats of all readings at the item, of a target */
-    int has_layers;              /* 1: as many again for the activations of layers at the item */
-    int64_t n_pass;              /* floats of a backward pass's readings, of a sample */
-    int64_t n_map;               /* floats of a map */
-    int64_t n_work;              /* doubles of sg_instance_finish */
+    int64_t n_clean; /* floats of all readings at the item, of a target */
+    int has_layers;  /* 1: as many again for the activations of layers at the item */
+    int64_t n_pass; /* floats of a backward pass's readings, or of what a path reads, of a sample */
+    int64_t n_map;  /* floats of a map */
+    int64_t n_work; /* doubles of sg_instance_finish */
     int64_t n_blocks;            /* of a sweep */
     int n_readings;              /* of a sweep */
     struct sg_sums_need *sums;   /* [n_readings]: for each target */
     struct sg_sums_need one_sum; /* n is 0 where there are no sweeps */
     int64_t checkpoint_bytes;    /* of all sums of a sweep */
+    struct sg_path_need paths;
 };
 
 /* Where a target's numbers lie among the outputs of a sample: [classes][positions] from offset on.
@@ -134,21 +146,26 @@ struct sg_plan {
     int n_sweeps;
     struct sg_sweep *sweeps;
     int n_batches;
-    int64_t *batches; /* different ones of the sweeps, the largest first */
+    int64_t *batches; /* different ones of the sweeps and of paths, the largest first */
     int n_weights;
     struct sg_plan_weights *weights;
-    int64_t n_weight_draws;  /* of all of these */
-    int *probed_of;          /* [n_instances] */
-    int *sweep_of;           /* [n_instances]: the instance's sweep, or -1 */
-    int max_stages;          /* length of the axis "stage" */
-    int scans_dataset;       /* 1: some noise is relative to the data set's range */
-    struct sg_record record; /* what is kept of an item */
-    int64_t forwards_per_item;
+    int64_t n_weight_draws;   /* of all of these */
+    int *probed_of;           /* [n_instances] */
+    int *sweep_of;            /* [n_instances]: the instance's sweep, or -1 */
+    int max_stages;           /* length of the axis "stage" */
+    int scans_dataset;        /* 1: some noise is relative to the data set's range */
+    struct sg_record record;  /* what is kept of an item */
+    int64_t forwards_at_item; /* for what is read at the item itself */
+    int64_t gradients_at_item;
+    int64_t forwards_per_item; /* these and those of the sweeps */
     int64_t gradients_per_item;
     struct sg_needs needs; /* of a worker */
     int64_t sums_bytes;    /* exact sums and workspace of a rank */
     int64_t result_bytes;  /* of the result file, but for a few kilobytes */
 };
+
+/* Bytes of a worker that walk along paths; part of sums_bytes. */
+int64_t sg_plan_path_bytes(const struct sg_plan *plan);
 
 /* Paths of the fields that every record has (plan.c adds them, the master and the store read them).
  */
@@ -199,7 +216,8 @@ struct sg_rank_bytes {
 
 /* How long a run is expected to take. */
 struct sg_prediction {
-    double block_s;    /* of a measured block; <= 0: unknown, and so is the rest */
+    double open_s;     /* of what is done at the item itself; <= 0: unknown, and so is the rest */
+    double block_s;    /* of a block, the mean over sweeps; 0 without sweeps */
     double seconds;    /* of the whole run */
     double efficiency; /* the share of all ranks' time that goes into blocks */
 };

@@ -21,7 +21,8 @@ enum sg_stream {
     SG_STREAM_INPUT = 0,
     SG_STREAM_WEIGHTS = 1,
     SG_STREAM_MASKS = 2,
-    SG_STREAM_REPLICATES = 3
+    SG_STREAM_REPLICATES = 3,
+    SG_STREAM_BASELINES = 6 /* words: which item, and where on the line from it */
 };
 
 #define SG_SEED_MAX     ((INT64_C(1) << 56) - 1)

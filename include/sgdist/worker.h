@@ -24,6 +24,7 @@ struct sg_worker_options {
     uint64_t identity;                 /* of the study, so that no foreign checkpoint is taken up */
     const double *dataset_min;         /* [C], or NULL */
     const double *dataset_max;
+    const float *const *baselines; /* [D] each, of job->baseline_files */
 };
 
 /* Takes all memory the worker will ever need. Collective over `workers`. Errors: SG_E_NOMEM. */
@@ -77,8 +78,10 @@ struct sg_sample_range {
 sg_status sg_worker_samples(struct sg_worker *w, const struct sg_sample_range *range, float *inputs,
                             float *readings, int32_t *targets);
 
-/* Seconds of one block of the first sweep (noise, forward, backward, sums): the fastest of three.
- * Needs an item in hand, that is a call of sg_worker_samples before. For `sgdist check`. */
-sg_status sg_worker_measure(struct sg_worker *w, double *seconds_per_block);
+/* Seconds of what is done at the item itself, and of a block (0 without sweeps), for `sgdist
+ * check`. Measured is a block of the first sweep (noise, forward, backward, sums), the fastest of
+ * three; where paths are walked one batch through the network, from which their length follows.
+ * Errors: SG_E_INPUT, SG_E_NUMBERS: this item would fail. */
+sg_status sg_worker_measure(struct sg_worker *w, int64_t item, double *open_s, double *block_s);
 
 #endif

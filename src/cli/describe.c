@@ -119,7 +119,13 @@ static void say_sampling(const struct facts *f, const char *label) {
     const char *outside = method_fact(f, label, "noise.outside", "keep");
 
     if (samples == NULL && draws == NULL) {
-        printf(" (from the gradient at the input itself)");
+        printf("%s", method_fact(f, label, "nodes", NULL) == NULL
+                         ? " (from the gradient at the input itself)"
+                         : "");
+        return;
+    }
+    if (draws == NULL && method_fact(f, label, "noise.channels", NULL) == NULL) {
+        printf(" (%s samples an item, each from an item of the data)", samples);
         return;
     }
     printf(" (");
@@ -142,6 +148,32 @@ static void say_sampling(const struct facts *f, const char *label) {
     if (strcmp(outside, "keep") != 0) {
         printf("; values outside the domain are %s",
                strcmp(outside, "clip") == 0 ? "clipped" : "reflected");
+    }
+    printf(")");
+}
+
+/* The path of a method that walks one. */
+static void say_path(const struct facts *f, const char *label) {
+    const char *nodes = method_fact(f, label, "nodes", NULL);
+    const char *rule = method_fact(f, label, "quadrature", NULL);
+    const char *threshold = method_fact(f, label, "threshold", NULL);
+    const char *fraction = method_fact(f, label, "fraction", NULL);
+
+    if (nodes == NULL) {
+        return;
+    }
+    printf(" (baseline: %s in %s space; %s %s", method_fact(f, label, "baseline", "zero"),
+           method_fact(f, label, "space", "input"), nodes, fraction != NULL ? "steps" : "nodes");
+    if (rule != NULL) {
+        printf(", %s", rule);
+    }
+    if (threshold != NULL) {
+        printf("; split where the %s has gone %s of its way",
+               method_fact(f, label, "threshold_on", "score"), threshold);
+    }
+    if (fraction != NULL) {
+        printf("; %s of the elements at once, at most %s from the straight line", fraction,
+               method_fact(f, label, "max_distance", "?"));
     }
     printf(")");
 }
@@ -170,7 +202,8 @@ static void say_finish(const struct facts *f, const char *label) {
     if (method_fact(f, label, "layer", NULL) != NULL) {
         printf(", at the layer %s instead of the input", method_fact(f, label, "layer", ""));
     }
-    if (strcmp(method_fact(f, label, "space", "input"), "pixel") == 0) {
+    if (strcmp(method_fact(f, label, "space", "input"), "pixel") == 0 &&
+        method_fact(f, label, "nodes", NULL) == NULL) {
         printf(", taken with respect to pixel values (0 to 1) before their standardisation");
     }
     if (strcmp(channels, "none") != 0) {
@@ -245,13 +278,23 @@ static double median_error(const struct facts *f, const char *label) {
 
 /* ---- the paragraph ---- */
 
+static const char *cite(const char *name) {
+    const struct sg_method *m = sg_method_find(name);
+
+    return m != NULL ? m->cite : "?";
+}
+
 static void say_method(const struct facts *f, const char *label) {
     const char *name = method_fact(f, label, "method", label);
-    const struct sg_method *m = sg_method_find(name);
+    const char *of = method_fact(f, label, "of", NULL);
     const double error = median_error(f, label);
 
     printf("%s%s%s [%s]", strcmp(label, name) == 0 ? "" : label,
-           strcmp(label, name) == 0 ? "" : ": ", name, m != NULL ? m->cite : "?");
+           strcmp(label, name) == 0 ? "" : ": ", name, cite(name));
+    if (of != NULL) {
+        printf(" of %s [%s]", of, cite(of));
+    }
+    say_path(f, label);
     say_sampling(f, label);
     say_finish(f, label);
     say_preset(f, label);
@@ -267,18 +310,22 @@ static void say_methods(const struct facts *f) {
     }
 }
 
-static const struct sg_method *method_of(const struct facts *f, int i) {
-    return sg_method_find(method_fact(f, f->labels.names[i], "method", f->labels.names[i]));
+/* Source number i of the study: of an instance's method (even), and of what it is taken of. */
+static const struct sg_method *source(const struct facts *f, int i) {
+    const char *label = f->labels.names[i / 2];
+
+    return sg_method_find(i % 2 == 0 ? method_fact(f, label, "method", label)
+                                     : method_fact(f, label, "of", ""));
 }
 
 /* Each source once, where the first method of it stands. */
 static void print_bibtex(const struct facts *f) {
-    for (int i = 0; i < f->labels.n; i++) {
-        const struct sg_method *m = method_of(f, i);
+    for (int i = 0; i < 2 * f->labels.n; i++) {
+        const struct sg_method *m = source(f, i);
         int is_new = m != NULL;
 
         for (int k = 0; k < i && is_new; k++) {
-            const struct sg_method *before = method_of(f, k);
+            const struct sg_method *before = source(f, k);
 
             is_new = before == NULL || strcmp(before->bibtex, m->bibtex) != 0;
         }

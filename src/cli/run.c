@@ -56,6 +56,7 @@ static sg_status create_worker(struct run *r) {
     const struct sg_plan *plan = r->study.plan;
     const int alone = sg_comm_size(r->world) == 1;
     struct sg_worker_options options = {.plan = plan,
+                                        .baselines = r->study.baselines,
                                         .model = r->study.model,
                                         .draws = (const struct sg_model *const *)r->study.draws,
                                         .items = r->study.items,

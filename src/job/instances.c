@@ -13,23 +13,40 @@ struct entry {
     struct sg_reader *r;
     struct sg_draft *draft;
     const struct sg_node *map; /* NULL: a name alone */
+    struct sg_of of;
     char path[SG_JOB_MAX_PATH];
     struct sg_expansion expansion;
 };
 
 unsigned sg_method_uses(const struct sg_method *method) {
-    return method->uses | method->sampler->uses |
-           (method->sampler->is_stochastic ? (unsigned)SG_USES_SAMPLES : 0u);
+    const struct sg_sampler *s = method->sampler;
+    unsigned uses = method->uses | s->uses;
+
+    if (s->is_stochastic && !s->is_still) {
+        uses |= (unsigned)SG_USES_SAMPLES;
+    }
+    if (s->is_stochastic && !s->is_noiseless) {
+        uses |= (unsigned)SG_USES_NOISE;
+    }
+    if (s->is_still || (uses & SG_USES_NOISE) != 0) {
+        uses |= (unsigned)SG_USES_CLEAN;
+    }
+    return uses;
 }
 
+/* A path reads the input, and layers only as the gradient of a smoother could. Anything with
+ * samples may have noise on the weights. */
 unsigned sg_instance_uses(const struct sg_instance *inst) {
     const unsigned weights = inst->params.sampling.draws > 0 ? (unsigned)SG_USES_WEIGHTS : 0u;
+    const unsigned uses = sg_method_uses(inst->method) | weights;
 
-    return sg_method_uses(inst->method) | weights;
+    return inst->path == NULL
+               ? uses
+               : (uses | sg_method_uses(inst->path)) & ~(unsigned)(SG_USES_LAYER | SG_USES_OF);
 }
 
-/* `method`, `as` and `like` are read by hand before the table sees the map; the label stands for
- * the first two in the echo, the options it sets for the third. */
+/* `method`, `as`, `like` and `of` are read by hand before the table sees the map; the label stands
+ * for the first two in the echo, the options it sets for the third, and echo.c for the last. */
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at) {
     (void)r;
     (void)node;
@@ -52,8 +69,8 @@ int sg_echo_methods(struct sg_text *t, const void *at) {
     return 1;
 }
 
-static const struct sg_method *find_method(struct sg_reader *r, const struct sg_node *node,
-                                           const char *path) {
+const struct sg_method *sg_method_read(struct sg_reader *r, const struct sg_node *node,
+                                       const char *path) {
     const char *names[MAX_METHODS];
     const struct sg_method *m = node->kind == SG_NODE_SCALAR ? sg_method_find(node->text) : NULL;
     char allowed[400] = "";
@@ -127,14 +144,18 @@ static struct sg_instance *append(struct entry *e, const struct sg_node *at) {
 void sg_clear_unused(struct sg_params *p, unsigned uses) {
     struct sg_sampling *s = &p->sampling;
 
-    if ((uses & SG_USES_SAMPLES) == 0) {
+    if ((uses & (SG_USES_SAMPLES | SG_USES_WEIGHTS)) == 0) {
         memset(s, 0, sizeof *s);
-        s->samples = 1;
     }
     if ((uses & SG_USES_NOISE) == 0) {
-        s->samples = 1;
         s->channels = 0;
         s->outside = 0;
+    }
+    if ((uses & SG_USES_CLEAN) == 0) {
+        s->clean = 0;
+    }
+    if ((uses & SG_USES_SAMPLES) == 0) {
+        s->samples = 1;
     }
     if ((uses & SG_USES_WEIGHTS) == 0) {
         s->draws = 0;
@@ -153,6 +174,24 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
         s->confidence = 0.0;
         s->bounds = 0;
         s->z = 0;
+    }
+    if ((uses & SG_USES_PATH) == 0) {
+        p->probing.path.n_baselines = 0;
+        memset(p->probing.path.baselines, 0, sizeof p->probing.path.baselines);
+    }
+    if ((uses & SG_USES_NODES) == 0) {
+        p->probing.path.nodes = 0;
+    }
+    if ((uses & SG_USES_QUADRATURE) == 0) {
+        p->probing.path.quadrature = 0;
+    }
+    if ((uses & SG_USES_THRESHOLD) == 0) {
+        p->probing.path.threshold = 0;
+        p->probing.path.threshold_on = 0;
+    }
+    if ((uses & SG_USES_GUIDANCE) == 0) {
+        p->probing.path.fraction = 0;
+        p->probing.path.max_distance = 0;
     }
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;
@@ -193,24 +232,34 @@ static const struct sg_preset *read_params(struct entry *e, struct sg_params *pa
         }
     }
     sg_read_map(e->r, sg_instance_keys, e->map, e->path, 1, params);
+    if (e->of.map != NULL) {
+        sg_read_map(e->r, sg_instance_keys, e->of.map,
+                    sg_path_join(e->path, "of", path, sizeof path), 1, params);
+    }
     refuse_range(e, params);
     return preset;
 }
 
-/* An entry's method may be one of noise on the weights, or the entry asks for it. */
-static unsigned uses_of(const struct entry *e, const struct sg_method *method) {
-    const unsigned uses = sg_method_uses(method);
-    const int may = (uses & SG_USES_SAMPLES) != 0;
+/* What an entry may say, beside its `of` and of draws of the weights, too: whatever has samples may
+ * have these. */
+static unsigned uses_of_entry(const struct entry *e, const struct sg_method *method) {
+    struct sg_instance inst = {.method = method};
+    unsigned uses;
 
-    return uses | (may && sg_node_find(e->map, "weights") != NULL ? (unsigned)SG_USES_WEIGHTS : 0u);
+    sg_of_apply(&e->of, method, &inst);
+    uses = sg_instance_uses(&inst) | (sg_method_uses(method) & (unsigned)SG_USES_OF);
+    return uses | ((uses & SG_USES_SAMPLES) != 0 && sg_node_find(e->map, "weights") != NULL
+                       ? (unsigned)SG_USES_WEIGHTS
+                       : 0u);
 }
 
 /* `sampling.samples` is for an item; an entry with draws of the weights has so many for each. */
-static int settle_samples(struct entry *e, const struct sg_method *method, const struct sg_node *at,
+static int settle_weights(struct entry *e, const struct sg_method *method, const struct sg_node *at,
                           struct sg_params *params) {
     struct sg_sampling *s = &params->sampling;
 
-    if ((uses_of(e, method) & SG_USES_WEIGHTS) == 0) {
+    if ((uses_of_entry(e, method) & SG_USES_WEIGHTS) == 0) {
+        s->draws = 0;
         return 1;
     }
     if (sg_node_find(e->map, "samples") == NULL && sg_node_find(e->map, "like") == NULL) {
@@ -224,6 +273,26 @@ static int settle_samples(struct entry *e, const struct sg_method *method, const
     return s->clean != SG_CLEAN_ONE_OF_N;
 }
 
+/* Integrated gradients has no threshold unless it is given one. */
+static void refuse_threshold(struct entry *e, const struct sg_method *outer,
+                             const struct sg_params *params) {
+    const struct sg_path *path = &params->probing.path;
+    const struct sg_method *walker =
+        e->of.method != NULL && e->of.noise == SG_NOISE_OUTSIDE ? e->of.method : outer;
+
+    if ((walker->uses & SG_USES_THRESHOLD) == 0 || walker->path != SG_PATH_STRAIGHT) {
+        return;
+    }
+    if (path->threshold_on != SG_THRESHOLD_SCORE && path->threshold == 0) {
+        sg_problem(e->r, &e->map->at, e->path, "threshold_on has no effect without a threshold");
+    }
+    if (path->threshold > 0 && e->of.method != NULL && e->of.noise == SG_NOISE_INSIDE) {
+        sg_problem(e->r, &e->map->at, e->path,
+                   "threshold cannot be combined with noise on the path: t* would be another for "
+                   "every sample; leave it out");
+    }
+}
+
 /* 1 if there is one more instance. */
 static int add_instance(struct entry *e, const struct sg_method *method, const struct sg_node *at,
                         const char *base) {
@@ -232,7 +301,7 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
     struct sg_params params;
     const struct sg_preset *preset = read_params(e, &params);
 
-    if (!settle_samples(e, method, at, &params)) {
+    if (!settle_weights(e, method, at, &params)) {
         return 0;
     }
     sg_expansion_label(&e->expansion, base, label, sizeof label);
@@ -252,11 +321,13 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
     inst = append(e, at);
     if (inst != NULL) {
         memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
-        inst->method = method;
         inst->params = params;
-        inst->params.probing.kind = method->probe;
-        sg_clear_unused(&inst->params, uses_of(e, method));
-        if (preset != NULL && method->sampler->is_stochastic) {
+        inst->params = params;
+        refuse_threshold(e, method, &params);
+        sg_of_apply(&e->of, method, inst);
+        sg_clear_unused(&inst->params, sg_instance_uses(inst));
+        sg_path_settle(inst);
+        if (preset != NULL && (sg_instance_uses(inst) & SG_USES_CLEAN) != 0) {
             sg_preset_add_line(e->r, preset, inst, &e->draft->presets);
         }
     }
@@ -283,7 +354,7 @@ static void add_expanded(struct entry *e, const struct sg_method *method, const 
 /* An option without an effect would make a reader of the job believe in one. */
 static void refuse_unused(struct entry *e, const struct sg_key *keys, const struct sg_node *map,
                           const char *path, const struct sg_method *method) {
-    const unsigned uses = uses_of(e, method);
+    const unsigned uses = uses_of_entry(e, method);
     char full[SG_JOB_MAX_PATH];
     char allowed[400];
 
@@ -331,14 +402,17 @@ static const char *read_as(struct entry *e) {
 }
 
 static void add_named(struct entry *e, const struct sg_node *name, const char *as, int is_one) {
-    const struct sg_method *method = find_method(e->r, name, e->path);
-    char base[2 * SG_MAX_LABEL + 2];
+    const struct sg_method *method = sg_method_read(e->r, name, e->path);
+    char own[2 * SG_MAX_LABEL + 2];
+    char base[4 * SG_MAX_LABEL];
 
-    if (method == NULL) {
+    if (method == NULL || !sg_of_read(e->r, e->map, e->path, method, &e->of)) {
         return;
     }
+    (void)snprintf(own, sizeof own, "%s%s%s", method->name, e->of.method != NULL ? "_of_" : "",
+                   e->of.method != NULL ? e->of.method->name : "");
     (void)snprintf(base, sizeof base, "%s%s%s", as, as[0] != '\0' && !is_one ? "-" : "",
-                   as[0] != '\0' && is_one ? "" : method->name);
+                   as[0] != '\0' && is_one ? "" : own);
     if (e->map != NULL) {
         const int n_problems = e->r->n_problems;
 

@@ -85,6 +85,10 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
     if ((uses & SG_USES_NOISE) != 0 && p->channels != UINT64_MAX) {
         (void)sg_echo_channels(&channels, &p->channels);
     }
+    if ((uses & SG_USES_CLEAN) == 0) {
+        used += (size_t)snprintf(buf + used, cap - used, "%sthe item, from items of the data",
+                                 used > 0 ? ", " : "");
+    }
     (void)snprintf(buf + used, cap - used, "%s%s%s%s", channels.data != NULL ? ", channels " : "",
                    channels.data != NULL ? channels.data : "", clean[p->clean],
                    outside[p->outside]);
@@ -182,6 +186,40 @@ static void print_weights(const struct sg_plan *plan, FILE *out) {
                 scope.data != NULL ? scope.data : "");
         sg_text_free(&scope);
         name = "";
+    }
+}
+
+/* The walk of probed thing p: who reads it, and what it costs. */
+static void print_walk(const struct sg_plan *plan, int p, const char *name, FILE *out) {
+    static const char *const kinds[] = {"the point itself",  "straight line", "line split at t*",
+                                        "line by the slope", "guided path",   "line from an item"};
+    const struct sg_path *path = &plan->probed[p].probing.path;
+    struct sg_text members = {0};
+
+    for (int i = 0; i < plan->job->n_instances; i++) {
+        if (plan->probed[plan->probed_of[i]].pass == plan->probed[p].pass) {
+            sg_text_add(&members, "%s%s", members.length > 0 ? ", " : "",
+                        plan->job->instances[i].label);
+        }
+    }
+    fprintf(out, "  %-15s %s%s, %d node%s%s: %s\n", name, kinds[path->kind],
+            path->noise == SG_NOISE_INSIDE ? " with noise at each node" : "", sg_path_n_nodes(path),
+            sg_path_n_nodes(path) > 1 ? "s" : "",
+            path->n_baselines > 1 ? " from each baseline" : "",
+            members.data != NULL ? members.data : "");
+    sg_text_free(&members);
+}
+
+/* Each different path to a point, to the item itself or to samples, and who shares it. */
+static void print_walks(const struct sg_plan *plan, FILE *out) {
+    const char *name = "paths";
+
+    for (int p = 0; p < plan->n_probed; p++) {
+        if (sg_is_path(&plan->probed[p]) &&
+            (p == 0 || plan->probed[p - 1].pass != plan->probed[p].pass)) {
+            print_walk(plan, p, name, out);
+            name = "";
+        }
     }
 }
 
@@ -352,22 +390,23 @@ static void print_time(const struct sg_plan *plan, int n_ranks, const struct sg_
     char limit[64] = "";
     char hours[32];
     char share[64] = "";
-    const int is_long = time->block_s >= 1.0;
+    const double each = plan->n_sweeps > 0 ? time->block_s : time->open_s;
+    const int is_long = each >= 1.0;
 
-    if (time->block_s <= 0.0) {
+    if (time->open_s <= 0.0) {
         return;
     }
     if (plan->job->max_hours > 0.0) {
         (void)snprintf(limit, sizeof limit, "; this run ends after %s",
                        sg_text_seconds(plan->job->max_hours * 3600.0, hours, sizeof hours));
     }
-    if (n_ranks > 2) {
+    if (n_ranks > 2 && plan->n_sweeps > 0) {
         (void)snprintf(share, sizeof share, "; %.1f %% of the ranks' time goes into blocks",
                        100 * time->efficiency);
     }
-    fprintf(out, "  %-15s about %s at %.3g %s a block%s%s\n", "time",
-            sg_text_seconds(time->seconds, all, sizeof all),
-            is_long ? time->block_s : 1e3 * time->block_s, is_long ? "s" : "ms", share, limit);
+    fprintf(out, "  %-15s about %s at %.3g %s %s%s%s\n", "time",
+            sg_text_seconds(time->seconds, all, sizeof all), is_long ? each : 1e3 * each,
+            is_long ? "s" : "ms", plan->n_sweeps > 0 ? "a block" : "an item", share, limit);
 }
 
 void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes, int n_ranks,
@@ -376,6 +415,7 @@ void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes
     print_items(plan, out);
     print_sweeps(plan, out);
     print_weights(plan, out);
+    print_walks(plan, out);
     print_presets(plan, out);
     print_work(plan, out);
     print_stages(plan, out);

@@ -30,7 +30,14 @@ done:
     return status;
 }
 
-/* Behind those of the same backward pass, so that it serves neighbours. */
+static int compare_passes(const struct sg_probing *a, const struct sg_probing *b) {
+    const struct sg_probing pass_a = sg_probing_pass(a);
+    const struct sg_probing pass_b = sg_probing_pass(b);
+
+    return memcmp(&pass_a, &pass_b, sizeof pass_a);
+}
+
+/* Behind those of the same pass, so that it serves neighbours. */
 static sg_status insert_probed(struct sg_plan *plan, const struct sg_probing *probing) {
     sg_status status = SG_OK;
     struct sg_probed probed = {.probing = *probing, .layer = -1, .shape = plan->input};
@@ -45,7 +52,7 @@ static sg_status insert_probed(struct sg_plan *plan, const struct sg_probing *pr
                  plan->job->file, probing->layer, probed.shape.n_axes, SG_MAX_MAP_AXES);
     }
     plan->n_probed++;
-    while (at > 0 && sg_pass_of(&plan->probed[at - 1].probing) > sg_pass_of(probing)) {
+    while (at > 0 && compare_passes(&plan->probed[at - 1].probing, probing) > 0) {
         plan->probed[at] = plan->probed[at - 1];
         at--;
     }
@@ -63,7 +70,8 @@ static void place_probed(struct sg_plan *plan) {
         p->n_features = sg_shape_size(&p->shape);
         p->offset = offset;
         offset += p->n_features;
-        plan->n_clean_passes += i == 0 || sg_pass_of(&p->probing) != sg_pass_of(&p[-1].probing);
+        p->pass = i == 0 ? 0 : p[-1].pass + (compare_passes(&p[-1].probing, &p->probing) != 0);
+        plan->n_clean_passes += !sg_is_path(p) && (i == 0 || p->pass != p[-1].pass);
     }
 }
 
@@ -195,34 +203,47 @@ static void join(struct sg_reading *r, const struct sg_instance *inst, int i_ins
     r->members[r->n_members++] = i_instance;
 }
 
-/* Where the readings of one backward pass lie in a worker's memory. */
+/* Where the readings of one backward pass lie in a worker's memory, and those of all walks. */
 static void place_readings(const struct sg_plan *plan, struct sg_sweep *s) {
     for (int i = 0; i < s->n_readings; i++) {
         struct sg_reading *r = &s->readings[i];
-        const int is_first = i == 0 || sg_pass_of(&plan->probed[r->probed].probing) !=
-                                           sg_pass_of(&plan->probed[r[-1].probed].probing);
+        const struct sg_probed *p = &plan->probed[r->probed];
+        const struct sg_probed *before = i > 0 ? &plan->probed[r[-1].probed] : NULL;
+        const int is_first = before == NULL || p->pass != before->pass;
+        const int is_behind = before != NULL && (sg_is_path(p) ? sg_is_path(before) : !is_first);
 
-        s->n_passes += is_first;
-        r->offset = is_first ? 0 : r[-1].offset + plan->probed[r[-1].probed].n_features;
+        *(sg_is_path(p) ? &s->n_walks : &s->n_passes) += is_first;
+        r->offset = is_behind ? r[-1].offset + before->n_features : 0;
     }
 }
 
-/* The different batches of the sweeps, the largest first. */
+/* Once, behind larger ones. */
+static void add_batch(struct sg_plan *plan, int64_t batch) {
+    int at = 0;
+
+    while (at < plan->n_batches && plan->batches[at] > batch) {
+        at++;
+    }
+    if (at < plan->n_batches && plan->batches[at] == batch) {
+        return;
+    }
+    for (int k = plan->n_batches++; k > at; k--) {
+        plan->batches[k] = plan->batches[k - 1];
+    }
+    plan->batches[at] = batch;
+}
+
+/* Those of sweeps whose points go through the network as they are; walks fill the job's blocks. */
 static void list_batches(struct sg_plan *plan) {
     for (int i = 0; i < plan->n_sweeps; i++) {
-        const int64_t batch = plan->sweeps[i].batch;
-        int at = 0;
-
-        while (at < plan->n_batches && plan->batches[at] > batch) {
-            at++;
+        if (plan->sweeps[i].n_passes > 0) {
+            add_batch(plan, plan->sweeps[i].batch);
         }
-        if (at < plan->n_batches && plan->batches[at] == batch) {
-            continue;
+    }
+    for (int i = 0; i < plan->n_probed; i++) {
+        if (sg_is_path(&plan->probed[i])) {
+            add_batch(plan, plan->block);
         }
-        for (int k = plan->n_batches++; k > at; k--) {
-            plan->batches[k] = plan->batches[k - 1];
-        }
-        plan->batches[at] = batch;
     }
 }
 
@@ -240,7 +261,7 @@ sg_status sg_plan_make_sweeps(struct sg_plan *plan) {
     SG_TRY(make_probed(plan));
     plan->sweeps = sg_calloc(n, sizeof plan->sweeps[0]);
     plan->sweep_of = sg_calloc(n, sizeof plan->sweep_of[0]);
-    plan->batches = sg_calloc(n, sizeof plan->batches[0]);
+    plan->batches = sg_calloc(n + 1, sizeof plan->batches[0]);
     plan->weights = sg_calloc(n, sizeof plan->weights[0]);
     SG_CHECK(plan->sweeps != NULL && plan->sweep_of != NULL && plan->batches != NULL &&
                  plan->weights != NULL,

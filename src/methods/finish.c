@@ -86,7 +86,8 @@ static struct workspace split_work(double *work, int64_t d, int64_t m) {
 static void to_space(const struct sg_instance *inst, const struct sg_finish *in, double *v) {
     const int64_t plane = sg_shape_plane(in->shape);
 
-    if (inst->params.space == SG_SPACE_INPUT) {
+    /* What a path reads is in units of the score: its space has decided what zero is. */
+    if (inst->params.space == SG_SPACE_INPUT || inst->params.probing.kind == SG_PROBE_PATH) {
         return;
     }
     for (int64_t c = 0; c < in->shape->axes[0]; c++) {

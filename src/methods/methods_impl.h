@@ -14,10 +14,18 @@ extern const struct sg_sampler sg_sampler_still;     /* ... once for each draw o
 extern const struct sg_sampler sg_sampler_gaussian;  /* x + sigma z, sigma common to a channel */
 extern const struct sg_sampler sg_sampler_adaptgrad; /* x + sigma_i z, sigma_i from the box */
 
+extern const struct sg_sampler sg_sampler_items; /* the item itself, the path to it at random */
+
 /* The clean gradient as one more term of a mean over n samples: 1 where params count it, else 0. */
 static inline int methods_n_clean(const struct sg_params *p) {
     return p->sampling.clean != SG_CLEAN_NONE;
 }
+
+/* The probe's reading at the item as the map. */
+sg_status sg_finish_clean(const struct sg_finish *in, double *map);
+
+/* exp(-y), 0 <= y < 100, in own arithmetic. */
+double sg_exp_minus(double y);
 
 /* Mean of the gradients, with the clean one where the options count it in, and its standard error:
  * finishes of smoothgrad and adaptgrad. */

@@ -75,6 +75,6 @@ static int64_t draw(const struct sg_sampling *p, const struct sg_item_view *item
 const struct sg_sampler sg_sampler_adaptgrad = {.name = "adaptgrad",
                                                 .is_stochastic = 1,
                                                 .needs_domain = 1,
-                                                .uses = SG_USES_CONFIDENCE | SG_USES_NOISE,
+                                                .uses = SG_USES_CONFIDENCE,
                                                 .prepare = prepare,
                                                 .draw = draw};

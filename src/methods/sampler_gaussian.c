@@ -132,6 +132,6 @@ static int64_t draw(const struct sg_sampling *p, const struct sg_item_view *item
 const struct sg_sampler sg_sampler_gaussian = {.name = "gaussian",
                                                .is_stochastic = 1,
                                                .needs_domain = 0,
-                                               .uses = SG_USES_AMOUNT | SG_USES_NOISE,
+                                               .uses = SG_USES_AMOUNT,
                                                .prepare = prepare,
                                                .draw = draw};

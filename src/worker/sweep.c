@@ -264,30 +264,21 @@ static double largest_of(const float *v, int64_t n) {
 /* All zeros at the item say nothing of the scale of noisy ones: the first block is looked at
  * instead. It is not given up for a stop, which the first meeting sees: by then there is something
  * to save. */
+static void take_exponent(void *context, int r, int64_t t, const float *values) {
+    struct sg_worker *w = context;
+    const struct sg_sweep *sweep = &w->plan->sweeps[w->item.i_sweep];
+    const struct sg_reading *reading = &sweep->readings[r];
+
+    if (sg_clean_max(w, reading, t) <= 0) {
+        w->item.exponents[r * w->plan->n_targets + t] = sg_sums_exponent_for(
+            largest_of(values, sg_sweep_n(sweep, 0) * sg_probed_of(w, reading)->n_features));
+    }
+}
+
 static sg_status exponents_from_block(struct sg_worker *w, const struct sg_sweep *sweep) {
-    sg_status status = SG_OK;
-    const int64_t n = sg_sweep_n(sweep, 0);
     int64_t n_outside;
 
-    SG_TRY(sg_block_forward(w, sweep, 0, NULL, &n_outside));
-    for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        for (int first = 0; first < sweep->n_readings;) {
-            const int end = sg_pass_end(w->plan, sweep, first);
-
-            SG_TRY(sg_block_backward(w, sweep, first, t, NULL));
-            for (int i = first; i < end; i++) {
-                const struct sg_reading *r = &sweep->readings[i];
-
-                if (sg_clean_max(w, r, t) <= 0) {
-                    w->item.exponents[i * w->plan->n_targets + t] = sg_sums_exponent_for(
-                        largest_of(sg_read_at(w, r), n * sg_probed_of(w, r)->n_features));
-                }
-            }
-            first = end;
-        }
-    }
-done:
-    return status;
+    return sg_block_read(w, sweep, 0, NULL, &n_outside, take_exponent, w);
 }
 
 static sg_status choose_exponents(struct sg_worker *w, const struct sg_sweep *sweep) {

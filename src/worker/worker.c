@@ -103,7 +103,39 @@ static sg_status take_nets(struct sg_worker *w) {
              (long long)(plan->n_batches > 0 ? plan->batches[0] : 0), (long long)bytes);
     for (int i = 0; i < plan->n_batches; i++) {
         SG_TRY(sg_net_create_in(w->o.model, plan->batches[i], w->arena, &w->nets[i]));
+        w->block = plan->batches[i] == plan->block ? w->nets[i] : w->block;
     }
+done:
+    return status;
+}
+
+static sg_status take_paths(struct sg_worker *w) {
+    sg_status status = SG_OK;
+    const struct sg_path_need *need = &w->plan->needs.paths;
+    const size_t n_targets = (size_t)w->plan->n_targets;
+    const size_t d = (size_t)w->n_features;
+    struct paths *p = &w->path;
+
+    w->facts = sg_calloc(n_targets, sizeof *w->facts);
+    SG_CHECK(w->facts != NULL, SG_E_NOMEM, "no memory for the targets");
+    if (need->n_sums == 0) {
+        return SG_OK;
+    }
+    p->points = sg_malloc_aligned((size_t)w->plan->block * d, sizeof *p->points);
+    p->places =
+        sg_malloc_aligned(need->is_stepwise ? (size_t)w->plan->block * d : 1, sizeof *p->places);
+    p->baseline = sg_malloc_aligned(d, sizeof *p->baseline);
+    p->begins =
+        sg_malloc_aligned(need->is_drawn ? (size_t)w->plan->block * d : 1, sizeof *p->begins);
+    p->at = sg_malloc_aligned(d, sizeof *p->at);
+    p->scale = sg_malloc_aligned(d, sizeof *p->scale);
+    p->sigma = sg_calloc((size_t)w->plan->input.axes[0], sizeof *p->sigma);
+    p->scratch = sg_malloc_aligned(2 * d, sizeof *p->scratch);
+    p->sums = sg_malloc_aligned(n_targets * (size_t)need->n_sums, sizeof *p->sums);
+    p->table = sg_malloc_aligned((size_t)need->n_table, sizeof *p->table);
+    SG_CHECK(p->points && p->places && p->baseline && p->begins && p->at && p->scale && p->sigma &&
+                 p->scratch && p->sums && p->table,
+             SG_E_NOMEM, "no memory for the paths of a worker");
 done:
     return status;
 }
@@ -121,12 +153,27 @@ int64_t sg_worker_net_bytes(const struct sg_plan *plan, const struct sg_model *m
     return bytes + arena;
 }
 
+static void free_paths(struct sg_worker *w) {
+    sg_free(w->facts);
+    sg_free(w->path.points);
+    sg_free(w->path.places);
+    sg_free(w->path.baseline);
+    sg_free(w->path.begins);
+    sg_free(w->path.at);
+    sg_free(w->path.scale);
+    sg_free(w->path.sigma);
+    sg_free(w->path.scratch);
+    sg_free(w->path.sums);
+    sg_free(w->path.table);
+}
+
 static sg_status take_memory(struct sg_worker *w) {
     sg_status status = SG_OK;
     const struct sg_plan *plan = w->plan;
     const struct sg_needs *needs = &plan->needs;
 
     SG_TRY(take_arrays(w));
+    SG_TRY(take_paths(w));
     for (int64_t i = 0; i < needs->n_readings * plan->n_targets; i++) {
         const struct sg_sums_need *n = &needs->sums[i / plan->n_targets];
 
@@ -167,7 +214,7 @@ int64_t sg_worker_bytes(const struct sg_plan *plan) {
     if (n->one_sum.n > 0) {
         bytes += sg_sums_bytes(n->one_sum.n, n->one_sum.n_powers, 1);
     }
-    return bytes + 4 * floats + 8 * n->n_work + 8 * n->n_blocks +
+    return bytes + sg_plan_path_bytes(plan) + 4 * floats + 8 * n->n_work + 8 * n->n_blocks +
            8 * plan->n_targets * plan->mask_words;
 }
 
@@ -196,6 +243,7 @@ void sg_worker_destroy(struct sg_worker *w) {
         return;
     }
     free_teams(w);
+    free_paths(w);
     sg_net_destroy(w->one);
     for (int i = 0; w->nets != NULL && i < w->plan->n_batches; i++) {
         sg_net_destroy(w->nets[i]);

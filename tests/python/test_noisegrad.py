@@ -146,6 +146,11 @@ def judge_network(folder):
                {"method": "noisegrad", "as": "many", "weights": {"draws": 21, "tau": 0.1, "except": "'*classifier*'"}},
                {"method": "noisegrad", "as": "added",
                 "weights": {"draws": 6, "tau": 0.01, "noise": "additive", "only": "['conv.*', bn.bias]"}},
+               {"method": "noisegrad", "as": "layer", "weights": few, "layer": "e"},
+               {"method": "noisegrad", "as": "path", "weights": few,
+                "of": {"method": "integrated_gradients", "nodes": 8, "quadrature": "midpoint"}},
+               {"method": "integrated_gradients", "as": "inside", "nodes": 8, "quadrature": "midpoint",
+                "of": "noisegrad", "weights": few},
                {"method": "fusiongrad", "samples": 3, "weights": few},
                {"method": "[smoothgrad_squared, vargrad]", "as": "fusion", "samples": 3, "weights": few}]
 
@@ -188,6 +193,12 @@ def judge_item(f, item, weights, x):
     check(apart(g.mean(0), clean) > 0.02, "the noise matters here")
     compare("noisegrad", g.mean(0), se)
     compare("extra", (g.sum(0) + clean) / 7, se * 6 / 7)
+    g = np.stack([noisy(weights, PARAMETERS, m, 0.1)["classifier.weight"][target] for m in range(6)])
+    compare("layer", g.mean(0), g.std(0, ddof=1) / np.sqrt(6))
+    on_path = np.stack([(j + 0.5) / 8 * x for j in range(8)])
+    g = x * np.stack([gradients(noisy(weights, PARAMETERS, m, 0.1), target, on_path).mean(0) for m in range(6)])
+    compare("path", g.mean(0), g.std(0, ddof=1) / np.sqrt(6))
+    compare("inside", g.mean(0), g.std(0, ddof=1) / np.sqrt(6))
     g = of_draws(21, 0.1, [name for name in PARAMETERS if "classifier" not in name])
     compare("many", g.mean(0), g.std(0, ddof=1) / np.sqrt(21))
     g = of_draws(6, 0.01, ["conv.weight", "bn.bias"], additive=True)
