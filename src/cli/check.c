@@ -125,7 +125,6 @@ static sg_status print_plan(const struct study *s, int n_ranks) {
     const sg_status measured = measure(s, &time);
 
     (void)snprintf(reason, sizeof reason, "%s", sg_trace_message());
-    time.block_s *= sg_plan_mean_block(s->plan);
     SG_TRY(predict(s->plan, n_ranks, &time));
     SG_TRY(sg_result_layout(s, NULL, &reserve, NULL));
     s->plan->result_bytes = reserve.bytes;

@@ -20,18 +20,15 @@ struct entry {
 
 unsigned sg_method_uses(const struct sg_method *method) {
     const struct sg_sampler *s = method->sampler;
-    unsigned uses = method->uses | s->uses;
+    const int has_samples = s->is_stochastic && !s->is_still;
+    const int has_noise = s->is_stochastic && !s->is_noiseless;
+    const int has_gates = method->probe == SG_PROBE_GATES;
 
-    if (s->is_stochastic && !s->is_still) {
-        uses |= (unsigned)SG_USES_SAMPLES;
-    }
-    if (s->is_stochastic && !s->is_noiseless) {
-        uses |= (unsigned)SG_USES_NOISE;
-    }
-    if (s->is_still || (uses & SG_USES_NOISE) != 0) {
-        uses |= (unsigned)SG_USES_CLEAN;
-    }
-    return uses;
+    return method->uses | s->uses | (has_samples ? (unsigned)SG_USES_SAMPLES : 0u) |
+           (has_noise ? (unsigned)SG_USES_NOISE : 0u) |
+           (has_noise || s->is_still ? (unsigned)SG_USES_CLEAN : 0u) |
+           (s->is_stochastic && !has_gates ? (unsigned)SG_USES_DRAWS : 0u) |
+           (!has_gates ? (unsigned)SG_USES_RULE : 0u);
 }
 
 /* A path reads the input, and layers only as the gradient of a smoother could. Anything with
@@ -196,6 +193,14 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;
     }
+    if ((uses & SG_USES_RULE) == 0) {
+        p->probing.rule = 0;
+        p->probing.absolute = 0;
+    }
+    if ((uses & SG_USES_GATES) == 0) {
+        p->scale = SG_SCALE_NONE;
+        p->groups = 0;
+    }
     if ((uses & SG_USES_SPACE) == 0 ||
         p->probing.layer[0] != '\0') { /* only the input has pixels */
         p->space = SG_SPACE_INPUT;
@@ -240,15 +245,14 @@ static const struct sg_preset *read_params(struct entry *e, struct sg_params *pa
     return preset;
 }
 
-/* What an entry may say, beside its `of` and of draws of the weights, too: whatever has samples may
- * have these. */
+/* What an entry may say, beside its `of` and of draws of the weights, too. */
 static unsigned uses_of_entry(const struct entry *e, const struct sg_method *method) {
     struct sg_instance inst = {.method = method};
     unsigned uses;
 
     sg_of_apply(&e->of, method, &inst);
     uses = sg_instance_uses(&inst) | (sg_method_uses(method) & (unsigned)SG_USES_OF);
-    return uses | ((uses & SG_USES_SAMPLES) != 0 && sg_node_find(e->map, "weights") != NULL
+    return uses | ((uses & SG_USES_DRAWS) != 0 && sg_node_find(e->map, "weights") != NULL
                        ? (unsigned)SG_USES_WEIGHTS
                        : 0u);
 }

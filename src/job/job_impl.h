@@ -264,8 +264,15 @@ void sg_clear_unused(struct sg_params *p, unsigned uses);
 
 /* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where samples are
  * drawn, SG_USES_NOISE where they are noisy ones, SG_USES_CLEAN where the gradient without any
- * noise may count as one. */
-enum { SG_USES_SAMPLES = 1 << 16, SG_USES_NOISE = 1 << 17, SG_USES_CLEAN = 1 << 18 };
+ * noise may count as one, SG_USES_DRAWS where they may be of other weights than the file's,
+ * SG_USES_RULE where derivatives of the network are read. */
+enum {
+    SG_USES_SAMPLES = 1 << 16,
+    SG_USES_NOISE = 1 << 17,
+    SG_USES_RULE = 1 << 18,
+    SG_USES_CLEAN = 1 << 19,
+    SG_USES_DRAWS = 1 << 20
+};
 unsigned sg_method_uses(const struct sg_method *method);
 /* What an instance uses; a composed one what both its methods do. */
 unsigned sg_instance_uses(const struct sg_instance *inst);

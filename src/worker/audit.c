@@ -176,6 +176,7 @@ sg_status sg_worker_measure(struct sg_worker *w, int64_t item, double *open_s, d
         SG_TRY(measure_walks(w, open_s, block_s));
     } else if (plan->n_sweeps > 0) {
         SG_TRY(measure_block(w, block_s));
+        *block_s *= sg_plan_mean_block(plan);
         *open_s = *block_s;
     }
 done:

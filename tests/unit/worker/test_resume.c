@@ -14,7 +14,9 @@
     "  - gradient\n"                                                                               \
     "  - [smoothgrad, vargrad]\n"                                                                  \
     "  - {method: vargrad, as: hidden, layer: r, channels: none}\n"                                \
-    "  - {method: adaptgrad, confidence: 0.9, samples: 21}\n"
+    "  - {method: adaptgrad, confidence: 0.9, samples: 21}\n"                                      \
+    "  - {method: smoothdiff, scale: smoothgrad, groups: 4, standard_error: true}\n"               \
+    "  - {method: smoothdiff, as: alone, samples: 9}\n"
 #define MANY "sampling: {samples: 50, block: 4, noise: {level: 0.3}}\n" METHODS
 
 /* Stopped at question k, then to the end. Returns 0 if the item ended before question k. */
@@ -79,7 +81,8 @@ static void stopped_after_any_block(void **state) {
     const struct weights w = ordinary_weights();
 
     (void)state;
-    check_all_stops(&w, MANY RUN_STOPS, SG_ITEM_DONE, 12 + 5); /* all blocks of both sweeps but the last */
+    check_all_stops(&w, MANY RUN_STOPS, SG_ITEM_DONE,
+                    12 + 5); /* all blocks of both sweeps but the last */
 }
 
 static void with_a_checkpoint_at_every_meeting(void **state) {
