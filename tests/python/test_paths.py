@@ -7,6 +7,7 @@ docs/methods.md: nodes by numpy.polynomial.legendre, noise by the documented gen
 """
 import os
 import re
+import subprocess
 import sys
 import tempfile
 
@@ -356,6 +357,25 @@ def composed(folder, net):
         close(f["gradients"][:, 0], of_ig[1, 0], "single samples of SmoothGrad of IG")
 
 
+def stopped_anywhere(folder, net):
+    """Runs of a second on 1, 3 and 2 ranks, until it is done, give the bits of one run."""
+    s = Study(folder, net, "stopped", [{"method": ["smoothgrad", "vargrad"], "of": {"method": "left_ig", "nodes": 8}},
+                                       {"method": "integrated_gradients", "nodes": 9, "of": "smoothgrad"}], samples=900)
+    seen = int(s.file["performance/forwards"][:].sum()), int(s.file["performance/gradients"][:].sum())
+    told = int(s.file["items/forwards"][:].sum()), int(s.file["items/backwards"][:].sum())
+    check(seen == told, f"the network was run as often as the plan says: {seen}, {told}")
+    other = s.output + ".stopped"
+    for n_runs in range(1, 30):
+        ranks = (1, 3, 2)[n_runs % 3]
+        launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
+        run = subprocess.run([*launcher, PROGRAM, s.job, "--set", f"study.output={other}", "--set", "run.max_hours=2.5e-4"],
+                             capture_output=True, text=True)
+        if run.returncode != 85:
+            break
+    check(run.returncode == 0 and n_runs > 1, f"done after {n_runs} runs: {run.stderr[-300:] if run.returncode else 'exit code 0'}")
+    check("no difference" in sgdist(PROGRAM, "diff", s.output, other), "with the same bits")
+
+
 def expected(folder, net):
     """The baselines and places by the documented generator: word 0 chooses the item, word 1 the place."""
     source = documented()
@@ -403,6 +423,7 @@ def main():
         saturated(folder, net)
         composed(folder, net)
         expected(folder, net)
+        stopped_anywhere(folder, net)
         under_a_rule(folder)
     sys.exit(len(failures) > 0)
 
