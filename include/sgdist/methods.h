@@ -52,6 +52,7 @@ enum sg_uses {
     SG_USES_LAYER = 16,        /* may read a layer instead of the input */
     SG_USES_PATH = 32,         /* baselines */
     SG_USES_OF = 64,           /* may be composed with another method */
+    SG_USES_GATES = 128,       /* scale, groups */
     SG_USES_NODES = 2048,      /* how many */
     SG_USES_QUADRATURE = 4096, /* and where */
     SG_USES_THRESHOLD = 8192,  /* of saturation */
@@ -78,7 +79,8 @@ struct sg_sampling {
 /* What is read at a point. */
 enum sg_probe {
     SG_PROBE_GRADIENT, /* of the target's score with respect to a tensor */
-    SG_PROBE_PATH      /* what a path to the point adds up */
+    SG_PROBE_PATH,     /* what a path to the point adds up */
+    SG_PROBE_GATES     /* forward only, for all targets at once: which gates are open */
 };
 
 /* What an instance reads of the network, at the item itself and at every point of its sweep:
@@ -95,6 +97,9 @@ struct sg_probing {
 /* Probings of equal passes are read together: in one backward pass, or on one walk. */
 struct sg_probing sg_probing_pass(const struct sg_probing *p);
 
+/* What an expected gradient is multiplied by, so that it has the length of the mean gradient. */
+enum sg_scale { SG_SCALE_NONE, SG_SCALE_SMOOTHGRAD };
+
 /* An instance's options: sampling decides the sweep, probing what it reads there, the rest the
  * finish. */
 struct sg_params {
@@ -104,6 +109,8 @@ struct sg_params {
     enum sg_divisor divisor;
     enum sg_space space; /* in which the gradient is taken */
     int standard_error;  /* 1: also a standard error for each element of the map */
+    enum sg_scale scale; /* of SG_PROBE_GATES, as is the next one */
+    int32_t groups;      /* ... to jackknife over: 2 << groups */
 };
 
 /* What a sampler may know of an item; the same on every rank of a team. */
@@ -153,6 +160,8 @@ struct sg_finish {
     const float *clean;             /* [D] what the probe reads at the item */
     int64_t n_features;             /* D */
     const struct sg_params *params;
+    const float *expected; /* [D] gradient with the mean gates, of SG_PROBE_GATES */
+    double scale;          /* ... and what it is multiplied by */
 };
 
 struct sg_method {
@@ -230,6 +239,25 @@ sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_sha
                              const struct sg_domain *domain, const struct sg_sums *sums,
                              struct sg_sums *one, const float *x, const float *clean, double *work,
                              float *map, float *se);
+
+/* Gradients of one target with the means of gates: [D] from all samples, and without each of the
+ * groups, `stride` floats apart. */
+struct sg_expected {
+    const float *all;
+    const float *without; /* [n_groups], NULL where no error is wanted */
+    int64_t stride;
+    int n_groups;
+    const int64_t *n_without; /* [n_groups] samples outside of each group */
+    int64_t n_samples;
+    const struct sg_sums *sums; /* of the gradients at the same points, for the scale; or NULL */
+    struct sg_sums *one;        /* scratch for these */
+};
+
+/* As sg_instance_finish for a method that counts gates; scale[2] = the factor and its standard
+ * error, NaN where there is none. work[sg_instance_n_work]. */
+sg_status sg_instance_finish_gates(const struct sg_instance *inst, const struct sg_shape *read,
+                                   const struct sg_domain *domain, const struct sg_expected *e,
+                                   double *work, float *map, float *se, double *scale);
 
 /* Reduces map[C][plane] over channels into out[plane] (out[D] for SG_CHANNELS_NONE). */
 void sg_reduce_channels(enum sg_reduction how, int64_t n_channels, int64_t plane, const double *map,

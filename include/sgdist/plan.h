@@ -5,6 +5,7 @@
 #ifndef SGDIST_PLAN_H
 #define SGDIST_PLAN_H
 
+#include "sgdist/counts.h"
 #include "sgdist/job.h"
 #include "sgdist/record.h"
 
@@ -23,6 +24,11 @@ struct sg_probed {
     int64_t offset;        /* the sizes of those before it, added up */
 };
 
+/* Gates are no reading of one target: nothing is read of them at the item itself. */
+static inline int sg_is_gates(const struct sg_probed *p) {
+    return p->probing.kind == SG_PROBE_GATES;
+}
+
 static inline int sg_is_path(const struct sg_probed *p) {
     return p->probing.kind == SG_PROBE_PATH;
 }
@@ -38,6 +44,13 @@ struct sg_reading {
                      * paths of the sweep read, added up */
 };
 
+/* The gates that a sweep counts, if n_members is not 0. */
+struct sg_gate_reading {
+    int n_groups; /* the most that a member wants */
+    int n_members;
+    int *members; /* indices into job->instances */
+};
+
 /* Points that go through the network once, for all instances with equal sampler and sampling.
  * Readings of one rule, of signed or of absolute gradients, share the backward passes. */
 struct sg_sweep {
@@ -49,6 +62,7 @@ struct sg_sweep {
     int n_walks;      /* different paths to a point */
     int n_readings;
     struct sg_reading *readings;
+    struct sg_gate_reading gates;
     int n_stages;
     int64_t *stage_ends; /* in blocks, ascending, the last one is n_blocks */
 };
@@ -81,6 +95,9 @@ struct sg_needs {
     struct sg_sums_need one_sum; /* n is 0 where there are no sweeps */
     int64_t checkpoint_bytes;    /* of all sums of a sweep */
     struct sg_path_need paths;
+    struct sg_counts_shape counts; /* n_groups is 0 where no gates are counted */
+    int64_t n_expected;            /* floats of gradients with mean gates */
+    int64_t n_gates;               /* floats of the largest node's gates */
 };
 
 /* Where a target's numbers lie among the outputs of a sample: [classes][positions] from offset on.
@@ -157,6 +174,21 @@ int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m);
 
 /* Adds what target t is in words: "class 3 of masks in the box [0, 0, 8, 8] (sum)". */
 void sg_plan_target_text(const struct sg_plan *plan, int64_t t, struct sg_text *out);
+
+/* What a sweep's gates are counted in. */
+struct sg_counts_shape sg_plan_counts_shape(const struct sg_plan *plan, const struct sg_sweep *s);
+
+/* With the means of gates backward goes in batches of `block` targets while at least half of one is
+ * left, then target by target: the size of the largest batch. */
+int64_t sg_plan_gate_batch(const struct sg_plan *plan, int64_t n_targets_left);
+
+/* Backward passes with means of gates that end a sweep of an item; one for each target, and for
+ * each group that is left out. */
+int64_t sg_plan_n_gate_passes(const struct sg_plan *plan, const struct sg_sweep *s);
+
+/* The reading of the sweep that the scale of instance i, which counts gates, is fitted to; -1: it
+ * has none. */
+int sg_plan_scale_reading(const struct sg_plan *plan, const struct sg_sweep *s, int i_instance);
 
 /* The shape of what an instance reads. */
 const struct sg_shape *sg_plan_read_shape(const struct sg_plan *plan, int i_instance);

@@ -58,8 +58,8 @@ struct sg_result;
 sg_status sg_dataset_statistics(const struct sg_comm *world, const struct sg_plan *plan,
                                 const char *path, struct sg_result *result);
 
-/* Which samples are made again: [first, first + n) of an item, as a reading of a sweep sees them.
- */
+/* Which samples are made again: [first, first + n) of an item, as a reading of a sweep sees them;
+ * i_reading -1: as its gates do, of which nothing is read sample by sample. */
 struct sg_sample_range {
     int64_t item;
     int i_sweep;

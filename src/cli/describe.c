@@ -16,7 +16,8 @@ struct facts {
     char *text;
     struct sg_reader *reader;
     struct sg_labels labels;
-    char *presets; /* "label: name version, but key: value" */
+    char *presets;    /* "label: name version, but key: value" */
+    char *linearised; /* of a study that counts gates: "3 Softmax, 12 Mul" */
 };
 
 /* The value of a key, or `otherwise`; into one of a few static buffers that are used in turn. */
@@ -161,6 +162,23 @@ static void say_rule(const char *rule) {
     }
 }
 
+/* What a map from mean gates is, beside its sampling. */
+static void say_gates(const struct facts *f, const char *label) {
+    const char *scale = method_fact(f, label, "scale", NULL);
+
+    if (scale == NULL) {
+        return;
+    }
+    if (f->linearised != NULL && f->linearised[0] != '\0') {
+        printf(", with the derivative at the input itself for what is no gate (%s)", f->linearised);
+    }
+    if (strcmp(scale, "smoothgrad") == 0) {
+        printf(", scaled to the mean gradient of the same samples by least squares");
+    }
+    printf(", errors by a jackknife over %s groups of samples",
+           method_fact(f, label, "groups", "?"));
+}
+
 static void say_finish(const struct facts *f, const char *label) {
     const char *channels = method_fact(f, label, "channels", "none");
     const char *divisor = method_fact(f, label, "divisor", NULL);
@@ -269,6 +287,7 @@ static void say_method(const struct facts *f, const char *label) {
     }
     say_path(f, label);
     say_sampling(f, label);
+    say_gates(f, label);
     say_finish(f, label);
     say_preset(f, label);
     if (isfinite(error)) {
@@ -353,6 +372,9 @@ static sg_status describe(const char *result) {
     if (sg_reader_find(f.reader, "provenance/presets") != NULL) {
         SG_TRY(sg_reader_text(f.reader, "provenance/presets", &f.presets));
     }
+    if (sg_reader_find(f.reader, "provenance/linearised") != NULL) {
+        SG_TRY(sg_reader_text(f.reader, "provenance/linearised", &f.linearised));
+    }
     SG_TRY(sg_reader_text(f.reader, "provenance/versions", &versions));
     say_all(&f, versions);
 done:
@@ -360,6 +382,7 @@ done:
     sg_labels_free(&f.labels);
     sg_free(f.text);
     sg_free(f.presets);
+    sg_free(f.linearised);
     sg_reader_close(f.reader);
     return status;
 }

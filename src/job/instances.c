@@ -23,7 +23,8 @@ unsigned sg_method_uses(const struct sg_method *method) {
            (method->sampler->is_stochastic ? (unsigned)SG_USES_SAMPLES : 0u) |
            (method->sampler->is_stochastic && !method->sampler->is_noiseless
                 ? (unsigned)SG_USES_NOISE
-                : 0u);
+                : 0u) |
+           (method->probe != SG_PROBE_GATES ? (unsigned)SG_USES_RULE : 0u);
 }
 
 /* A path reads the input, and layers only as the gradient of a smoother could. */
@@ -177,6 +178,14 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
     }
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;
+    }
+    if ((uses & SG_USES_RULE) == 0) {
+        p->probing.rule = 0;
+        p->probing.absolute = 0;
+    }
+    if ((uses & SG_USES_GATES) == 0) {
+        p->scale = SG_SCALE_NONE;
+        p->groups = 0;
     }
     if ((uses & SG_USES_SPACE) == 0 ||
         p->probing.layer[0] != '\0') { /* only the input has pixels */

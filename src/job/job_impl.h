@@ -260,8 +260,9 @@ void sg_path_settle(struct sg_instance *inst);
 void sg_clear_unused(struct sg_params *p, unsigned uses);
 
 /* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where samples are
- * drawn, SG_USES_NOISE where they are noisy ones. */
-enum { SG_USES_SAMPLES = 1 << 16, SG_USES_NOISE = 1 << 17 };
+ * drawn, SG_USES_NOISE where they are noisy ones, SG_USES_RULE where derivatives of the network are
+ * read. */
+enum { SG_USES_SAMPLES = 1 << 16, SG_USES_NOISE = 1 << 17, SG_USES_RULE = 1 << 18 };
 unsigned sg_method_uses(const struct sg_method *method);
 /* What an instance uses; a composed one what both its methods do. */
 unsigned sg_instance_uses(const struct sg_instance *inst);

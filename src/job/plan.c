@@ -40,8 +40,12 @@ static void count_walk(struct sg_plan *plan, const struct sg_probed *p, int64_t 
 }
 
 static void count_sweep(struct sg_plan *plan, const struct sg_sweep *s) {
-    plan->forwards_per_item += s->n_passes > 0 ? s->n_draws : 0;
+    plan->forwards_per_item += s->n_passes > 0 || s->gates.n_members > 0 ? s->n_draws : 0;
     plan->gradients_per_item += s->n_draws * s->n_passes * plan->n_targets;
+    plan->gradients_per_item += sg_plan_n_gate_passes(plan, s);
+    if (plan->model->gates.n_linearised > 0) { /* at the item, for each map */
+        plan->forwards_per_item += s->gates.n_members;
+    }
     for (int i = 0; i < s->n_readings; i++) {
         const struct sg_probed *p = &plan->probed[s->readings[i].probed];
 
@@ -132,6 +136,7 @@ void sg_plan_destroy(struct sg_plan *plan) {
             sg_free(plan->sweeps[i].readings[k].members);
         }
         sg_free(plan->sweeps[i].readings);
+        sg_free(plan->sweeps[i].gates.members);
         sg_free(plan->sweeps[i].stage_ends);
     }
     sg_free(plan->sweeps);

@@ -46,6 +46,16 @@ static void print_items(const struct sg_plan *plan, FILE *out) {
             count_text(plan->n_targets, number, sizeof number), plan->n_targets > 1 ? "s" : "");
 }
 
+/* An instance of the sweep: of the same sampler and sampling as all others. */
+static int a_member(const struct sg_sweep *s) {
+    for (int r = 0; r < s->n_readings; r++) {
+        if (s->readings[r].n_members > 0) {
+            return s->readings[r].members[0];
+        }
+    }
+    return s->gates.members[0];
+}
+
 /* The sampling of a sweep in the words of the job: the keys that its members use. */
 static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, char *buf,
                          size_t cap) {
@@ -54,7 +64,7 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
     static const char *const forms[] = {"centred", "half", "one-sided", "exact"};
     static const char *const clean[] = {"", ", clean input extra", ", clean input one of them"};
     static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
-    const unsigned uses = sg_instance_uses(&plan->job->instances[s->readings[0].members[0]]);
+    const unsigned uses = sg_instance_uses(&plan->job->instances[a_member(s)]);
     const struct sg_sampling *p = &s->sampling;
     struct sg_text channels = {0};
     char number[40];
@@ -94,17 +104,33 @@ static void members_text(const struct sg_plan *plan, int sweep, struct sg_text *
     }
 }
 
-/* A sweep's first reading stands in its line, the others below. */
+static void add_labels(const struct sg_plan *plan, int n, const int *members, struct sg_text *t) {
+    for (int i = 0; i < n; i++) {
+        sg_text_add(t, "%s%s", i > 0 ? ", " : "", plan->job->instances[members[i]].label);
+    }
+}
+
+/* What a sweep reads first stands in its line, the others below. */
 static void print_reading(const struct sg_plan *plan, const struct sg_reading *r, FILE *out) {
     struct sg_text members = {0};
 
-    for (int i = 0; i < r->n_members; i++) {
-        sg_text_add(&members, "%s%s", i > 0 ? ", " : "", plan->job->instances[r->members[i]].label);
+    add_labels(plan, r->n_members, r->members, &members);
+    if (r->n_members == 0) {
+        sg_text_add(&members, "(gradients for a scale)");
     }
     if (plan->probed[r->probed].layer >= 0) {
         sg_text_add(&members, " (layer %s)", plan->probed[r->probed].probing.layer);
     }
     fprintf(out, "  %6d  %6d  %s\n", r->n_powers, r->n_groups,
+            members.data != NULL ? members.data : "");
+    sg_text_free(&members);
+}
+
+static void print_gates(const struct sg_plan *plan, const struct sg_gate_reading *g, FILE *out) {
+    struct sg_text members = {0};
+
+    add_labels(plan, g->n_members, g->members, &members);
+    fprintf(out, "  %6s  %6d  %s (gates, forward only)\n", "-", g->n_groups,
             members.data != NULL ? members.data : "");
     sg_text_free(&members);
 }
@@ -119,10 +145,15 @@ static void print_sweep(const struct sg_plan *plan, int i, int width, FILE *out)
     fprintf(out, "  %5d  %-10s  %-*s  %13s  %11s", i + 1, s->sampler->name, width, options,
             count_text(s->n_draws, samples, sizeof samples),
             count_text(s->n_blocks, blocks, sizeof blocks));
-    print_reading(plan, &s->readings[0], out);
-    for (int k = 1; k < s->n_readings; k++) {
-        fprintf(out, "  %5s  %-10s  %-*s  %13s  %11s", "", "", width, "", "", "");
-        print_reading(plan, &s->readings[k], out);
+    for (int k = 0; k < s->n_readings + (s->gates.n_members > 0); k++) {
+        if (k > 0) {
+            fprintf(out, "  %5s  %-10s  %-*s  %13s  %11s", "", "", width, "", "", "");
+        }
+        if (k < s->n_readings) {
+            print_reading(plan, &s->readings[k], out);
+        } else {
+            print_gates(plan, &s->gates, out);
+        }
     }
 }
 
@@ -199,6 +230,26 @@ static void print_presets(const struct sg_plan *plan, FILE *out) {
     }
 }
 
+/* What is counted, and what of the network cannot be. */
+static void print_gate_totals(const struct sg_plan *plan, FILE *out) {
+    const struct sg_gate_totals *totals = &plan->model->gates;
+    const struct sg_counts_shape *shape = &plan->needs.counts;
+    char counters[32], slopes[32], bytes[32];
+
+    if (shape->n_groups == 0) {
+        return;
+    }
+    fprintf(out, "  %-15s %s counters of %d bits, %s mean slopes, in %d group%s: %s\n", "gates",
+            count_text(totals->n_counters, counters, sizeof counters), sg_counts_field_bits(shape),
+            count_text(totals->n_slopes, slopes, sizeof slopes), shape->n_groups,
+            shape->n_groups > 1 ? "s" : "",
+            sg_text_bytes((double)sg_counts_bytes(shape), bytes, sizeof bytes));
+    if (totals->n_linearised > 0) {
+        fprintf(out, "  %-15s no gates, taken as linear around the item itself: %s\n", "",
+                totals->linearised);
+    }
+}
+
 static void print_work(const struct sg_plan *plan, FILE *out) {
     char each[32];
     char total[40];
@@ -236,11 +287,13 @@ static void print_stages(const struct sg_plan *plan, FILE *out) {
     fprintf(out, " blocks of %lld samples\n", (long long)plan->block);
 }
 
+/* The backward passes with mean gates count as half a block for each batch of targets. */
 int64_t sg_plan_blocks_per_item(const struct sg_plan *plan) {
     int64_t n = 1;
 
     for (int i = 0; i < plan->n_sweeps; i++) {
         n += plan->sweeps[i].n_blocks;
+        n += sg_plan_n_gate_passes(plan, &plan->sweeps[i]) / (2 * plan->block);
     }
     return n;
 }
@@ -360,6 +413,7 @@ void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes
     print_sweeps(plan, out);
     print_walks(plan, out);
     print_presets(plan, out);
+    print_gate_totals(plan, out);
     print_work(plan, out);
     print_stages(plan, out);
     print_ranks(plan, n_ranks, out);

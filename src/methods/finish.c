@@ -26,7 +26,10 @@ int sg_instance_n_powers(const struct sg_instance *inst) {
 }
 
 int sg_instance_n_groups(const struct sg_instance *inst) {
-    return is_jackknifed(inst) ? SG_SUMS_MAX_GROUPS : 1;
+    const int n =
+        inst->method->probe == SG_PROBE_GATES ? 2 << inst->params.groups : SG_SUMS_MAX_GROUPS;
+
+    return is_jackknifed(inst) ? n : 1;
 }
 
 int64_t sg_sampling_n_draws(const struct sg_sampling *p) {
@@ -65,7 +68,9 @@ struct workspace {
 int64_t sg_instance_n_work(const struct sg_instance *inst, const struct sg_shape *read) {
     const int64_t m = map_size(inst, read);
 
-    return sg_shape_size(read) + (is_jackknifed(inst) ? 5 * m : m);
+    const int n_full = inst->params.scale != SG_SCALE_NONE ? 2 : 1; /* and the mean gradient */
+
+    return n_full * sg_shape_size(read) + (is_jackknifed(inst) ? 5 * m : m);
 }
 
 static struct workspace split_work(double *work, int64_t d, int64_t m) {
@@ -106,7 +111,7 @@ done:
 }
 
 /* To float; every value must be a number. */
-static sg_status store_map(const char *label, int64_t n, const double *from, float *to) {
+sg_status methods_store_map(const char *label, int64_t n, const double *from, float *to) {
     sg_status status = SG_OK;
 
     for (int64_t i = 0; i < n; i++) {
@@ -121,7 +126,7 @@ done:
 }
 
 /* An error that is unknown (too few samples) is NaN, and stays so. */
-static void store_se(int64_t n, const double *from, float *to) {
+void methods_store_se(int64_t n, const double *from, float *to) {
     for (int64_t i = 0; i < n; i++) {
         to[i] = (float)from[i];
     }
@@ -191,7 +196,7 @@ static sg_status finish_se(const struct sg_instance *inst, const struct sg_sums 
     } else {
         SG_TRY(jackknife(inst, sums, one, in, work));
     }
-    store_se(m, work->full, se);
+    methods_store_se(m, work->full, se);
 done:
     return status;
 }
@@ -221,7 +226,7 @@ sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_sha
         sg_sums_collapse(sums, -1, one);
     }
     SG_TRY(sg_instance_map(inst, &in, w.full, w.all));
-    SG_TRY(store_map(inst->label, m, w.all, map));
+    SG_TRY(methods_store_map(inst->label, m, w.all, map));
     if (se != NULL) {
         SG_TRY(finish_se(inst, sums, one, &in, &w, se));
     }

@@ -14,6 +14,10 @@ extern const struct sg_sampler sg_sampler_gaussian;  /* x + sigma z, sigma commo
 extern const struct sg_sampler sg_sampler_adaptgrad; /* x + sigma_i z, sigma_i from the box */
 
 extern const struct sg_sampler sg_sampler_items; /* the item itself, the path to it at random */
+/* finish.c: to float, every value must be a number; and errors, which may be NaN where they are
+ * unknown. */
+sg_status methods_store_map(const char *label, int64_t n, const double *from, float *to);
+void methods_store_se(int64_t n, const double *from, float *to);
 
 /* The clean gradient as one more term of a mean over n samples: 1 where params count it, else 0. */
 static inline int methods_n_clean(const struct sg_params *p) {

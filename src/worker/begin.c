@@ -60,6 +60,7 @@ static sg_status clean_outputs(struct sg_worker *w) {
                  "%s: output %lld of the model is %g at the item itself",
                  sg_items_name(w->o.items, w->item.index), (long long)k, (double)w->y[k]);
     }
+    memcpy(w->clean_y, w->y, (size_t)w->n_outputs * sizeof *w->y);
     SG_TRY(sg_target_choose(w));
     *(int32_t *)field(w, SG_FIELD_PREDICTED) = sg_target_predicted(w);
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
@@ -123,12 +124,16 @@ done:
     return status;
 }
 
+static int is_gradient(const struct sg_probed *p) {
+    return p->probing.kind == SG_PROBE_GRADIENT;
+}
+
 static sg_status clean_readings(struct sg_worker *w, int64_t t) {
     sg_status status = SG_OK;
 
     sg_score_gradient(w->plan->job->score, w->y, w->n_outputs, &w->item.aims[t], sg_mask_at(w, t),
                       w->dy);
-    for (int p = 0, end; p < w->plan->n_probed && !sg_is_path(&w->plan->probed[p]); p = end) {
+    for (int p = 0, end; p < w->plan->n_probed && is_gradient(&w->plan->probed[p]); p = end) {
         SG_TRY(clean_pass(w, t, p, &end));
     }
 done:
