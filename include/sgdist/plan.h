@@ -145,6 +145,12 @@ struct sg_target_place {
     int64_t first; /* of the targets with the same output and box, which are ranked together */
 };
 
+/* Samples that go through the network for an item. */
+struct sg_cost {
+    int64_t forwards;
+    int64_t backwards;
+};
+
 struct sg_plan {
     const struct sg_job *job;         /* borrowed */
     const struct sg_signature *model; /* borrowed */
@@ -166,19 +172,17 @@ struct sg_plan {
     int64_t *batches; /* different ones of the sweeps and of paths, the largest first */
     int n_weights;
     struct sg_plan_weights *weights;
-    int64_t n_weight_draws;   /* of all of these */
-    int *probed_of;           /* [n_instances] */
-    int *sweep_of;            /* [n_instances]: the instance's sweep, or -1 */
-    int max_stages;           /* length of the axis "stage" */
-    int scans_dataset;        /* 1: some noise is relative to the data set's range */
-    struct sg_record record;  /* what is kept of an item */
-    int64_t forwards_at_item; /* for what is read at the item itself */
-    int64_t gradients_at_item;
-    int64_t forwards_per_item; /* these and those of the sweeps */
-    int64_t gradients_per_item;
-    struct sg_needs needs; /* of a worker */
-    int64_t sums_bytes;    /* exact sums and workspace of a rank */
-    int64_t result_bytes;  /* of the result file, but for a few kilobytes */
+    int64_t n_weight_draws;  /* of all of these */
+    int *probed_of;          /* [n_instances] */
+    int *sweep_of;           /* [n_instances]: the instance's sweep, or -1 */
+    int max_stages;          /* length of the axis "stage" */
+    int scans_dataset;       /* 1: some noise is relative to the data set's range */
+    struct sg_record record; /* what is kept of an item */
+    struct sg_cost at_item;  /* for what is read at the item itself */
+    struct sg_cost per_item; /* this, and that of the sweeps */
+    struct sg_needs needs;   /* of a worker */
+    int64_t sums_bytes;      /* exact sums and workspace of a rank */
+    int64_t result_bytes;    /* of the result file, but for a few kilobytes */
 };
 
 /* Bytes of a worker that walk along paths; part of sums_bytes. */
@@ -229,6 +233,11 @@ int64_t sg_plan_n_gate_passes(const struct sg_plan *plan, const struct sg_sweep 
 /* The reading of the sweep that the scale of instance i, which counts gates, is fitted to; -1: it
  * has none. */
 int sg_plan_scale_reading(const struct sg_plan *plan, const struct sg_sweep *s, int i_instance);
+
+/* What an instance would cost an item if it were the only one; and the bytes of a rank that are its
+ * sums, and what it reads at the item. */
+struct sg_cost sg_plan_cost_alone(const struct sg_plan *plan, int i_instance);
+int64_t sg_plan_bytes_alone(const struct sg_plan *plan, int i_instance);
 
 /* The shape of what an instance reads. */
 const struct sg_shape *sg_plan_read_shape(const struct sg_plan *plan, int i_instance);

@@ -19,7 +19,7 @@ static void tell_of_start(const struct run *r) {
     sg_event_count(&e, "ranks", sg_comm_size(r->world));
     sg_event_count(&e, "items", plan->n_items);
     sg_event_count(&e, "items_pending", sg_master_n_pending(r->master));
-    sg_event_count(&e, "gradients_per_item", plan->gradients_per_item);
+    sg_event_count(&e, "gradients_per_item", plan->per_item.backwards);
     sg_event_number(&e, "bytes_per_rank", (double)sg_study_rank_bytes(&r->study));
     sg_event_end(&e);
 }
@@ -60,8 +60,8 @@ void sg_run_announce(const struct run *r) {
            r->study.job->name, sg_text_count((double)plan->n_items, items, sizeof items),
            sg_text_plural(plan->n_items), n_methods, sg_text_plural(n_methods), plan->n_sweeps,
            sg_text_plural(plan->n_sweeps),
-           sg_text_count((double)plan->gradients_per_item, gradients, sizeof gradients),
-           sg_text_plural(plan->gradients_per_item), n_workers, sg_text_plural(n_workers),
+           sg_text_count((double)plan->per_item.backwards, gradients, sizeof gradients),
+           sg_text_plural(plan->per_item.backwards), n_workers, sg_text_plural(n_workers),
            sg_text_bytes((double)sg_study_rank_bytes(&r->study), memory, sizeof memory),
            sg_kernel_family());
     if (plan->needs.counts.n_groups > 0 && plan->model->gates.n_linearised > 0) {

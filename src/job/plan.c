@@ -22,39 +22,6 @@ int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap) {
     return n;
 }
 
-/* What the walk of probed thing p to a point costs: forward passes of all targets together, and
- * gradients. At the item itself the scores at the baselines, and at t*, are looked at, too. */
-static void count_walk(struct sg_plan *plan, const struct sg_probed *p, int64_t n_points,
-                       int at_item) {
-    const struct sg_path *path = &p->probing.path;
-    const int64_t n_walks = n_points * path->n_baselines;
-    const int64_t n_nodes = sg_path_n_nodes(path);
-    const int64_t n_scan = sg_path_n_scan(path);
-    const int64_t n_search = sg_path_n_search(path) + (at_item && path->kind == SG_PATH_SPLIT);
-
-    plan->forwards_per_item +=
-        n_walks *
-        ((n_scan == 0 && at_item && sg_path_has_facts(path) ? 1 : n_scan) +
-         n_search * plan->n_targets + n_nodes * (sg_path_is_shared(path) ? 1 : plan->n_targets));
-    plan->gradients_per_item += n_walks * n_nodes * plan->n_targets;
-}
-
-static void count_sweep(struct sg_plan *plan, const struct sg_sweep *s) {
-    plan->forwards_per_item += s->n_passes > 0 || s->gates.n_members > 0 ? s->n_draws : 0;
-    plan->gradients_per_item += s->n_draws * s->n_passes * plan->n_targets;
-    plan->gradients_per_item += sg_plan_n_gate_passes(plan, s);
-    if (plan->model->gates.n_linearised > 0) { /* at the item, for each map */
-        plan->forwards_per_item += s->gates.n_members;
-    }
-    for (int i = 0; i < s->n_readings; i++) {
-        const struct sg_probed *p = &plan->probed[s->readings[i].probed];
-
-        if (sg_is_path(p) && (i == 0 || plan->probed[s->readings[i - 1].probed].pass != p->pass)) {
-            count_walk(plan, p, s->n_draws, 0);
-        }
-    }
-}
-
 int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m) {
     int64_t n = 1;
 
@@ -62,25 +29,6 @@ int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m) {
         n += (plan->sweeps[s].n_blocks + m - 1) / m;
     }
     return n;
-}
-
-/* The item itself and the points of the sweeps; backward for every target, and once more for every
- * other rule. */
-static void count_passes(struct sg_plan *plan) {
-    plan->forwards_per_item = 1;
-    plan->gradients_per_item = plan->n_clean_passes * plan->n_targets;
-    for (int i = 0; i < plan->n_probed; i++) {
-        const struct sg_probed *p = &plan->probed[i];
-
-        if (sg_is_path(p) && (i == 0 || p->pass != p[-1].pass)) {
-            count_walk(plan, p, 1, 1);
-        }
-    }
-    plan->forwards_at_item = plan->forwards_per_item;
-    plan->gradients_at_item = plan->gradients_per_item;
-    for (int i = 0; i < plan->n_sweeps; i++) {
-        count_sweep(plan, &plan->sweeps[i]);
-    }
 }
 
 static int needs_scan(const struct sg_plan *plan) {
@@ -115,7 +63,7 @@ sg_status sg_plan_create(const struct sg_job *job, const struct sg_signature *mo
     SG_TRY(sg_plan_place_targets(plan));
     SG_TRY(sg_plan_make_sweeps(plan));
     SG_TRY(sg_plan_check(plan, items));
-    count_passes(plan);
+    sg_plan_count(plan);
     plan->scans_dataset = needs_scan(plan);
     SG_TRY(sg_plan_make_record(plan));
     SG_TRY(sg_plan_find_needs(plan));

@@ -19,6 +19,9 @@ sg_status sg_plan_place_targets(struct sg_plan *plan);
  * domain and sweep_of. */
 sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items);
 
+/* plan_cost.c: fills at_item and per_item. */
+void sg_plan_count(struct sg_plan *plan);
+
 /* Fills the record. */
 sg_status sg_plan_make_record(struct sg_plan *plan);
 

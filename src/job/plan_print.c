@@ -289,15 +289,15 @@ static void print_gate_totals(const struct sg_plan *plan, FILE *out) {
 static void print_work(const struct sg_plan *plan, FILE *out) {
     char each[32];
     char total[40];
-    const double all = (double)plan->gradients_per_item * (double)plan->n_items;
+    const double all = (double)plan->per_item.backwards * (double)plan->n_items;
 
     if (all < 9e18) {
-        (void)count_text(plan->gradients_per_item * plan->n_items, total, sizeof total);
+        (void)count_text(plan->per_item.backwards * plan->n_items, total, sizeof total);
     } else {
         (void)snprintf(total, sizeof total, "%.3g", all);
     }
     fprintf(out, "  %-15s %s an item, %s in total%s\n", "gradients",
-            count_text(plan->gradients_per_item, each, sizeof each), total,
+            count_text(plan->per_item.backwards, each, sizeof each), total,
             plan->scans_dataset ? ", after one look at every item for the data set's range" : "");
 }
 

@@ -203,6 +203,24 @@ done:
     return status;
 }
 
+static sg_status add_cost(struct sg_plan *plan, const struct sg_instance *inst) {
+    static const char group[] = "cost";
+    sg_status status = SG_OK;
+    struct sg_record *r = &plan->record;
+
+    SG_TRY(add(r, group, inst, "forwards", SG_TYPE_I64, 0, NULL,
+               "samples that the method alone would send forward through the network; count"));
+    SG_TRY(add(r, group, inst, "backwards", SG_TYPE_I64, 0, NULL,
+               "samples that the method alone would send backward through the network; count"));
+    SG_TRY(add(r, group, inst, "seconds", SG_TYPE_F64, 0, NULL,
+               "time of all ranks for the passes that the method takes part in, however many share "
+               "them, and for its maps; seconds"));
+    SG_TRY(add(r, group, inst, "bytes", SG_TYPE_I64, 0, NULL,
+               "memory of a rank for the method's sums and what it reads at the item; bytes"));
+done:
+    return status;
+}
+
 sg_status sg_plan_make_record(struct sg_plan *plan) {
     sg_status status = SG_OK;
     const struct axes a = axes_of(plan);
@@ -212,6 +230,7 @@ sg_status sg_plan_make_record(struct sg_plan *plan) {
         const struct sg_instance *inst = &plan->job->instances[i];
 
         SG_TRY(add_map(plan, i, &a));
+        SG_TRY(add_cost(plan, inst));
         if (inst->params.probing.kind == SG_PROBE_PATH) {
             SG_TRY(add_path(plan, inst, &a));
         }

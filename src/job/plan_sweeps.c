@@ -257,17 +257,6 @@ struct sg_counts_shape sg_plan_counts_shape(const struct sg_plan *plan, const st
                                     .n_groups = s->gates.n_groups};
 }
 
-int64_t sg_plan_n_gate_passes(const struct sg_plan *plan, const struct sg_sweep *s) {
-    int64_t n = 0;
-
-    for (int m = 0; m < s->gates.n_members; m++) {
-        const int n_groups = sg_instance_n_groups(&plan->job->instances[s->gates.members[m]]);
-
-        n += plan->n_targets * (n_groups > 1 ? 1 + n_groups : 1);
-    }
-    return n;
-}
-
 int64_t sg_plan_gate_batch(const struct sg_plan *plan, int64_t n_targets_left) {
     return 2 * n_targets_left >= plan->block ? plan->block : 1;
 }

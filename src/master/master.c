@@ -108,7 +108,7 @@ sg_status sg_master_create(const struct sg_master_options *options, struct sg_ma
     SG_TRY(list_pending(m, items, &n));
     SG_TRY(make_dispatch(m, items, n));
     sg_progress_begin(&m->progress, m->begun, options->plan->n_items, n,
-                      (double)options->plan->gradients_per_item);
+                      (double)options->plan->per_item.backwards);
     *out = m;
     m = NULL;
 done:

@@ -147,10 +147,10 @@ static sg_status measure_walks(struct sg_worker *w, double *open_s, double *bloc
 
     SG_TRY(measure_batch(w, &forward_s, &backward_s));
     *open_s =
-        (double)plan->forwards_at_item * forward_s + (double)plan->gradients_at_item * backward_s;
+        (double)plan->at_item.forwards * forward_s + (double)plan->at_item.backwards * backward_s;
     if (n_blocks > 0) {
-        *block_s = ((double)(plan->forwards_per_item - plan->forwards_at_item) * forward_s +
-                    (double)(plan->gradients_per_item - plan->gradients_at_item) * backward_s) /
+        *block_s = ((double)(plan->per_item.forwards - plan->at_item.forwards) * forward_s +
+                    (double)(plan->per_item.backwards - plan->at_item.backwards) * backward_s) /
                    (double)n_blocks;
     }
 done:

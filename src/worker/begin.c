@@ -106,6 +106,7 @@ static sg_status clean_pass(struct sg_worker *w, int64_t t, int first, int *end)
     sg_status status = SG_OK;
     const struct sg_probed *probed = w->plan->probed;
     const struct sg_probing *probing = &probed[first].probing;
+    const double begun = sg_now();
     float *dx = NULL;
 
     memset(w->layers, 0, (size_t)w->plan->model->n_layers * sizeof(float *));
@@ -124,6 +125,7 @@ static sg_status clean_pass(struct sg_worker *w, int64_t t, int first, int *end)
             sg_take_absolute(sg_clean_at(w, &probed[p], t), probed[p].n_features);
         }
         SG_TRY(judge_clean(w, p, t));
+        w->item.clean_s[p] += sg_now() - begun;
     }
 done:
     return status;
@@ -177,6 +179,7 @@ static sg_status clean_walk(struct sg_worker *w, int first, int *end) {
                            .n_points = 1,
                            .sums = w->path.sums,
                            .facts = w->facts};
+    const double begun = sg_now();
 
     for (*end = first; *end < w->plan->n_probed && probed[*end].pass == probed[first].pass;
          (*end)++) {
@@ -195,6 +198,7 @@ static sg_status clean_walk(struct sg_worker *w, int first, int *end) {
             }
             SG_TRY(judge_clean(w, p, t));
         }
+        w->item.clean_s[p] += sg_now() - begun;
     }
 done:
     return status;
@@ -215,12 +219,16 @@ done:
 
 sg_status sg_item_look(struct sg_worker *w, int64_t index) {
     sg_status status = SG_OK;
+    double begun;
 
     memset(w->item.record, 0, (size_t)w->plan->record.bytes);
     *(unsigned char *)field(w, SG_FIELD_STATUS) = SG_ITEM_DONE;
     sg_phase_enter(w, SG_PHASE_INPUT);
+    memset(w->item.clean_s, 0, (size_t)w->plan->n_probed * sizeof *w->item.clean_s);
     SG_TRY(sg_items_load(w->o.items, index, w->x));
+    begun = sg_now();
     SG_TRY(clean_outputs(w));
+    w->item.forward_s = sg_now() - begun;
     sg_phase_enter(w, SG_PHASE_BACKWARD);
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
         SG_TRY(clean_readings(w, t));
@@ -234,6 +242,7 @@ sg_status sg_item_begin(struct sg_worker *w, int64_t index) {
 
     SG_TRY(sg_item_look(w, index));
     SG_TRY(clean_walks(w)); /* they overwrite the clean outputs */
+    sg_spent_put(w);
 done:
     return status;
 }

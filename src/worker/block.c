@@ -66,6 +66,13 @@ static int pass_end(const struct reading *b, int first) {
     return end;
 }
 
+/* The time since `begun` is that of all readings of the pass. */
+static void spend_pass(const struct reading *b, int first, double begun) {
+    for (int r = first; r < pass_end(b, first); r++) {
+        sg_spend(b->w, SG_SPENT_READINGS + r, begun);
+    }
+}
+
 static void hand_over(struct reading *b, int r, int64_t t, float *values) {
     const struct sg_probed *p = probed_at(b, r);
 
@@ -126,8 +133,10 @@ static sg_status run_walks(struct reading *b) {
     for (int r = 0; r < b->sweep->n_readings; r = pass_end(b, r)) {
         if (sg_is_path(probed_at(b, r))) {
             const struct sg_walk walk = walk_of(b, r);
+            const double begun = sg_now();
 
             SG_TRY(sg_walk_run(b->w, &walk, b->cancel));
+            spend_pass(b, r, begun);
         }
     }
 done:
@@ -160,6 +169,7 @@ static sg_status read_pass(struct reading *b, int first, int64_t t) {
     sg_status status = SG_OK;
     struct sg_worker *w = b->w;
     const int64_t k = w->n_outputs;
+    const double begun = sg_now();
     float *dx = NULL;
 
     sg_phase_enter(w, SG_PHASE_BACKWARD);
@@ -180,6 +190,7 @@ static sg_status read_pass(struct reading *b, int first, int64_t t) {
     for (int r = first; r < pass_end(b, first); r++) {
         hand_over(b, r, t, sg_read_at(w, &b->sweep->readings[r]));
     }
+    spend_pass(b, first, begun);
 done:
     return status;
 }
@@ -187,10 +198,12 @@ done:
 static sg_status read_gradients(struct reading *b) {
     sg_status status = SG_OK;
     struct sg_worker *w = b->w;
+    const double begun = sg_now();
 
     sg_phase_enter(w, SG_PHASE_FORWARD);
     SG_TRY(sg_net_forward(w->net, w->noisy, w->y, b->cancel));
     w->phases.n_forwards += b->n;
+    sg_spend(w, SG_SPENT_FORWARD, begun);
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
         for (int r = 0; r < b->sweep->n_readings; r = pass_end(b, r)) {
             if (!sg_is_path(probed_at(b, r))) {
@@ -204,8 +217,10 @@ done:
 
 static sg_status read_all(struct reading *b, int64_t *n_outside) {
     sg_status status = SG_OK;
+    const double begun = sg_now();
 
     *n_outside = draw(b);
+    sg_spend(b->w, SG_SPENT_NOISE, begun);
     SG_TRY(run_walks(b));
     if (b->sweep->n_passes > 0 || b->sweep->gates.n_members > 0) {
         SG_TRY(read_gradients(b));
@@ -263,7 +278,10 @@ sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_
 
     SG_TRY(sg_block_read(w, sweep, i_block, w->o.stop, &n_outside, add, &a));
     if (sweep->gates.n_members > 0) { /* the last forward pass was that of the samples */
+        const double begun = sg_now();
+
         sg_gates_count(w, sweep, i_block);
+        sg_spend(w, SG_SPENT_GATES, begun);
     }
     sg_tallies(w, sweep)[0] += n_outside;
     w->item.done[i_block / 64] |= UINT64_C(1) << (i_block % 64);

@@ -71,6 +71,7 @@ sg_status sg_item_save(struct sg_worker *w) {
 
     SG_ASSERT(n_bytes(&h) <= sg_packed_bytes(w->plan));
     sg_item_put_seconds(w);
+    sg_spent_settle(w);
     put(&at, &h, sizeof h);
     put(&at, w->item.record, h.record_bytes);
     put(&at, w->item.exponents, 8 * h.n_sums);

@@ -66,6 +66,7 @@ void sg_item_collect(struct sg_worker *w, const struct team *team, int from_asid
     SG_ASSERT(!from_aside || team->rank != 0);
     sg_phase_enter(w, SG_PHASE_REDUCE);
     give(team, &w->item.n_gradients, 1);
+    give(team, w->item.spent_ns, SG_SPENT_READINGS + w->plan->sweeps[w->item.i_sweep].n_readings);
     give(team, from_aside ? at : (int64_t *)w->item.done, w->n_words);
     at += w->n_words;
     for (int64_t i = 0; i < sg_item_n_sums(w); i++) {

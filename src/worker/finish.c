@@ -183,6 +183,7 @@ sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep
         SG_TRY(sg_gates_finish(w, sweep));
         *nonfinite += sg_counts_n_skipped(w->counts);
     }
+    sg_spent_settle(w);
     sg_phase_enter(w, SG_PHASE_FINISH);
     for (int m = 0; is_last && m < sweep->gates.n_members; m++) {
         put_sweep_report(w, sweep->gates.members[m], sweep);
@@ -190,8 +191,10 @@ sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep
     for (int r = 0; r < sweep->n_readings; r++) {
         for (int m = 0; m < sweep->readings[r].n_members; m++) {
             const int i = sweep->readings[r].members[m];
+            const double begun = sg_now();
 
             SG_TRY(finish_instance(w, i, r, i_stage, is_last));
+            sg_spend_on(w, i, sg_now() - begun);
             if (is_last) {
                 put_sweep_report(w, i, sweep);
             }
@@ -215,6 +218,8 @@ sg_status sg_item_finish_clean(struct sg_worker *w) {
         float *se = sg_instance_field(w, i, "maps", "se");
         int64_t n;
 
+        const double begun = sg_now();
+
         if (w->plan->sweep_of[i] >= 0) {
             continue;
         }
@@ -227,6 +232,7 @@ sg_status sg_item_finish_clean(struct sg_worker *w) {
                                       se != NULL ? se + t * n : NULL));
             ((int64_t *)sg_instance_field(w, i, "maps", "samples"))[t] = 1;
         }
+        sg_spend_on(w, i, sg_now() - begun);
     }
 done:
     return status;
@@ -235,8 +241,8 @@ done:
 void sg_item_finish_cost(struct sg_worker *w) {
     const struct sg_record *r = &w->plan->record;
 
-    *(int64_t *)sg_record_at(r, w->item.record, "items/forwards") = w->plan->forwards_per_item;
-    *(int64_t *)sg_record_at(r, w->item.record, "items/backwards") = w->plan->gradients_per_item;
+    *(int64_t *)sg_record_at(r, w->item.record, "items/forwards") = w->plan->per_item.forwards;
+    *(int64_t *)sg_record_at(r, w->item.record, "items/backwards") = w->plan->per_item.backwards;
 }
 
 void sg_item_put_seconds(struct sg_worker *w) {

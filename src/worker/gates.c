@@ -203,7 +203,11 @@ sg_status sg_gates_finish(struct sg_worker *w, const struct sg_sweep *sweep) {
     int64_t i_batch = 0;
 
     for (int m = 0; m < sweep->gates.n_members; m++) {
-        SG_TRY(finish_member(w, sweep, sweep->gates.members[m], &i_batch));
+        const double begun = sg_now();
+
+        status = finish_member(w, sweep, sweep->gates.members[m], &i_batch);
+        sg_spend_on(w, sweep->gates.members[m], sg_now() - begun);
+        SG_TRY(status);
     }
 done:
     return status;

@@ -78,6 +78,8 @@ static void reset_item(struct sg_worker *w, int64_t index) {
     w->item.i_sweep = 0;
     w->item.n_stages_done = 0;
     w->item.n_gradients = 0;
+    memset(w->item.spent_ns, 0,
+           (size_t)(SG_SPENT_READINGS + w->plan->needs.n_readings) * sizeof *w->item.spent_ns);
     w->item.before_s = 0;
     w->item.begun_s = sg_now();
     w->item.saved_s = w->item.begun_s;

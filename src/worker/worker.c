@@ -77,13 +77,17 @@ static sg_status take_arrays(struct sg_worker *w) {
     w->item.masks = sg_calloc(n_targets * (size_t)plan->mask_words + 1, sizeof *w->item.masks);
     w->item.exponents = sg_calloc(n_sums, sizeof *w->item.exponents);
     w->item.clean_max = sg_calloc((size_t)plan->n_probed * n_targets, sizeof *w->item.clean_max);
+    w->item.spent_ns =
+        sg_calloc((size_t)(SG_SPENT_READINGS + needs->n_readings), sizeof *w->item.spent_ns);
+    w->item.clean_s = sg_calloc((size_t)plan->n_probed + 1, sizeof *w->item.clean_s);
     w->item.done = sg_calloc((size_t)w->n_words, sizeof *w->item.done);
     w->item.record = sg_calloc((size_t)plan->record.bytes, 1);
     SG_CHECK(w->x && w->clean && w->clean_y && w->expected && w->gate_means &&
                  (w->activations || !needs->has_layers) && w->layers && w->scale && w->noisy &&
                  w->gradient && w->y && w->dy && w->map && w->sigma && w->work && w->sums &&
                  w->todo && w->packed && w->ranked && w->item.aims && w->item.masks &&
-                 w->item.exponents && w->item.clean_max && w->item.done && w->item.record,
+                 w->item.exponents && w->item.clean_max && w->item.spent_ns && w->item.clean_s &&
+                 w->item.done && w->item.record,
              SG_E_NOMEM, "no memory for the arrays of a worker");
 done:
     return status;
@@ -294,6 +298,8 @@ void sg_worker_destroy(struct sg_worker *w) {
     sg_free(w->item.masks);
     sg_free(w->item.exponents);
     sg_free(w->item.clean_max);
+    sg_free(w->item.spent_ns);
+    sg_free(w->item.clean_s);
     sg_free(w->item.done);
     sg_free(w->item.record);
     sg_free(w);

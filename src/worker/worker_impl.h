@@ -51,8 +51,11 @@ struct item {
     double *clean_max;     /* [n_probed][n_targets] largest |reading| at the item, leader only */
     int64_t i_sweep;       /* the running sweep */
     int64_t n_stages_done;
-    uint64_t *done; /* [n_words] blocks of the running sweep that are in the sums of this rank */
-    char *record;   /* leader only: the record so far */
+    uint64_t *done;    /* [n_words] blocks of the running sweep that are in the sums of this rank */
+    char *record;      /* leader only: the record so far */
+    int64_t *spent_ns; /* [SG_SPENT_READINGS + readings]: on the running sweep, not yet settled */
+    double forward_s;  /* of the clean pass; and for all that is read at the item: leader only */
+    double *clean_s;   /* [n_probed] */
     int64_t n_gradients; /* computed in this run; of the whole team once it has been collected */
     double begun_s;
     double saved_s;  /* time of the last checkpoint, or of the start */
@@ -139,9 +142,21 @@ struct sg_worker {
     struct sg_phases phases;
 };
 
+/* What the time of a sweep was spent on, and for whom: noise for all members, forward passes for
+ * those that need them, gates for theirs; from SG_SPENT_READINGS on for the readings. */
+enum { SG_SPENT_NOISE, SG_SPENT_FORWARD, SG_SPENT_GATES, SG_SPENT_READINGS };
+
 /* phases.c */
 double sg_now(void); /* seconds of a steady clock */
 void sg_phase_enter(struct sg_worker *w, enum sg_phase phase);
+
+/* spent.c: the account of every instance (fields cost/<label>). The time since `begun` for a slot
+ * of the running sweep; for instance i, straight into the record. The leader settles what has been
+ * spent since the last time before the record leaves it; put says what does not change. */
+void sg_spend(struct sg_worker *w, int slot, double begun);
+void sg_spend_on(struct sg_worker *w, int i_instance, double seconds);
+void sg_spent_settle(struct sg_worker *w);
+void sg_spent_put(struct sg_worker *w);
 
 /* score.c: from the outputs y[K] of a sample to the score of a target, and its derivative dy[K].
  * The probability is NaN where there are no classes. */

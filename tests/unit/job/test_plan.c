@@ -136,7 +136,7 @@ static void equal_samples_share_a_sweep(void **state) {
     assert_int_equal(sweep_of("adaptgrad-c0.9"), 5);
     assert_int_equal(now.plan->n_sweeps, 6);
     assert_int_equal(now.plan->sweeps[0].readings[0].n_members, 3);
-    assert_int_equal(now.plan->gradients_per_item, 1 + 50 + 64 + 4 * 50);
+    assert_int_equal(now.plan->per_item.backwards, 1 + 50 + 64 + 4 * 50);
     drop();
 }
 
