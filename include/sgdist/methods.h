@@ -93,6 +93,7 @@ struct sg_probing {
     int32_t kind;                  /* enum sg_probe */
     int32_t rule;                  /* of the backward pass: enum sg_rule of net.h */
     int32_t absolute;              /* 1: the absolute value of each element of the gradient */
+    int32_t unused;                /* 0: no bytes between the members */
     char layer[SG_MAX_TENSOR + 1]; /* the tensor whose gradient it is; "": the model's input */
     struct sg_path path;           /* of SG_PROBE_PATH */
 };

@@ -326,7 +326,9 @@ static void the_record_holds_what_is_promised(void **state) {
 static void memory_is_what_a_worker_takes(void **state) {
     static const char *const rests[] = {
         "methods: [gradient]\n", "methods: [smoothgrad]\ntarget: {top: 3}\n",
-        "methods: [vargrad, {method: adaptgrad, samples: 1e6}]\nsampling: {block: 3}\n"};
+        "methods: [vargrad, {method: adaptgrad, samples: 1e6}]\nsampling: {block: 3}\n",
+        "methods: [integrated_gradients]\ntarget: {top: 3}\n",
+        "methods: [[left_ig, right_ig], {method: vargrad, of: guided_ig}, expected_gradients]\n"};
 
     (void)state;
     for (size_t i = 0; i < sizeof rests / sizeof rests[0]; i++) {
