@@ -205,6 +205,7 @@ static sg_status take_samples(const struct request *q, const struct study *s, co
     const size_t n_targets = (size_t)s->plan->n_targets;
     size_t n_read;
 
+    SG_TRY(sg_study_check_draws(s));
     SG_TRY(find_item(s, q->item, &a->range.item));
     SG_TRY(find_reading(s, q->method, a));
     SG_TRY(parse_range(q->samples, s->plan->sweeps[a->range.i_sweep].n_draws, &a->range.first,

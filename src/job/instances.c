@@ -19,17 +19,23 @@ struct entry {
 };
 
 unsigned sg_method_uses(const struct sg_method *method) {
-    return method->uses | method->sampler->uses |
-           (method->sampler->is_stochastic ? (unsigned)SG_USES_SAMPLES : 0u) |
-           (method->sampler->is_stochastic && !method->sampler->is_noiseless
-                ? (unsigned)SG_USES_NOISE
-                : 0u) |
-           (method->probe != SG_PROBE_GATES ? (unsigned)SG_USES_RULE : 0u);
+    const struct sg_sampler *s = method->sampler;
+    const int has_samples = s->is_stochastic && !s->is_still;
+    const int has_noise = s->is_stochastic && !s->is_noiseless;
+    const int has_gates = method->probe == SG_PROBE_GATES;
+
+    return method->uses | s->uses | (has_samples ? (unsigned)SG_USES_SAMPLES : 0u) |
+           (has_noise ? (unsigned)SG_USES_NOISE : 0u) |
+           (has_noise || s->is_still ? (unsigned)SG_USES_CLEAN : 0u) |
+           (s->is_stochastic && !has_gates ? (unsigned)SG_USES_DRAWS : 0u) |
+           (!has_gates ? (unsigned)SG_USES_RULE : 0u);
 }
 
-/* A path reads the input, and layers only as the gradient of a smoother could. */
+/* A path reads the input, and layers only as the gradient of a smoother could. Anything with
+ * samples may have noise on the weights. */
 unsigned sg_instance_uses(const struct sg_instance *inst) {
-    const unsigned uses = sg_method_uses(inst->method);
+    const unsigned weights = inst->params.sampling.draws > 0 ? (unsigned)SG_USES_WEIGHTS : 0u;
+    const unsigned uses = sg_method_uses(inst->method) | weights;
 
     return inst->path == NULL
                ? uses
@@ -135,14 +141,22 @@ static struct sg_instance *append(struct entry *e, const struct sg_node *at) {
 void sg_clear_unused(struct sg_params *p, unsigned uses) {
     struct sg_sampling *s = &p->sampling;
 
-    if ((uses & SG_USES_SAMPLES) == 0) {
+    if ((uses & (SG_USES_SAMPLES | SG_USES_WEIGHTS)) == 0) {
         memset(s, 0, sizeof *s);
-        s->samples = 1;
     }
     if ((uses & SG_USES_NOISE) == 0) {
         s->channels = 0;
-        s->clean = 0;
         s->outside = 0;
+    }
+    if ((uses & SG_USES_CLEAN) == 0) {
+        s->clean = 0;
+    }
+    if ((uses & SG_USES_SAMPLES) == 0) {
+        s->samples = 1;
+    }
+    if ((uses & SG_USES_WEIGHTS) == 0) {
+        s->draws = 0;
+        memset(&s->weights, 0, sizeof s->weights);
     }
     if ((uses & SG_USES_AMOUNT) == 0) {
         s->amount = 0.0;
@@ -231,6 +245,38 @@ static const struct sg_preset *read_params(struct entry *e, struct sg_params *pa
     return preset;
 }
 
+/* What an entry may say, beside its `of` and of draws of the weights, too. */
+static unsigned uses_of_entry(const struct entry *e, const struct sg_method *method) {
+    struct sg_instance inst = {.method = method};
+    unsigned uses;
+
+    sg_of_apply(&e->of, method, &inst);
+    uses = sg_instance_uses(&inst) | (sg_method_uses(method) & (unsigned)SG_USES_OF);
+    return uses | ((uses & SG_USES_DRAWS) != 0 && sg_node_find(e->map, "weights") != NULL
+                       ? (unsigned)SG_USES_WEIGHTS
+                       : 0u);
+}
+
+/* `sampling.samples` is for an item; an entry with draws of the weights has so many for each. */
+static int settle_weights(struct entry *e, const struct sg_method *method, const struct sg_node *at,
+                          struct sg_params *params) {
+    struct sg_sampling *s = &params->sampling;
+
+    if ((uses_of_entry(e, method) & SG_USES_WEIGHTS) == 0) {
+        s->draws = 0;
+        return 1;
+    }
+    if (sg_node_find(e->map, "samples") == NULL && sg_node_find(e->map, "like") == NULL) {
+        s->samples = SG_JOB_SAMPLES_A_DRAW;
+    }
+    if (s->clean == SG_CLEAN_ONE_OF_N) {
+        sg_problem(e->r, &at->at, e->path,
+                   "noise.clean: one_of_n has no meaning with draws of the weights, which are of "
+                   "equal size; set noise: {clean: extra}, or none");
+    }
+    return s->clean != SG_CLEAN_ONE_OF_N;
+}
+
 /* Integrated gradients has no threshold unless it is given one. */
 static void refuse_threshold(struct entry *e, const struct sg_method *outer,
                              const struct sg_params *params) {
@@ -259,6 +305,9 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
     struct sg_params params;
     const struct sg_preset *preset = read_params(e, &params);
 
+    if (!settle_weights(e, method, at, &params)) {
+        return 0;
+    }
     sg_expansion_label(&e->expansion, base, label, sizeof label);
     if (!is_label(label)) {
         sg_problem(e->r, &at->at, e->path,
@@ -277,11 +326,12 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
     if (inst != NULL) {
         memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
         inst->params = params;
+        inst->params = params;
         refuse_threshold(e, method, &params);
         sg_of_apply(&e->of, method, inst);
         sg_clear_unused(&inst->params, sg_instance_uses(inst));
         sg_path_settle(inst);
-        if (preset != NULL && (sg_instance_uses(inst) & SG_USES_NOISE) != 0) {
+        if (preset != NULL && (sg_instance_uses(inst) & SG_USES_CLEAN) != 0) {
             sg_preset_add_line(e->r, preset, inst, &e->draft->presets);
         }
     }
@@ -303,14 +353,6 @@ static void add_expanded(struct entry *e, const struct sg_method *method, const 
         is_added = add_instance(e, method, at, base);
         sg_expansion_restore(x);
     } while (is_added && n_problems == e->r->n_problems && sg_expansion_next(x));
-}
-
-/* What an entry may say beside its `of`, too. */
-static unsigned uses_of_entry(const struct entry *e, const struct sg_method *method) {
-    struct sg_instance inst = {.method = method};
-
-    sg_of_apply(&e->of, method, &inst);
-    return sg_instance_uses(&inst) | (sg_method_uses(method) & (unsigned)SG_USES_OF);
 }
 
 /* An option without an effect would make a reader of the job believe in one. */

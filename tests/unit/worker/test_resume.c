@@ -81,7 +81,8 @@ static void stopped_after_any_block(void **state) {
     const struct weights w = ordinary_weights();
 
     (void)state;
-    check_all_stops(&w, MANY RUN_STOPS, SG_ITEM_DONE, 12 + 5); /* all blocks of both sweeps but the last */
+    check_all_stops(&w, MANY RUN_STOPS, SG_ITEM_DONE,
+                    12 + 5); /* all blocks of both sweeps but the last */
 }
 
 static void with_a_checkpoint_at_every_meeting(void **state) {
