@@ -21,9 +21,10 @@ struct sg_probed {
     int64_t offset;        /* the sizes of those before it, added up */
 };
 
-/* Things of equal number are read in one backward pass; the list is sorted by it. */
+/* Things of equal number are read in one backward pass; the list is sorted by it, and ends with
+ * what reads nothing. */
 static inline int64_t sg_pass_of(const struct sg_probing *p) {
-    return (int64_t)p->rule * 2 + p->absolute;
+    return p->kind == SG_PROBE_NOTHING ? INT64_MAX : (int64_t)p->rule * 2 + p->absolute;
 }
 
 /* What a sweep reads at its points for the instances of equal probing: sums of their own. */
@@ -137,8 +138,9 @@ int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap);
 /* Adds what target t is in words: "class 3 of masks in the box [0, 0, 8, 8] (sum)". */
 void sg_plan_target_text(const struct sg_plan *plan, int64_t t, struct sg_text *out);
 
-/* The shape of what an instance reads. */
+/* The shape of what an instance reads, and that of its map. */
 const struct sg_shape *sg_plan_read_shape(const struct sg_plan *plan, int i_instance);
+void sg_plan_map_shape(const struct sg_plan *plan, int i_instance, struct sg_shape *out);
 
 /* What a rank takes beside the plan's sums_bytes. */
 struct sg_rank_bytes {

@@ -21,7 +21,8 @@ enum sg_stream {
     SG_STREAM_INPUT = 0,
     SG_STREAM_WEIGHTS = 1,
     SG_STREAM_MASKS = 2,
-    SG_STREAM_REPLICATES = 3
+    SG_STREAM_REPLICATES = 3,
+    SG_STREAM_MAPS = 4 /* of the control `random`: sample t is the map of target t */
 };
 
 #define SG_SEED_MAX     ((INT64_C(1) << 56) - 1)
@@ -48,5 +49,8 @@ void sg_philox4x32_10(const uint32_t counter[4], const uint32_t key[2], uint32_t
 void sg_rng_words(const struct sg_rng_address *at, int64_t n, uint32_t *w);
 void sg_rng_uniforms(const struct sg_rng_address *at, int64_t n, double *u);
 void sg_rng_normals(const struct sg_rng_address *at, int64_t n, float *z);
+
+/* Cosine and sine of k/n of a turn, 0 <= k < n, by the same own arithmetic. */
+void sg_rng_circle(int64_t k, int64_t n, double *cosine, double *sine);
 
 #endif

@@ -65,6 +65,7 @@ sg_status sg_study_open_model(struct study *s) {
     SG_TRY(sg_study_take_inputs(job, s->inputs, &fixed));
     what.fixed = fixed;
     SG_TRY(sg_model_open(bytes, s->image.n, job->model_file, &what, &s->model));
+    SG_TRY(sg_job_name_layers(s->job, sg_model_signature(s->model)));
 done:
     sg_free(fixed);
     return status;

@@ -18,8 +18,13 @@ struct entry {
 };
 
 unsigned sg_method_uses(const struct sg_method *method) {
-    return method->uses | method->sampler->uses |
-           (method->sampler->is_stochastic ? (unsigned)SG_USES_SAMPLES : 0u);
+    const int is_gradient = method->probe != SG_PROBE_NOTHING;
+    unsigned uses = method->uses | method->sampler->uses;
+
+    uses |= method->sampler->is_stochastic ? SG_USES_SAMPLES : 0;
+    uses |= method->over == SG_OVER_TENSOR ? SG_USES_CHANNELS : 0;
+    uses |= is_gradient && method->rule == 0 ? SG_USES_RULE : 0;
+    return uses | (is_gradient ? SG_USES_GRADIENT : 0);
 }
 
 /* `method`, `as` and `like` are read by hand before the table sees the map; the label stands for
@@ -142,6 +147,12 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;
     }
+    if ((uses & SG_USES_CHANNELS) == 0) {
+        p->reduction = SG_CHANNELS_NONE;
+    }
+    if ((uses & SG_USES_CAM) == 0) {
+        memset(&p->cam, 0, sizeof p->cam);
+    }
     if ((uses & SG_USES_SPACE) == 0 ||
         p->probing.layer[0] != '\0') { /* only the input has pixels */
         p->space = SG_SPACE_INPUT;
@@ -182,6 +193,16 @@ static const struct sg_preset *read_params(struct entry *e, struct sg_params *pa
     return preset;
 }
 
+/* What of the reading the method itself decides. */
+static void choose_reading(const struct sg_method *method, struct sg_probing *probing) {
+    if (method->rule != 0) {
+        probing->rule = method->rule;
+    }
+    if ((method->uses & SG_USES_CAM) != 0 && probing->layer[0] == '\0') {
+        memcpy(probing->layer, SG_LAYER_AUTO, sizeof SG_LAYER_AUTO);
+    }
+}
+
 /* 1 if there is one more instance. */
 static int add_instance(struct entry *e, const struct sg_method *method, const struct sg_node *at,
                         const char *base) {
@@ -211,6 +232,7 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
         inst->params = params;
         inst->params.probing.kind = method->probe;
         sg_clear_unused(&inst->params, sg_method_uses(method));
+        choose_reading(method, &inst->params.probing);
         if (preset != NULL && method->sampler->is_stochastic) {
             sg_preset_add_line(e->r, preset, inst, &e->draft->presets);
         }

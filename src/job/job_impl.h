@@ -15,7 +15,7 @@ enum {
     SG_JOB_MAX_PROBLEMS = 20,    /* errors that are collected before the rest is only counted */
     SG_JOB_MAX_INSTANCES = 1000, /* after lists are expanded */
     SG_JOB_MAX_INDICES = 100000000,
-    SG_JOB_MAX_AXES = 16 /* keys of a method's map that a list may stand under */
+    SG_JOB_MAX_AXES = 32 /* keys of a method's map that a list may stand under */
 };
 
 /* Where something stands: a --set argument, or a line and column of the file (0: the whole of it).
@@ -194,6 +194,9 @@ void sg_read_sigma(struct sg_reader *r, const struct sg_node *node, const char *
 void sg_read_channels(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_inputs(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_layer(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_maps(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_neurons(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_filter(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_methods(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 int sg_echo_tar(struct sg_text *t, const void *at);
@@ -209,11 +212,27 @@ int sg_echo_sigma(struct sg_text *t, const void *at);
 int sg_echo_channels(struct sg_text *t, const void *at);
 int sg_echo_inputs(struct sg_text *t, const void *at);
 int sg_echo_layer(struct sg_text *t, const void *at);
+int sg_echo_maps(struct sg_text *t, const void *at);
+int sg_echo_neurons(struct sg_text *t, const void *at);
+int sg_echo_filter(struct sg_text *t, const void *at);
 int sg_echo_methods(struct sg_text *t, const void *at);
 int sg_echo_name(struct sg_text *t, const void *at);
 
 /* Reads the name of a tensor into out[SG_MAX_TENSOR + 1]; 1 if all is well. */
 int sg_read_tensor(struct sg_reader *r, const struct sg_node *node, const char *path, char *out);
+
+/* A list of at most `max` whole numbers from 0; their number, 0 after a problem. */
+int sg_read_numbers(struct sg_reader *r, const struct sg_node *node, const char *path, int max,
+                    int64_t *out);
+
+/* A box of at most max_axes axes, [y0, x0, y1, x1] into box[2 * axes]; its axes, 0 after a problem.
+ */
+int sg_read_box(struct sg_reader *r, const struct sg_node *node, const char *path, int max_axes,
+                int64_t *box);
+
+/* An entry of a list of positions, "5" or "10:20", as first and end; 0 with a problem. */
+int sg_read_range(struct sg_reader *r, const struct sg_node *node, const char *path, int64_t *first,
+                  int64_t *end);
 
 /* Collects the tensors that targets and instances name. */
 sg_status sg_job_list_tensors(struct sg_job *job);
@@ -233,9 +252,14 @@ void sg_preset_add_line(struct sg_reader *r, const struct sg_preset *preset,
 /* Zeroes what a method with these uses does not look at: equal samples must be equal bytes. */
 void sg_clear_unused(struct sg_params *p, unsigned uses);
 
-/* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where noisy samples
- * are drawn. */
-enum { SG_USES_SAMPLES = 1 << 16 };
+/* What an instance's method and sampler use, of enum sg_uses; beside that where noisy samples are
+ * drawn, channels can be reduced, a rule can be chosen, a gradient is read. */
+enum {
+    SG_USES_SAMPLES = 1 << 16,
+    SG_USES_CHANNELS = 1 << 17,
+    SG_USES_RULE = 1 << 18,
+    SG_USES_GRADIENT = 1 << 19
+};
 unsigned sg_method_uses(const struct sg_method *method);
 
 /* The lists under keys that expand, of one map. While a combination is read, each list stands in

@@ -26,6 +26,9 @@ static const char *const words_bounds[] = {"channel", "global", NULL};
 static const char *const words_z[] = {"centred", "half", "one_sided", "exact", NULL};
 static const char *const words_rule[] = {"gradient", "guided_backprop", "deconvnet", NULL};
 static const char *const words_dtype[] = {"float32", NULL};
+static const char *const words_size[] = {"layer", "input", NULL};
+static const char *const words_numerator[] = {"second", "first", NULL};
+static const char *const words_denominator[] = {"local", "summed", NULL};
 
 #define IN_JOB(field)            .offset = offsetof(struct sg_draft, job.field)
 #define IN_DRAFT(field)          .offset = offsetof(struct sg_draft, field)
@@ -154,6 +157,7 @@ static const struct sg_key maps_keys[] = {
      .flags = SG_KEY_LOCAL},
     {WORD("space", words_space), IN_DRAFT(defaults.space), .fallback = "input",
      .flags = SG_KEY_LOCAL},
+    {CUSTOM("filter", filter), IN_DRAFT(defaults.filter), .flags = SG_KEY_LOCAL},
     {WORD("dtype", words_dtype), IN_DRAFT(dtype), .fallback = "float32"},
     {WORD("standard_error", words_bool), IN_DRAFT(defaults.standard_error), .fallback = "true",
      .flags = SG_KEY_LOCAL},
@@ -206,8 +210,9 @@ const struct sg_key sg_instance_keys[] = {
      .uses = SG_USES_SAMPLES},
     {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_SAMPLES},
     {WORD("rule", words_rule), IN_PARAMS(probing.rule), .fallback = "gradient",
-     .flags = SG_KEY_EXPANDS},
-    {WORD("absolute", words_bool), IN_PARAMS(probing.absolute), .fallback = "false"},
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_RULE},
+    {WORD("absolute", words_bool), IN_PARAMS(probing.absolute), .fallback = "false",
+     .uses = SG_USES_GRADIENT},
     {.name = "confidence",
      .kind = SG_KIND_NUMBER,
      IN_PARAMS(sampling.confidence),
@@ -223,7 +228,18 @@ const struct sg_key sg_instance_keys[] = {
      .uses = SG_USES_CONFIDENCE},
     {WORD("divisor", words_divisor), IN_PARAMS(divisor), .fallback = "unbiased",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_DIVISOR},
-    {WORD("channels", words_reduction), IN_PARAMS(reduction), .flags = SG_KEY_EXPANDS},
+    {CUSTOM("maps", maps), IN_PARAMS(cam), .uses = SG_USES_CAM},
+    {CUSTOM("neurons", neurons), IN_PARAMS(cam), .uses = SG_USES_CAM},
+    {WORD("numerator", words_numerator), IN_PARAMS(cam.numerator), .fallback = "second",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_NUMERATOR},
+    {WORD("denominator", words_denominator), IN_PARAMS(cam.denominator), .fallback = "local",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_DENOMINATOR},
+    {WORD("relu", words_bool), IN_PARAMS(cam.relu), .fallback = "true", .uses = SG_USES_CAM},
+    {WORD("size", words_size), IN_PARAMS(cam.size), .fallback = "layer", .flags = SG_KEY_EXPANDS,
+     .uses = SG_USES_CAM},
+    {WORD("channels", words_reduction), IN_PARAMS(reduction), .flags = SG_KEY_EXPANDS,
+     .uses = SG_USES_CHANNELS},
+    {CUSTOM("filter", filter), IN_PARAMS(filter)},
     {WORD("space", words_space), IN_PARAMS(space), .flags = SG_KEY_EXPANDS, .uses = SG_USES_SPACE},
     {WORD("standard_error", words_bool), IN_PARAMS(standard_error)},
     {0}};

@@ -41,9 +41,9 @@ static void cover_maps(const struct sg_plan *plan, struct sg_needs *needs) {
         const struct sg_shape *read = sg_plan_read_shape(plan, i);
         struct sg_shape map;
 
-        sg_instance_map_shape(inst, read, &map);
+        sg_plan_map_shape(plan, i, &map);
         needs->n_map = max64(needs->n_map, sg_shape_size(&map));
-        needs->n_work = max64(needs->n_work, sg_instance_n_work(inst, read));
+        needs->n_work = max64(needs->n_work, sg_instance_n_work(inst, read, &plan->input));
     }
 }
 
@@ -63,7 +63,8 @@ sg_status sg_plan_find_needs(struct sg_plan *plan) {
         cover_sweep(plan, &plan->sweeps[i], needs);
     }
     for (int i = 0; i < plan->n_probed; i++) {
-        needs->n_clean += plan->probed[i].n_features;
+        needs->n_clean +=
+            plan->probed[i].probing.kind != SG_PROBE_NOTHING ? plan->probed[i].n_features : 0;
         needs->has_layers |= plan->probed[i].layer >= 0;
     }
     cover_maps(plan, needs);

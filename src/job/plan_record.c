@@ -70,16 +70,18 @@ static sg_status add(struct sg_record *r, const char *group, const struct sg_ins
 }
 
 /* The map's axes behind the target: those of the tensor that is read, without channels where they
- * are reduced. Axes of layers have names of their own. */
+ * are reduced; the input's where the map was brought to its size. Axes of layers have names of
+ * their own. */
 static int map_axes(const struct sg_plan *plan, int i_instance, struct sg_axis *out) {
     static const char *const space[] = {"z", "y", "x"};
     const struct sg_instance *inst = &plan->job->instances[i_instance];
-    const char *layer = inst->params.probing.layer[0] != '\0' ? "layer_" : "";
-    const struct sg_shape *read = sg_plan_read_shape(plan, i_instance);
-    const int n_space = read->n_axes - 1;
+    const int is_layer =
+        inst->params.probing.layer[0] != '\0' && inst->params.cam.size == SG_SIZE_LAYER;
+    const char *layer = is_layer ? "layer_" : "";
+    const int n_space = sg_plan_read_shape(plan, i_instance)->n_axes - 1;
     struct sg_shape shape;
 
-    sg_instance_map_shape(inst, read, &shape);
+    sg_plan_map_shape(plan, i_instance, &shape);
     for (int i = 0; i < shape.n_axes; i++) {
         const int from_end = shape.n_axes - i;
         char name[SG_MAX_AXIS_NAME + 1];
@@ -100,17 +102,24 @@ static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes
     static const char *const rules[] = {"", " under guided backpropagation",
                                         " under DeconvNet's rule"};
     const char *layer = inst->params.probing.layer;
+    const char *of = layer[0] != '\0'                       ? "the layer "
+                     : inst->params.space == SG_SPACE_PIXEL ? "a pixel (white is 1)"
+                                                            : "the model's input";
     char about[200];
 
-    (void)snprintf(about, sizeof about,
-                   "%.24s map%.29s%s, in units of the score per unit of %.21s%.20s in the "
-                   "method's formula",
-                   inst->method->name, rules[inst->params.probing.rule],
-                   inst->params.probing.absolute ? ", absolute" : "",
-                   layer[0] != '\0'                       ? "the layer "
-                   : inst->params.space == SG_SPACE_PIXEL ? "a pixel (white is 1)"
-                                                          : "the model's input",
-                   layer);
+    if (inst->method->unit != NULL) {
+        (void)snprintf(about, sizeof about, "%.30s map%s%.20s%s, in units of %.40s",
+                       inst->method->name, layer[0] != '\0' ? " of the layer " : "", layer,
+                       sg_filter_is_on(&inst->params.filter) ? ", filtered" : "",
+                       inst->method->unit);
+    } else {
+        (void)snprintf(about, sizeof about,
+                       "%.24s map%.29s%s%s, in units of the score per unit of %.21s%.20s in the "
+                       "method's formula",
+                       inst->method->name, rules[inst->params.probing.rule],
+                       inst->params.probing.absolute ? ", absolute" : "",
+                       sg_filter_is_on(&inst->params.filter) ? ", filtered" : "", of, layer);
+    }
     SG_TRY(add(r, "maps", inst, "map", SG_TYPE_F32, n_axes, axes, about));
     if (inst->params.standard_error && inst->method->sampler->is_stochastic) {
         SG_TRY(add(r, "maps", inst, "se", SG_TYPE_F32, n_axes, axes,

@@ -63,7 +63,8 @@ static void place_probed(struct sg_plan *plan) {
         p->n_features = sg_shape_size(&p->shape);
         p->offset = offset;
         offset += p->n_features;
-        plan->n_clean_passes += i == 0 || sg_pass_of(&p->probing) != sg_pass_of(&p[-1].probing);
+        plan->n_clean_passes += p->probing.kind != SG_PROBE_NOTHING &&
+                                (i == 0 || sg_pass_of(&p->probing) != sg_pass_of(&p[-1].probing));
     }
 }
 
@@ -91,6 +92,11 @@ done:
 
 const struct sg_shape *sg_plan_read_shape(const struct sg_plan *plan, int i_instance) {
     return &plan->probed[plan->probed_of[i_instance]].shape;
+}
+
+void sg_plan_map_shape(const struct sg_plan *plan, int i_instance, struct sg_shape *out) {
+    sg_instance_map_shape(&plan->job->instances[i_instance], sg_plan_read_shape(plan, i_instance),
+                          &plan->input, out);
 }
 
 /* ---- sweeps and their readings ---- */

@@ -2,7 +2,7 @@
  * Source: Simonyan, Vedaldi and Zisserman 2013, arXiv:1312.6034, section 3. */
 #include "methods/methods_impl.h"
 
-static sg_status finish(const struct sg_finish *in, double *map) {
+sg_status sg_finish_clean(const struct sg_finish *in, double *map) {
     for (int64_t i = 0; i < in->n_features; i++) {
         map[i] = in->clean[i];
     }
@@ -26,5 +26,5 @@ const struct sg_method sg_method_gradient = {
     .min_samples = 1,
     .uses = SG_USES_SPACE | SG_USES_LAYER,
     .gradient_power = 1,
-    .finish = finish,
+    .finish = sg_finish_clean,
 };

@@ -130,6 +130,9 @@ static sg_status clean_readings(struct sg_worker *w, int64_t t) {
     sg_score_gradient(w->plan->job->score, w->y, w->n_outputs, &w->item.aims[t], sg_mask_at(w, t),
                       w->dy);
     for (int p = 0, end; p < w->plan->n_probed; p = end) {
+        if (w->plan->probed[p].probing.kind == SG_PROBE_NOTHING) {
+            break;
+        }
         SG_TRY(clean_pass(w, t, p, &end));
     }
 done:

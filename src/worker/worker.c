@@ -53,7 +53,7 @@ static sg_status take_arrays(struct sg_worker *w) {
 
     w->n_words = (needs->n_blocks + 63) / 64;
     w->x = sg_malloc_aligned(d, sizeof *w->x);
-    w->clean = sg_malloc_aligned(n_targets * (size_t)needs->n_clean, sizeof *w->clean);
+    w->clean = sg_malloc_aligned(n_targets * (size_t)needs->n_clean + 1, sizeof *w->clean);
     w->activations = needs->has_layers
                          ? sg_malloc_aligned((size_t)needs->n_clean, sizeof *w->activations)
                          : NULL;
