@@ -33,8 +33,9 @@ void sg_dispatch_destroy(struct sg_dispatch *d);
 /* 1 and an order that can be given now, or 0: wait for an item to end. Call until it says 0. */
 int sg_dispatch_next(struct sg_dispatch *d, double now, struct sg_dispatch_order *out);
 
-/* The item of an order has ended (done, failed or stopped). */
-void sg_dispatch_ended(struct sg_dispatch *d, int64_t item, double now);
+/* The item of an order has ended (done, failed or stopped); a team's orders end in the order in
+ * which they were given. */
+void sg_dispatch_ended(struct sg_dispatch *d, int first_worker, int64_t item, double now);
 
 /* No more orders: what has been given ends, the rest stays. */
 void sg_dispatch_stop(struct sg_dispatch *d);

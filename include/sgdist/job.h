@@ -60,6 +60,8 @@ struct sg_job {
     char *input;  /* "auto", or the input whose elements are explained */
     int n_inputs; /* the others */
     struct sg_job_input *inputs;
+    int n_baseline_files; /* .npy files where paths begin, each once; they belong to instances */
+    const char **baseline_files;
     int n_layers; /* tensors that instances read beside the input, each once */
     const char **layers;
 
@@ -84,6 +86,7 @@ struct sg_job {
     int share_weights;
     int64_t
         max_failed; /* items that may fail before the run ends with exit code 3; -1: any number */
+    int events;     /* 1: the run's story as JSON lines beside the result */
 
     char *echo;    /* "key: value\n" for every key of the identity, defaults filled in, in a fixed
                     * order: two jobs are  the same study if and only if these texts are equal */

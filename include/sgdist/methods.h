@@ -7,6 +7,7 @@
 #define SGDIST_METHODS_H
 
 #include "sgdist/data.h"
+#include "sgdist/path.h"
 #include "sgdist/rng.h"
 #include "sgdist/shape.h"
 #include "sgdist/status.h"
@@ -47,12 +48,18 @@ enum sg_uses {
     SG_USES_AMOUNT = 1,     /* amount, absolute, space, range */
     SG_USES_CONFIDENCE = 2, /* confidence, z, bounds */
     SG_USES_DIVISOR = 4,
-    SG_USES_SPACE = 8,  /* space of the map */
-    SG_USES_LAYER = 16, /* may read a layer instead of the input */
-    SG_USES_CAM = 256,  /* a class activation map: it reads a layer, see struct sg_cam */
-    SG_USES_DENOMINATOR = 2048,
-    SG_USES_NUMERATOR = 4096,
-    SG_USES_PLACES = 8192 /* needs an input with places beside its channels */
+    SG_USES_SPACE = 8,         /* space of the map */
+    SG_USES_LAYER = 16,        /* may read a layer instead of the input */
+    SG_USES_PATH = 32,         /* baselines */
+    SG_USES_OF = 64,           /* may be composed with another method */
+    SG_USES_CAM = 256,         /* a class activation map: it reads a layer, see struct sg_cam */
+    SG_USES_NODES = 2048,      /* how many */
+    SG_USES_QUADRATURE = 4096, /* and where */
+    SG_USES_THRESHOLD = 8192,  /* of saturation */
+    SG_USES_GUIDANCE = 16384,  /* fraction, max_distance */
+    SG_USES_NUMERATOR = 1 << 20,
+    SG_USES_DENOMINATOR = 1 << 21,
+    SG_USES_PLACES = 1 << 22 /* needs an input with places beside its channels */
 };
 
 /* Everything that decides which points are visited: equal values mean equal samples. Zeroed before
@@ -75,7 +82,8 @@ struct sg_sampling {
 /* What is read at a point. */
 enum sg_probe {
     SG_PROBE_GRADIENT, /* of the target's score with respect to a tensor */
-    SG_PROBE_NOTHING   /* the network does not matter: no backward pass */
+    SG_PROBE_PATH,     /* what a path to the point adds up */
+    SG_PROBE_NOTHING /* the network does not matter; last, so that it is sorted behind the others */
 };
 
 /* What an instance reads of the network, at the item itself and at every point of its sweep:
@@ -86,7 +94,11 @@ struct sg_probing {
     int32_t rule;                  /* of the backward pass: enum sg_rule of net.h */
     int32_t absolute;              /* 1: the absolute value of each element of the gradient */
     char layer[SG_MAX_TENSOR + 1]; /* the tensor whose gradient it is; "": the model's input */
+    struct sg_path path;           /* of SG_PROBE_PATH */
 };
+
+/* Probings of equal passes are read together: in one backward pass, or on one walk. */
+struct sg_probing sg_probing_pass(const struct sg_probing *p);
 
 /* What a map is over: every element of the tensor that is read (its channels can be reduced), or
  * its places alone, because the method itself adds up the channels. */
@@ -201,6 +213,9 @@ struct sg_method {
     /* The map grows with this power of the gradient, which takes it from one space to another;
      * 0: `finish` sees to that; -1: it grows with the input. */
     int gradient_power;
+    enum sg_path_kind path; /* of methods whose probe is a path, or who can be composed as one */
+    enum sg_path_part part;
+    int nodes;                                                    /* by default */
     sg_status (*finish)(const struct sg_finish *in, double *map); /* [D], or [places] */
     /* Standard error of each element of an unreduced map, or NULL: then it is jackknifed over the
      * groups. */
@@ -214,9 +229,18 @@ const struct sg_method *sg_method_find(const char *name);
 /* One method with its options under its own name in the result. */
 struct sg_instance {
     char label[SG_MAX_LABEL + 1];
-    const struct sg_method *method;
+    const struct sg_method *method; /* whose sampler, sums and finish it has */
+    const struct sg_method *path;   /* of a composed one the method whose path is walked; or NULL */
     struct sg_params params;
 };
+
+/* The method that the job names, and the one that it is taken of (`of`), or NULL. */
+const struct sg_method *sg_instance_outer(const struct sg_instance *inst);
+const struct sg_method *sg_instance_inner(const struct sg_instance *inst);
+
+/* 1 if `outer` can be taken of `inner`. Then *noise says where the noise goes. */
+int sg_method_can_compose(const struct sg_method *outer, const struct sg_method *inner,
+                          enum sg_path_noise *noise);
 
 /* 1 if the instance reads the network at points of its own, beside the item itself. */
 int sg_instance_has_sweep(const struct sg_instance *inst);

@@ -12,19 +12,23 @@
 #include <stdio.h>
 
 /* One of the different things that the instances read of the network: all of them at the item
- * itself, some at the points of sweeps as well. Sorted by the backward pass that reads them. */
+ * itself, some at the points of sweeps as well. Sorted by the pass that reads them: a backward
+ * pass, or a walk along paths. */
 struct sg_probed {
     struct sg_probing probing;
+    int pass;              /* things of equal number are read together */
     int layer;             /* of the model's signature; -1: the input */
     struct sg_shape shape; /* of the tensor that is read */
     int64_t n_features;    /* D, its size */
     int64_t offset;        /* the sizes of those before it, added up */
 };
 
-/* Things of equal number are read in one backward pass; the list is sorted by it, and ends with
- * what reads nothing. */
-static inline int64_t sg_pass_of(const struct sg_probing *p) {
-    return p->kind == SG_PROBE_NOTHING ? INT64_MAX : (int64_t)p->rule * 2 + p->absolute;
+static inline int sg_is_gradient(const struct sg_probed *p) {
+    return p->probing.kind == SG_PROBE_GRADIENT;
+}
+
+static inline int sg_is_path(const struct sg_probed *p) {
+    return p->probing.kind == SG_PROBE_PATH;
 }
 
 /* What a sweep reads at its points for the instances of equal probing: sums of their own. */
@@ -34,7 +38,8 @@ struct sg_reading {
     int n_groups;
     int n_members;
     int *members;   /* indices into job->instances */
-    int64_t offset; /* the sizes of the readings before it in the same backward pass, added up */
+    int64_t offset; /* the sizes of the readings before it in the same backward pass, or of all that
+                     * paths of the sweep read, added up */
 };
 
 /* Points that go through the network once, for all instances with equal sampler and sampling.
@@ -44,7 +49,8 @@ struct sg_sweep {
     struct sg_sampling sampling;
     int64_t n_draws;  /* points of an item */
     int64_t n_blocks; /* ceil(n_draws / block) */
-    int n_passes;     /* backward passes for a target: different rules */
+    int n_passes;     /* backward passes at a point for a target: different rules */
+    int n_walks;      /* different paths to a point */
     int n_readings;
     struct sg_reading *readings;
     int n_stages;
@@ -58,18 +64,26 @@ struct sg_sums_need {
     int n_groups;
 };
 
+/* What it has for walks along paths; n_sums is 0 where there are none. */
+struct sg_path_need {
+    int64_t n_sums;  /* doubles that a target's readings of a block, or at the item, add up in */
+    int64_t n_table; /* doubles of scores, nodes and weights */
+    int is_stepwise; /* 1: some path keeps a place of its own for each sample of a batch */
+};
+
 /* What a worker needs for the largest of what it does one after the other. */
 struct sg_needs {
-    int64_t n_clean;             /* floats of all readings at the item, of a target */
-    int has_layers;              /* 1: as many again for the activations of layers at the item */
-    int64_t n_pass;              /* floats of a backward pass's readings, of a sample */
-    int64_t n_map;               /* floats of a map */
-    int64_t n_work;              /* doubles of sg_instance_finish */
+    int64_t n_clean; /* floats of all readings at the item, of a target */
+    int has_layers;  /* 1: as many again for the activations of layers at the item */
+    int64_t n_pass; /* floats of a backward pass's readings, or of what a path reads, of a sample */
+    int64_t n_map;  /* floats of a map */
+    int64_t n_work; /* doubles of sg_instance_finish */
     int64_t n_blocks;            /* of a sweep */
     int n_readings;              /* of a sweep */
     struct sg_sums_need *sums;   /* [n_readings]: for each target */
     struct sg_sums_need one_sum; /* n is 0 where there are no sweeps */
     int64_t checkpoint_bytes;    /* of all sums of a sweep */
+    struct sg_path_need paths;
 };
 
 /* Where a target's numbers lie among the outputs of a sample: [classes][positions] from offset on.
@@ -111,6 +125,9 @@ struct sg_plan {
     int64_t result_bytes;  /* of the result file, but for a few kilobytes */
 };
 
+/* Bytes of a worker that walk along paths; part of sums_bytes. */
+int64_t sg_plan_path_bytes(const struct sg_plan *plan);
+
 /* Paths of the fields that every record has (plan.c adds them, the master and the store read them).
  */
 #define SG_FIELD_STATUS      "items/status"
@@ -135,6 +152,10 @@ void sg_plan_destroy(struct sg_plan *plan);
  * least one more), the last one n_blocks. Writes at most cap of them, returns their number. */
 int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap);
 
+/* Blocks of an item that a team of m works off one after the other; one more stands for opening it,
+ * which the leader does alone. */
+int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m);
+
 /* Adds what target t is in words: "class 3 of masks in the box [0, 0, 8, 8] (sum)". */
 void sg_plan_target_text(const struct sg_plan *plan, int64_t t, struct sg_text *out);
 
@@ -153,9 +174,18 @@ struct sg_rank_bytes {
     int64_t items;  /* the list of items */
 };
 
-/* Prints sweeps, who shares them, gradients, memory and disk; seconds_per_block is that of a
- * measured block (<= 0: unknown). For `sgdist check`. */
+/* How long a run is expected to take. */
+struct sg_prediction {
+    double block_s;    /* of a measured block; <= 0: unknown, and so is the rest */
+    double seconds;    /* of the whole run */
+    double efficiency; /* the share of all ranks' time that goes into blocks */
+};
+
+/* Blocks of an item; reading it, the clean pass and finishing the maps are counted as one more. */
+int64_t sg_plan_blocks_per_item(const struct sg_plan *plan);
+
+/* Prints sweeps, who shares them, gradients, memory, disk and time. For `sgdist check`. */
 void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes, int n_ranks,
-                   double seconds_per_block, FILE *out);
+                   const struct sg_prediction *time, FILE *out);
 
 #endif

@@ -23,6 +23,7 @@ struct sg_worker_options {
     uint64_t identity;                 /* of the study, so that no foreign checkpoint is taken up */
     const double *dataset_min;         /* [C], or NULL */
     const double *dataset_max;
+    const float *const *baselines; /* [D] each, of job->baseline_files */
 };
 
 /* Takes all memory the worker will ever need. Collective over `workers`. Errors: SG_E_NOMEM. */

@@ -1,6 +1,8 @@
 /* src/base/log.c - stderr only: stdout is for the answer of a command (tables, plans, values). */
 #include "sgdist/log.h"
 
+#include "sgdist/events.h"
+
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -60,18 +62,33 @@ static void draw_progress(void) {
     }
 }
 
+/* Errors and warnings are events as well, whatever is printed. */
+static void tell_machines(enum sg_log_level level, const char *message) {
+    struct sg_event e;
+
+    if (level <= SG_LOG_WARN) {
+        sg_event_begin(&e, level == SG_LOG_ERROR ? "error" : "warning");
+        sg_event_text(&e, "message", message);
+        sg_event_end(&e);
+    }
+}
+
 void sg_log(enum sg_log_level level, const char *fmt, ...) {
     static const char *const prefixes[] = {"error: ", "warning: ", "", ""};
     char message[8192]; /* one write a line: lines of several ranks must not mix */
     char who[32] = "";
     va_list args;
 
-    if (level > state.level) {
+    if (level > state.level && level > SG_LOG_WARN) {
         return;
     }
     va_start(args, fmt);
     (void)vsnprintf(message, sizeof message, fmt, args);
     va_end(args);
+    tell_machines(level, message);
+    if (level > state.level) {
+        return;
+    }
     if (state.rank != 0) {
         (void)snprintf(who, sizeof who, "rank %d: ", state.rank);
     }

@@ -4,6 +4,7 @@
 #include "cli/result.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
+#include "sgdist/simulate.h"
 #include "sgdist/text.h"
 #include "sgdist/worker.h"
 
@@ -19,6 +20,7 @@ static int never(void *context) {
 sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct sg_worker **out) {
     const struct sg_worker_options options = {
         .plan = s->plan,
+        .baselines = s->baselines,
         .model = s->model,
         .items = s->items,
         .upstream = {.stop_requested = never},
@@ -84,19 +86,57 @@ static sg_status print_result_state(const struct study *s) {
     return status;
 }
 
+/* The run as the dispatcher would conduct it, with blocks that take as long as those here. Beyond a
+ * million items more of them only prolong it. One rank does one block after the other. */
+static sg_status predict(const struct sg_plan *plan, int n_ranks, struct sg_prediction *time) {
+    sg_status status = SG_OK;
+    const int64_t most = 1000000;
+    const int64_t n_blocks = sg_plan_blocks_per_item(plan) - 1;
+    const double alone = (double)plan->n_items * (double)(n_blocks + 1) * time->block_s;
+    int64_t *rounds = NULL;
+    struct sg_simulated run = {.n_ranks = n_ranks,
+                               .n_items = plan->n_items < most ? plan->n_items : most,
+                               .n_blocks = n_blocks,
+                               .n_stages = plan->max_stages,
+                               .block_s = time->block_s,
+                               .open_s = time->block_s,
+                               .sums_bytes = (double)plan->needs.checkpoint_bytes,
+                               .record_bytes = (double)plan->record.bytes};
+    struct sg_simulation simulated;
+
+    time->seconds = alone;
+    time->efficiency = 1;
+    if (n_ranks < 3 || time->block_s <= 0) {
+        return SG_OK;
+    }
+    rounds = sg_calloc((size_t)n_ranks, sizeof *rounds);
+    SG_CHECK(rounds != NULL, SG_E_NOMEM, "no memory to simulate %d ranks", n_ranks);
+    for (int m = 1; m < n_ranks; m++) {
+        rounds[m - 1] = sg_plan_rounds(plan, m);
+    }
+    run.rounds = rounds;
+    SG_TRY(sg_simulate(&sg_machine_usual, &run, &simulated));
+    time->seconds = simulated.seconds * (double)plan->n_items / (double)run.n_items;
+    time->efficiency = simulated.efficiency;
+done:
+    sg_free(rounds);
+    return status;
+}
+
 static sg_status print_plan(const struct study *s, int n_ranks) {
     sg_status status = SG_OK;
     struct sg_reserve reserve = {0};
-    double seconds = 0;
+    struct sg_prediction time = {0};
     const struct sg_rank_bytes bytes = sg_study_memory(s, n_ranks);
     const double limit = 1e6 * s->job->memory_mb;
     char reason[1024];
-    const sg_status measured = measure(s, &seconds);
+    const sg_status measured = measure(s, &time.block_s);
 
     (void)snprintf(reason, sizeof reason, "%s", sg_trace_message());
+    SG_TRY(predict(s->plan, n_ranks, &time));
     SG_TRY(sg_result_layout(s, NULL, &reserve, NULL));
     s->plan->result_bytes = reserve.bytes;
-    sg_plan_print(s->plan, &bytes, n_ranks, seconds, stdout);
+    sg_plan_print(s->plan, &bytes, n_ranks, &time, stdout);
     SG_TRY(print_result_state(s));
     SG_CHECK(limit <= 0 || (double)sg_study_rank_bytes(s) <= limit, SG_E_JOB,
              "%s: a rank needs more than run.memory_mb allows: lower sampling.block, or the number "

@@ -46,8 +46,9 @@ struct study {
     char *job_text;
     struct sg_job *job;
     char model_sha256[65]; /* on rank 0 */
-    char *inputs;          /* those that are held fixed, packed */
+    char *inputs;          /* those that are held fixed, and baselines, packed */
     size_t n_inputs;
+    const float **baselines; /* into them: those of job->baseline_files */
     struct sg_model *model;
     struct sg_model_image image;    /* its bytes: on rank 0, until they are shared or used up */
     struct sg_shared *shared_image; /* until the model is built; NULL where one rank runs alone */
@@ -58,11 +59,13 @@ struct study {
     int64_t program_bytes; /* of this process, before it read anything */
 };
 
-/* The inputs that the job holds fixed: read by rank 0 into bytes (sg_free), and taken from them by
- * all. *out (sg_free) points into the bytes and the job. */
+/* The inputs that the job holds fixed, and its baselines from files: read by rank 0 into bytes
+ * (sg_free), and taken from them by all. *out (sg_free) points into the bytes and the job. */
 sg_status sg_study_read_inputs(const struct sg_job *job, char **bytes, size_t *n);
 sg_status sg_study_take_inputs(const struct sg_job *job, const char *bytes,
                                struct sg_fixed_input **out);
+sg_status sg_study_take_baselines(const struct sg_job *job, const char *bytes,
+                                  const struct sg_shape *input, const float ***out);
 
 /* Options that verbs on jobs share. */
 struct job_arguments {

@@ -1,5 +1,6 @@
-/* src/cli/inputs.c - the inputs that a job holds fixed, as bytes that all ranks have: for each its
- * number of axes (0: one number), the axes, and the floats. */
+/* src/cli/inputs.c - the inputs that a job holds fixed, and the baselines that it has from files,
+ * as bytes that all ranks have: for each its number of axes (0: one number), the axes, and the
+ * floats. */
 #include "cli/cli.h"
 #include "sgdist/memory.h"
 #include "sgdist/npy.h"
@@ -28,22 +29,19 @@ done:
     return status;
 }
 
-static sg_status read_one(const struct sg_job *job, const struct sg_job_input *in, char **bytes,
-                          size_t *n) {
+/* An array from a file; `key` is where the job names it. */
+static sg_status read_array(const struct sg_job *job, const char *key, const char *name,
+                            const char *file, char **bytes, size_t *n) {
     sg_status status = SG_OK;
-    const float value = (float)in->value;
     struct sg_npy a = {0};
     struct head h = {.n = 1};
 
-    if (in->file == NULL) {
-        return append(bytes, n, &h, &value);
-    }
-    status = sg_npy_read(in->file, &a);
-    SG_CHECK(status == SG_OK, status == SG_E_NOMEM ? status : SG_E_JOB, "%s: model.inputs.%s: %s",
-             job->file, in->name, sg_trace_message());
+    status = sg_npy_read(file, &a);
+    SG_CHECK(status == SG_OK, status == SG_E_NOMEM ? status : SG_E_JOB, "%s: %s%s: %s", job->file,
+             key, name, sg_trace_message());
     SG_CHECK(a.n_axes >= 1 && a.n_axes <= SG_MAX_AXES + 1, SG_E_JOB,
-             "%s: model.inputs.%s: %s has %d axes; 1 to %d are supported", job->file, in->name,
-             in->file, a.n_axes, SG_MAX_AXES + 1);
+             "%s: %s%s: %s has %d axes; 1 to %d are supported", job->file, key, name, file,
+             a.n_axes, SG_MAX_AXES + 1);
     h.n_axes = a.n_axes;
     h.n = a.n;
     memcpy(h.axes, a.axes, (size_t)a.n_axes * sizeof a.axes[0]);
@@ -53,13 +51,63 @@ done:
     return status;
 }
 
+static sg_status read_input(const struct sg_job *job, const struct sg_job_input *in, char **bytes,
+                            size_t *n) {
+    const float value = (float)in->value;
+    const struct head h = {.n = 1};
+
+    return in->file == NULL ? append(bytes, n, &h, &value)
+                            : read_array(job, "model.inputs.", in->name, in->file, bytes, n);
+}
+
 sg_status sg_study_read_inputs(const struct sg_job *job, char **bytes, size_t *n) {
     sg_status status = SG_OK;
 
     for (int i = 0; i < job->n_inputs; i++) {
-        SG_TRY(read_one(job, &job->inputs[i], bytes, n));
+        SG_TRY(read_input(job, &job->inputs[i], bytes, n));
+    }
+    for (int i = 0; i < job->n_baseline_files; i++) {
+        SG_TRY(read_array(job, "methods", "", job->baseline_files[i], bytes, n));
     }
 done:
+    return status;
+}
+
+static const char *next(const char *bytes, struct head *h) {
+    memcpy(h, bytes, sizeof *h);
+    return bytes + sizeof *h + ((size_t)h->n * sizeof(float) + 7) / 8 * 8;
+}
+
+/* The input's shape, with or without a batch axis of length 1. */
+static int fits(const struct head *h, const struct sg_shape *input) {
+    const int64_t extra = h->n_axes - input->n_axes;
+
+    return (extra == 0 || (extra == 1 && h->axes[0] == 1)) &&
+           memcmp(h->axes + extra, input->axes, (size_t)input->n_axes * sizeof input->axes[0]) == 0;
+}
+
+sg_status sg_study_take_baselines(const struct sg_job *job, const char *bytes,
+                                  const struct sg_shape *input, const float ***out) {
+    sg_status status = SG_OK;
+    const float **arrays = sg_calloc((size_t)job->n_baseline_files + 1, sizeof *arrays);
+    struct head h;
+
+    SG_CHECK(arrays != NULL, SG_E_NOMEM, "no memory for the baselines");
+    for (int i = 0; i < job->n_inputs; i++) {
+        bytes = next(bytes, &h);
+    }
+    for (int i = 0; i < job->n_baseline_files; i++) {
+        arrays[i] = (const float *)(const void *)(bytes + sizeof h);
+        bytes = next(bytes, &h);
+        SG_CHECK(fits(&h, input), SG_E_JOB,
+                 "%s: methods: the baseline %s has not the shape of the model's input, %lld%s",
+                 job->file, job->baseline_files[i], (long long)input->axes[0],
+                 input->n_axes > 1 ? " channels and its other axes" : " values");
+    }
+    *out = arrays;
+    arrays = NULL;
+done:
+    sg_free(arrays);
     return status;
 }
 

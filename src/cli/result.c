@@ -35,7 +35,8 @@ static sg_status identity_text(const struct study *s, struct sg_text *out) {
     sg_text_add(out, "%s", s->job->echo);
     sg_text_add(out, "model.sha256: %s\n", s->model_sha256);
     if (s->n_inputs > 0) {
-        sg_text_add(out, "model.inputs.hash: %016llx\n",
+        sg_text_add(out, "%s: %016llx\n",
+                    s->job->n_inputs > 0 ? "model.inputs.hash" : "baselines.hash",
                     (unsigned long long)sg_hash64(s->inputs, s->n_inputs));
     }
     sg_text_add(out, "data.items: %lld\n", (long long)sg_items_count(s->items));

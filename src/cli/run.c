@@ -2,6 +2,7 @@
 #include "cli/run.h"
 
 #include "cli/arguments.h"
+#include "sgdist/events.h"
 #include "sgdist/log.h"
 
 #include <stdio.h>
@@ -55,6 +56,7 @@ static sg_status create_worker(struct run *r) {
     const struct sg_plan *plan = r->study.plan;
     const int alone = sg_comm_size(r->world) == 1;
     struct sg_worker_options options = {.plan = plan,
+                                        .baselines = r->study.baselines,
                                         .model = r->study.model,
                                         .items = r->study.items,
                                         .workers = r->workers,
@@ -153,6 +155,7 @@ done:
 }
 
 static void close_run(struct run *r) {
+    sg_events_close();
     sg_worker_destroy(r->worker);
     sg_upstream_close(&r->link);
     sg_comm_free(r->workers);

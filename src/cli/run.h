@@ -40,7 +40,8 @@ sg_status sg_run_open_result(struct run *r);
 void sg_run_announce(const struct run *r);
 sg_status sg_run_print_summary(const struct run *r);
 void sg_run_print_phases(const struct sg_runs *t);
-void sg_run_conclude(const struct run *r, const struct sg_run_summary *s, sg_status run_status);
+void sg_run_conclude(const struct run *r, const struct sg_run_summary *s, sg_status run_status,
+                     int exit_code);
 
 /* run_end.c: the workers' times (collective), the run's last words (rank 0), whether every item has
  * ended (collective), and then the statistics and the mark (collective). */

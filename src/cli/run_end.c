@@ -74,7 +74,7 @@ sg_status sg_run_close_books(struct run *r, sg_status run_status, int *exit_code
         SG_TRY(sg_run_print_summary(r));
         sg_run_print_phases(&r->runs);
     }
-    sg_run_conclude(r, &s, run_status);
+    sg_run_conclude(r, &s, run_status, *exit_code);
 done:
     return status;
 }

@@ -1,6 +1,7 @@
 /* src/cli/run_open.c - a run takes its result file: the one of an earlier run, or a new one. */
 #include "cli/run.h"
 
+#include "sgdist/events.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
 
@@ -108,6 +109,15 @@ static sg_status lay_out(struct run *r) {
                             r->study.job->output);
 }
 
+/* Behind the lock, which has made the folder: only one run writes them. */
+static void open_events(const struct run *r) {
+    char path[4096];
+
+    if (snprintf(path, sizeof path, "%s.events.jsonl", r->study.job->output) < (int)sizeof path) {
+        sg_events_open(path);
+    }
+}
+
 sg_status sg_run_open_result(struct run *r) {
     sg_status status = SG_OK;
     int64_t exists = 0;
@@ -117,6 +127,9 @@ sg_status sg_run_open_result(struct run *r) {
 
         status = take_result(r, &found);
         exists = found;
+        if (status == SG_OK && r->study.job->events) {
+            open_events(r);
+        }
     }
     SG_TRY(sg_agree(r->world, status));
     sg_comm_bcast(r->world, 0, &exists, sizeof exists);

@@ -1,10 +1,49 @@
 /* src/cli/run_say.c - what a run says of itself. */
 #include "cli/run.h"
 
+#include "sgdist/events.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
 
 #include <stdio.h>
+
+static void tell_of_start(const struct run *r) {
+    const struct sg_plan *plan = r->study.plan;
+    struct sg_event e;
+
+    sg_event_begin(&e, "run_started");
+    sg_event_text(&e, "version", SGDIST_VERSION);
+    sg_event_text(&e, "study", r->study.job->name);
+    sg_event_text(&e, "job", r->study.job->file);
+    sg_event_text(&e, "kernel", sg_kernel_family());
+    sg_event_count(&e, "ranks", sg_comm_size(r->world));
+    sg_event_count(&e, "items", plan->n_items);
+    sg_event_count(&e, "items_pending", sg_master_n_pending(r->master));
+    sg_event_count(&e, "gradients_per_item", plan->gradients_per_item);
+    sg_event_number(&e, "bytes_per_rank", (double)sg_study_rank_bytes(&r->study));
+    sg_event_end(&e);
+}
+
+static void tell_of_end(const struct run *r, const struct sg_run_summary *s, int exit_code) {
+    const int run = r->runs.n - 1;
+    struct sg_event e;
+
+    sg_event_begin(&e, "run_ended");
+    sg_event_count(&e, "exit_code", exit_code);
+    sg_event_count(&e, "items_done", s->n_done);
+    sg_event_count(&e, "items_failed", s->n_failed);
+    sg_event_count(&e, "items", s->n_items);
+    sg_event_count(&e, "items_done_in_run", s->n_done_now);
+    sg_event_count(&e, "gradients_in_run", s->n_gradients);
+    sg_event_number(&e, "seconds", s->seconds);
+    for (int p = 0; p < SG_N_PHASES; p++) {
+        char name[32];
+
+        (void)snprintf(name, sizeof name, "seconds_%s", sg_phase_name((enum sg_phase)p));
+        sg_event_number(&e, name, r->runs.seconds[run][p][1]);
+    }
+    sg_event_end(&e);
+}
 
 void sg_run_announce(const struct run *r) {
     const struct sg_plan *plan = r->study.plan;
@@ -25,6 +64,7 @@ void sg_run_announce(const struct run *r) {
            sg_text_plural(plan->gradients_per_item), n_workers, sg_text_plural(n_workers),
            sg_text_bytes((double)sg_study_rank_bytes(&r->study), memory, sizeof memory),
            sg_kernel_family());
+    tell_of_start(r);
     if (n_pending < plan->n_items) {
         sg_log(SG_LOG_INFO, "going on: %lld of %lld items are finished",
                (long long)(plan->n_items - n_pending), (long long)plan->n_items);
@@ -83,7 +123,8 @@ static void say_speed(const struct sg_run_summary *s) {
     }
 }
 
-void sg_run_conclude(const struct run *r, const struct sg_run_summary *s, sg_status run_status) {
+void sg_run_conclude(const struct run *r, const struct sg_run_summary *s, sg_status run_status,
+                     int exit_code) {
     const char *output = r->study.job->output;
     const int too_many = run_status == SG_E_INPUT;
     const int is_open = s->n_done + s->n_failed < s->n_items;
@@ -100,4 +141,5 @@ void sg_run_conclude(const struct run *r, const struct sg_run_summary *s, sg_sta
         sg_log(SG_LOG_INFO, "%lld of %lld items are finished; the same command goes on",
                (long long)(s->n_done + s->n_failed), (long long)s->n_items);
     }
+    tell_of_end(r, s, exit_code);
 }

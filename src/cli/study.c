@@ -83,6 +83,7 @@ static sg_status plan_all(const struct job_arguments *a, struct study *s, size_t
     sg_status status = SG_OK;
 
     SG_TRY(sg_study_open_model(s));
+    SG_TRY(sg_study_take_baselines(s->job, s->inputs, sg_model_input(s->model), &s->baselines));
     status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
     if (status == SG_OK) {
         status = sg_study_read_targets(s->job, s->items);
@@ -128,6 +129,7 @@ static sg_status build_all(const struct job_arguments *a, struct study *s, struc
 
     SG_TRY(sg_job_parse(s->job_text, from->n_job, a->file, a->sets, a->n_sets, &s->job));
     SG_TRY(sg_study_open_model(s));
+    SG_TRY(sg_study_take_baselines(s->job, s->inputs, sg_model_input(s->model), &s->baselines));
     SG_TRY(sg_items_unpack(&s->job->data, sg_model_input(s->model), from->items, from->n_items,
                            &s->items));
     SG_TRY(take_targets(s, from));
@@ -232,6 +234,7 @@ void sg_study_close(struct study *s) {
     sg_items_close(s->items);
     sg_study_close_model(s);
     sg_job_destroy(s->job);
+    sg_free(s->baselines);
     sg_free(s->inputs);
     sg_free(s->job_text);
     *s = (struct study){0};

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Values of finished items, one an item. */
 struct column {
@@ -51,6 +52,7 @@ struct summary {
     struct column *sigmas; /* [C] */
     struct column errors;
     struct column outside;
+    int width; /* of the longest label */
 };
 
 static int read_item(struct summary *s, const char *label, const char *group, const char *name,
@@ -93,7 +95,8 @@ static void add_method(struct summary *s, const struct sg_instance *inst, struct
     const int64_t n_channels = s->plan->input.axes[0];
 
     read_method(s, inst->label);
-    sg_text_add(out, "  %-22s %8lld", inst->label, (long long)inst->params.sampling.samples);
+    sg_text_add(out, "  %-*s %8lld", s->width, inst->label,
+                (long long)inst->params.sampling.samples);
     if (s->errors.n > 0) {
         sg_text_add(out, "   %8.3g  %8.3g", quantile(&s->errors, 0.5), quantile(&s->errors, 0.9));
     } else {
@@ -109,6 +112,16 @@ static void add_method(struct summary *s, const struct sg_instance *inst, struct
         sg_text_add(out, " %.4g", quantile(&s->sigmas[c], 0.5));
     }
     sg_text_add(out, n_channels > SHOWN ? " ...\n" : "\n");
+}
+
+/* Labels are of very different lengths. */
+static void find_width(struct summary *s) {
+    s->width = 22;
+    for (int i = 0; i < s->plan->job->n_instances; i++) {
+        const int n = (int)strlen(s->plan->job->instances[i].label);
+
+        s->width = s->plan->sweep_of[i] >= 0 && n > s->width ? n : s->width;
+    }
 }
 
 static sg_status take_memory(struct summary *s) {
@@ -151,10 +164,11 @@ sg_status sg_cli_print_summary(const struct study *study, const unsigned char *s
     }
     SG_TRY(sg_reader_open(study->job->output, &s.reader));
     SG_TRY(take_memory(&s));
-    sg_text_add(&out, "\n  %-22s %8s   %18s  %9s   %s\n", "method", "samples", "relative error   ",
-                "outside", "sigma in model-input units");
-    sg_text_add(&out, "  %-22s %8s   %8s  %8s  %9s   %s\n", "", "", "median", "90 %", "domain",
-                "a channel, median of items");
+    find_width(&s);
+    sg_text_add(&out, "\n  %-*s %8s   %18s  %9s   %s\n", s.width, "method", "samples",
+                "relative error   ", "outside", "sigma in model-input units");
+    sg_text_add(&out, "  %-*s %8s   %8s  %8s  %9s   %s\n", s.width, "", "", "median", "90 %",
+                "domain", "a channel, median of items");
     for (int i = 0; i < study->job->n_instances; i++) {
         if (s.plan->sweep_of[i] >= 0) {
             add_method(&s, &study->job->instances[i], &out);

@@ -112,7 +112,7 @@ static void add_map(struct sg_text *t, const struct sg_key *keys, const char *pa
 }
 
 void sg_echo_params(struct sg_text *t, const char *path, const struct sg_instance *inst) {
-    add_map(t, sg_instance_keys, path, sg_method_uses(inst->method), (const char *)&inst->params);
+    add_map(t, sg_instance_keys, path, sg_instance_uses(inst), (const char *)&inst->params);
 }
 
 void sg_echo_add(struct sg_text *t, const struct sg_draft *draft) {
@@ -123,7 +123,10 @@ void sg_echo_add(struct sg_text *t, const struct sg_draft *draft) {
         const struct sg_instance *inst = &draft->job.instances[i];
 
         (void)sg_path_join("methods", inst->label, path, sizeof path);
-        sg_text_add(t, "%s.method: %s\n", path, inst->method->name);
+        sg_text_add(t, "%s.method: %s\n", path, sg_instance_outer(inst)->name);
+        if (sg_instance_inner(inst) != NULL) {
+            sg_text_add(t, "%s.of: %s\n", path, sg_instance_inner(inst)->name);
+        }
         sg_echo_params(t, path, inst);
     }
 }

@@ -13,6 +13,7 @@ struct entry {
     struct sg_reader *r;
     struct sg_draft *draft;
     const struct sg_node *map; /* NULL: a name alone */
+    struct sg_of of;
     char path[SG_JOB_MAX_PATH];
     struct sg_expansion expansion;
 };
@@ -27,8 +28,17 @@ unsigned sg_method_uses(const struct sg_method *method) {
     return uses | (is_gradient ? SG_USES_GRADIENT : 0);
 }
 
-/* `method`, `as` and `like` are read by hand before the table sees the map; the label stands for
- * the first two in the echo, the options it sets for the third. */
+/* A path reads the input, and layers only as the gradient of a smoother could. */
+unsigned sg_instance_uses(const struct sg_instance *inst) {
+    const unsigned uses = sg_method_uses(inst->method);
+
+    return inst->path == NULL
+               ? uses
+               : (uses | sg_method_uses(inst->path)) & ~(unsigned)(SG_USES_LAYER | SG_USES_OF);
+}
+
+/* `method`, `as`, `like` and `of` are read by hand before the table sees the map; the label stands
+ * for the first two in the echo, the options it sets for the third, and echo.c for the last. */
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at) {
     (void)r;
     (void)node;
@@ -51,8 +61,8 @@ int sg_echo_methods(struct sg_text *t, const void *at) {
     return 1;
 }
 
-static const struct sg_method *find_method(struct sg_reader *r, const struct sg_node *node,
-                                           const char *path) {
+const struct sg_method *sg_method_read(struct sg_reader *r, const struct sg_node *node,
+                                       const char *path) {
     const char *names[MAX_METHODS];
     const struct sg_method *m = node->kind == SG_NODE_SCALAR ? sg_method_find(node->text) : NULL;
     char allowed[400] = "";
@@ -144,6 +154,24 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
         s->bounds = 0;
         s->z = 0;
     }
+    if ((uses & SG_USES_PATH) == 0) {
+        p->probing.path.n_baselines = 0;
+        memset(p->probing.path.baselines, 0, sizeof p->probing.path.baselines);
+    }
+    if ((uses & SG_USES_NODES) == 0) {
+        p->probing.path.nodes = 0;
+    }
+    if ((uses & SG_USES_QUADRATURE) == 0) {
+        p->probing.path.quadrature = 0;
+    }
+    if ((uses & SG_USES_THRESHOLD) == 0) {
+        p->probing.path.threshold = 0;
+        p->probing.path.threshold_on = 0;
+    }
+    if ((uses & SG_USES_GUIDANCE) == 0) {
+        p->probing.path.fraction = 0;
+        p->probing.path.max_distance = 0;
+    }
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;
     }
@@ -189,6 +217,10 @@ static const struct sg_preset *read_params(struct entry *e, struct sg_params *pa
         }
     }
     sg_read_map(e->r, sg_instance_keys, e->map, e->path, 1, params);
+    if (e->of.map != NULL) {
+        sg_read_map(e->r, sg_instance_keys, e->of.map,
+                    sg_path_join(e->path, "of", path, sizeof path), 1, params);
+    }
     refuse_range(e, params);
     return preset;
 }
@@ -228,12 +260,12 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
     inst = append(e, at);
     if (inst != NULL) {
         memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
-        inst->method = method;
         inst->params = params;
-        inst->params.probing.kind = method->probe;
-        sg_clear_unused(&inst->params, sg_method_uses(method));
-        choose_reading(method, &inst->params.probing);
-        if (preset != NULL && method->sampler->is_stochastic) {
+        sg_of_apply(&e->of, method, inst);
+        sg_clear_unused(&inst->params, sg_instance_uses(inst));
+        choose_reading(inst->method, &inst->params.probing);
+        sg_path_settle(inst);
+        if (preset != NULL && inst->method->sampler->is_stochastic) {
             sg_preset_add_line(e->r, preset, inst, &e->draft->presets);
         }
     }
@@ -257,10 +289,19 @@ static void add_expanded(struct entry *e, const struct sg_method *method, const 
     } while (is_added && n_problems == e->r->n_problems && sg_expansion_next(x));
 }
 
+/* What an entry may say beside its `of`, too. */
+static unsigned uses_of_entry(const struct entry *e, const struct sg_method *method) {
+    struct sg_instance inst = {.method = method};
+
+    sg_of_apply(&e->of, method, &inst);
+    return (sg_instance_uses(&inst) | (sg_method_uses(method) & (unsigned)SG_USES_OF)) &
+           ~(unsigned)(inst.params.probing.rule != 0 ? SG_USES_RULE : 0); /* `of` has said it */
+}
+
 /* An option without an effect would make a reader of the job believe in one. */
 static void refuse_unused(struct entry *e, const struct sg_key *keys, const struct sg_node *map,
                           const char *path, const struct sg_method *method) {
-    const unsigned uses = sg_method_uses(method);
+    const unsigned uses = uses_of_entry(e, method);
     char full[SG_JOB_MAX_PATH];
     char allowed[400];
 
@@ -308,14 +349,17 @@ static const char *read_as(struct entry *e) {
 }
 
 static void add_named(struct entry *e, const struct sg_node *name, const char *as, int is_one) {
-    const struct sg_method *method = find_method(e->r, name, e->path);
-    char base[2 * SG_MAX_LABEL + 2];
+    const struct sg_method *method = sg_method_read(e->r, name, e->path);
+    char own[2 * SG_MAX_LABEL + 2];
+    char base[4 * SG_MAX_LABEL];
 
-    if (method == NULL) {
+    if (method == NULL || !sg_of_read(e->r, e->map, e->path, method, &e->of)) {
         return;
     }
+    (void)snprintf(own, sizeof own, "%s%s%s", method->name, e->of.method != NULL ? "_of_" : "",
+                   e->of.method != NULL ? e->of.method->name : "");
     (void)snprintf(base, sizeof base, "%s%s%s", as, as[0] != '\0' && !is_one ? "-" : "",
-                   as[0] != '\0' && is_one ? "" : method->name);
+                   as[0] != '\0' && is_one ? "" : own);
     if (e->map != NULL) {
         const int n_problems = e->r->n_problems;
 

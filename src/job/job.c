@@ -61,6 +61,7 @@ static void fini(struct sg_job *job) {
     sg_free(job->data.indices);
     sg_free(job->tensors);
     sg_free(job->layers);
+    sg_free(job->baseline_files);
     sg_free(job->targets);
     sg_free(job->target_text);
     sg_free(job->instances);

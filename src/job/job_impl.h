@@ -197,6 +197,8 @@ void sg_read_layer(struct sg_reader *r, const struct sg_node *node, const char *
 void sg_read_maps(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_neurons(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_filter(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_baseline(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_nodes(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_methods(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_name(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 int sg_echo_tar(struct sg_text *t, const void *at);
@@ -215,6 +217,8 @@ int sg_echo_layer(struct sg_text *t, const void *at);
 int sg_echo_maps(struct sg_text *t, const void *at);
 int sg_echo_neurons(struct sg_text *t, const void *at);
 int sg_echo_filter(struct sg_text *t, const void *at);
+int sg_echo_baseline(struct sg_text *t, const void *at);
+int sg_echo_nodes(struct sg_text *t, const void *at);
 int sg_echo_methods(struct sg_text *t, const void *at);
 int sg_echo_name(struct sg_text *t, const void *at);
 
@@ -249,6 +253,28 @@ void sg_preset_apply(struct sg_reader *r, const struct sg_preset *preset, struct
 void sg_preset_add_line(struct sg_reader *r, const struct sg_preset *preset,
                         const struct sg_instance *inst, struct sg_text *lines);
 
+/* A method by its name in the job; NULL after a problem. */
+const struct sg_method *sg_method_read(struct sg_reader *r, const struct sg_node *node,
+                                       const char *path);
+
+/* What `of` says: the method that the entry's is taken of, and the map with its options. */
+struct sg_of {
+    const struct sg_method *method; /* NULL: no `of` */
+    const struct sg_node *map;      /* NULL: a name alone */
+    enum sg_path_noise noise;
+};
+
+/* Reads the `of` of an entry (`map` may be NULL); 0 after a problem. */
+int sg_of_read(struct sg_reader *r, const struct sg_node *map, const char *path,
+               const struct sg_method *outer, struct sg_of *out);
+
+/* Makes the instance of `outer`, of which `params` are read, the composed one: which method has the
+ * sampler and the sums, and which the path. */
+void sg_of_apply(const struct sg_of *of, const struct sg_method *outer, struct sg_instance *inst);
+
+/* Fills what the path of an instance needs beside its keys. */
+void sg_path_settle(struct sg_instance *inst);
+
 /* Zeroes what a method with these uses does not look at: equal samples must be equal bytes. */
 void sg_clear_unused(struct sg_params *p, unsigned uses);
 
@@ -261,6 +287,8 @@ enum {
     SG_USES_GRADIENT = 1 << 19
 };
 unsigned sg_method_uses(const struct sg_method *method);
+/* What an instance uses; a composed one what both its methods do. */
+unsigned sg_instance_uses(const struct sg_instance *inst);
 
 /* The lists under keys that expand, of one map. While a combination is read, each list stands in
  * the tree as the scalar that was chosen of it. */

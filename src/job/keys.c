@@ -25,6 +25,9 @@ static const char *const words_divisor[] = {"unbiased", "population", NULL};
 static const char *const words_bounds[] = {"channel", "global", NULL};
 static const char *const words_z[] = {"centred", "half", "one_sided", "exact", NULL};
 static const char *const words_rule[] = {"gradient", "guided_backprop", "deconvnet", NULL};
+static const char *const words_quadrature[] = {"gauss_legendre", "midpoint",      "trapezoid",
+                                               "riemann_left",   "riemann_right", NULL};
+static const char *const words_threshold_on[] = {"score", "logit", "probability", NULL};
 static const char *const words_dtype[] = {"float32", NULL};
 static const char *const words_size[] = {"layer", "input", NULL};
 static const char *const words_numerator[] = {"second", "first", NULL};
@@ -178,6 +181,7 @@ static const struct sg_key run_keys[] = {
      .min = -1,
      .max = INT64_MAX,
      .fallback = "-1"},
+    {WORD("events", words_bool), IN_JOB(events), .fallback = "true"},
     {0}};
 
 const struct sg_key sg_default_keys[] = {
@@ -228,6 +232,38 @@ const struct sg_key sg_instance_keys[] = {
      .uses = SG_USES_CONFIDENCE},
     {WORD("divisor", words_divisor), IN_PARAMS(divisor), .fallback = "unbiased",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_DIVISOR},
+    {CUSTOM("of", name), .flags = SG_KEY_LOCAL, .uses = SG_USES_OF},
+    {CUSTOM("baseline", baseline), IN_PARAMS(probing.path), .fallback = "zero",
+     .uses = SG_USES_PATH},
+    {WORD("quadrature", words_quadrature), IN_PARAMS(probing.path.quadrature),
+     .fallback = "gauss_legendre", .flags = SG_KEY_EXPANDS, .uses = SG_USES_QUADRATURE},
+    {CUSTOM("nodes", nodes), IN_PARAMS(probing.path.nodes), .flags = SG_KEY_EXPANDS, .suffix = "q",
+     .uses = SG_USES_NODES},
+    {.name = "threshold",
+     .kind = SG_KIND_NUMBER,
+     IN_PARAMS(probing.path.threshold),
+     .high = 1.0,
+     .flags = SG_KEY_ABOVE | SG_KEY_BELOW | SG_KEY_EXPANDS | SG_KEY_QUIET,
+     .suffix = "t",
+     .uses = SG_USES_THRESHOLD},
+    {WORD("threshold_on", words_threshold_on), IN_PARAMS(probing.path.threshold_on),
+     .fallback = "score", .flags = SG_KEY_EXPANDS, .uses = SG_USES_THRESHOLD},
+    {.name = "fraction",
+     .kind = SG_KIND_NUMBER,
+     IN_PARAMS(probing.path.fraction),
+     .high = 1.0,
+     .flags = SG_KEY_ABOVE | SG_KEY_EXPANDS,
+     .fallback = "0.25",
+     .suffix = "f",
+     .uses = SG_USES_GUIDANCE},
+    {.name = "max_distance",
+     .kind = SG_KIND_NUMBER,
+     IN_PARAMS(probing.path.max_distance),
+     .high = 1.0,
+     .flags = SG_KEY_EXPANDS,
+     .fallback = "0.02",
+     .suffix = "d",
+     .uses = SG_USES_GUIDANCE},
     {CUSTOM("maps", maps), IN_PARAMS(cam), .uses = SG_USES_CAM},
     {CUSTOM("neurons", neurons), IN_PARAMS(cam), .uses = SG_USES_CAM},
     {WORD("numerator", words_numerator), IN_PARAMS(cam.numerator), .fallback = "second",

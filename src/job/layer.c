@@ -1,4 +1,5 @@
-/* src/job/layer.c - tensors by name: the key `layer`, and what the job asks of its model. */
+/* src/job/layer.c - tensors by name: the key `layer`, what the job asks of its model, and the files
+ * that it names for baselines. */
 #include "job_impl.h"
 
 #include "sgdist/memory.h"
@@ -93,9 +94,29 @@ done:
     return status;
 }
 
+static sg_status list_baselines(struct sg_job *job) {
+    sg_status status = SG_OK;
+
+    job->baseline_files =
+        sg_calloc((size_t)job->n_instances * SG_MAX_BASELINES + 1, sizeof(const char *));
+    SG_CHECK(job->baseline_files != NULL, SG_E_NOMEM, "%s: no memory for the job", job->file);
+    for (int i = 0; i < job->n_instances; i++) {
+        const struct sg_path *path = &job->instances[i].params.probing.path;
+
+        for (int b = 0; b < path->n_baselines; b++) {
+            if (path->baselines[b].kind == SG_BASELINE_FILE) {
+                add_once(job->baseline_files, &job->n_baseline_files, path->baselines[b].file);
+            }
+        }
+    }
+done:
+    return status;
+}
+
 sg_status sg_job_list_tensors(struct sg_job *job) {
     sg_status status = SG_OK;
 
+    SG_TRY(list_baselines(job));
     job->tensors = sg_calloc((size_t)job->n_targets + 1, sizeof(const char *));
     job->layers = sg_calloc((size_t)job->n_instances, sizeof(const char *));
     SG_CHECK(job->tensors != NULL && job->layers != NULL, SG_E_NOMEM, "%s: no memory for the job",

@@ -22,16 +22,57 @@ int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap) {
     return n;
 }
 
+int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m) {
+    int64_t n = 1;
+
+    for (int s = 0; s < plan->n_sweeps; s++) {
+        n += (plan->sweeps[s].n_blocks + m - 1) / m;
+    }
+    return n;
+}
+
+/* What the walk of probed thing p to a point costs: forward passes of all targets together, and
+ * gradients. At the item itself the scores at the baselines, and at t*, are looked at, too. */
+static void count_walk(struct sg_plan *plan, const struct sg_probed *p, int64_t n_points,
+                       int at_item) {
+    const struct sg_path *path = &p->probing.path;
+    const int64_t n_walks = n_points * path->n_baselines;
+    const int64_t n_nodes = sg_path_n_nodes(path);
+    const int64_t n_scan = sg_path_n_scan(path);
+    const int64_t n_search = sg_path_n_search(path) + (at_item && path->kind == SG_PATH_SPLIT);
+
+    plan->forwards_per_item +=
+        n_walks * ((n_scan == 0 && at_item ? 1 : n_scan) + n_search * plan->n_targets +
+                   n_nodes * (sg_path_is_shared(path) ? 1 : plan->n_targets));
+    plan->gradients_per_item += n_walks * n_nodes * plan->n_targets;
+}
+
+static void count_sweep(struct sg_plan *plan, const struct sg_sweep *s) {
+    plan->forwards_per_item += s->n_passes > 0 ? s->n_draws : 0;
+    plan->gradients_per_item += s->n_draws * s->n_passes * plan->n_targets;
+    for (int i = 0; i < s->n_readings; i++) {
+        const struct sg_probed *p = &plan->probed[s->readings[i].probed];
+
+        if (sg_is_path(p) && (i == 0 || plan->probed[s->readings[i - 1].probed].pass != p->pass)) {
+            count_walk(plan, p, s->n_draws, 0);
+        }
+    }
+}
+
 /* The item itself and the points of the sweeps; backward for every target, and once more for every
  * other rule. */
 static void count_passes(struct sg_plan *plan) {
     plan->forwards_per_item = 1;
     plan->gradients_per_item = plan->n_clean_passes * plan->n_targets;
-    for (int i = 0; i < plan->n_sweeps; i++) {
-        const struct sg_sweep *s = &plan->sweeps[i];
+    for (int i = 0; i < plan->n_probed; i++) {
+        const struct sg_probed *p = &plan->probed[i];
 
-        plan->forwards_per_item += s->n_draws;
-        plan->gradients_per_item += s->n_draws * s->n_passes * plan->n_targets;
+        if (sg_is_path(p) && (i == 0 || p->pass != p[-1].pass)) {
+            count_walk(plan, p, 1, 1);
+        }
+    }
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        count_sweep(plan, &plan->sweeps[i]);
     }
 }
 

@@ -212,6 +212,32 @@ done:
     return status;
 }
 
+static sg_status check_path(const struct sg_plan *plan, const struct sg_instance *inst) {
+    sg_status status = SG_OK;
+    const struct sg_path *p = &inst->params.probing.path;
+    const long long c = plan->input.axes[0];
+
+    if (inst->params.probing.kind != SG_PROBE_PATH) {
+        return SG_OK;
+    }
+    SG_CHECK(p->quadrature != SG_QUADRATURE_TRAPEZOID || p->nodes >= 2, SG_E_JOB,
+             "%s: methods.%s.nodes: the trapezoid rule needs at least 2", plan->job->file,
+             inst->label);
+    for (int i = 0; i < p->n_baselines; i++) {
+        const int n = p->baselines[i].n_values;
+
+        SG_CHECK(n <= 1 || n == c, SG_E_JOB,
+                 "%s: methods.%s.baseline: %d constants for %lld channels; give one, or one a "
+                 "channel",
+                 plan->job->file, inst->label, n, c);
+        SG_CHECK(p->baselines[i].kind != SG_BASELINE_BLURRED || plan->input.n_axes > 1, SG_E_JOB,
+                 "%s: methods.%s.baseline: the model's input has no axis that could be blurred",
+                 plan->job->file, inst->label);
+    }
+done:
+    return status;
+}
+
 /* Numbers of a block that are counted in an int, or sums that must not overflow. */
 static sg_status check_size(const struct sg_plan *plan) {
     sg_status status = SG_OK;
@@ -241,6 +267,7 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
         SG_TRY(check_channels(plan, i));
         SG_TRY(check_cam(plan, i));
         SG_TRY(check_places(plan, i));
+        SG_TRY(check_path(plan, inst));
     }
 done:
     return status;

@@ -18,6 +18,17 @@ static void cover(struct sg_sums_need *need, int64_t n, int n_powers, int n_grou
     }
 }
 
+/* Walks to n_points points at once. */
+static void cover_walk(const struct sg_plan *plan, const struct sg_probed *p, int64_t n_points,
+                       struct sg_path_need *need) {
+    const struct sg_path *path = &p->probing.path;
+    const int64_t of_lane = sg_path_n_scan(path) + 2 * sg_path_n_nodes(path) +
+                            (int64_t)(sizeof(struct sg_saturation) / sizeof(double));
+
+    need->n_table = max64(need->n_table, n_points * plan->n_targets * of_lane);
+    need->is_stepwise |= sg_path_is_stepwise(path);
+}
+
 static void cover_sweep(const struct sg_plan *plan, const struct sg_sweep *s,
                         struct sg_needs *needs) {
     int64_t bytes = 0;
@@ -29,10 +40,33 @@ static void cover_sweep(const struct sg_plan *plan, const struct sg_sweep *s,
 
         cover(&needs->sums[i], n, r->n_powers, r->n_groups);
         cover(&needs->one_sum, n, r->n_powers, 1);
-        needs->n_pass = max64(needs->n_pass, r->offset + n);
+        if (sg_is_path(&plan->probed[r->probed])) {
+            cover_walk(plan, &plan->probed[r->probed], plan->block, &needs->paths);
+            needs->paths.n_sums = max64(needs->paths.n_sums, plan->block * (r->offset + n));
+        } else {
+            needs->n_pass = max64(needs->n_pass, r->offset + n);
+        }
         bytes += sg_sums_bytes(n, r->n_powers, r->n_groups);
     }
     needs->checkpoint_bytes = max64(needs->checkpoint_bytes, plan->n_targets * bytes);
+}
+
+/* What is read at the item itself, one walk after the other. */
+static void cover_clean(const struct sg_plan *plan, struct sg_needs *needs) {
+    int64_t n_walk = 0;
+
+    for (int i = 0; i < plan->n_probed; i++) {
+        const struct sg_probed *p = &plan->probed[i];
+
+        needs->n_clean += p->probing.kind != SG_PROBE_NOTHING ? p->n_features : 0;
+        needs->has_layers |= p->layer >= 0;
+        n_walk = p->n_features + (i > 0 && p->pass == p[-1].pass ? n_walk : 0);
+        if (sg_is_path(p)) {
+            cover_walk(plan, p, 1, &needs->paths);
+            needs->paths.n_sums = max64(needs->paths.n_sums, n_walk);
+            needs->n_pass = max64(needs->n_pass, p->n_features);
+        }
+    }
 }
 
 static void cover_maps(const struct sg_plan *plan, struct sg_needs *needs) {
@@ -62,21 +96,30 @@ sg_status sg_plan_find_needs(struct sg_plan *plan) {
     for (int i = 0; i < plan->n_sweeps; i++) {
         cover_sweep(plan, &plan->sweeps[i], needs);
     }
-    for (int i = 0; i < plan->n_probed; i++) {
-        needs->n_clean +=
-            plan->probed[i].probing.kind != SG_PROBE_NOTHING ? plan->probed[i].n_features : 0;
-        needs->has_layers |= plan->probed[i].layer >= 0;
-    }
+    cover_clean(plan, needs);
     cover_maps(plan, needs);
 done:
     return status;
 }
 
+/* A batch of points, the place of each on a stepwise path, a baseline, a point and its noise scale;
+ * what the readings add up in, scores and nodes; work space. */
+int64_t sg_plan_path_bytes(const struct sg_plan *plan) {
+    const struct sg_path_need *need = &plan->needs.paths;
+    const int64_t d = sg_shape_size(&plan->input);
+    const int64_t floats = (plan->block + 3) * d;
+    const int64_t doubles = plan->n_targets * need->n_sums + need->n_table + 2 * d +
+                            (need->is_stepwise ? plan->block * d : 0);
+
+    return need->n_sums > 0 ? floats * (int64_t)sizeof(float) + doubles * (int64_t)sizeof(double)
+                            : 0;
+}
+
 /* What a worker holds beside its nets: the sums of all targets, as much again as a sweep has of
  * them packed for a checkpoint, one group to finish from; the item, its noise scale and a map; what
  * was read at the item itself, its targets' positions; a block of inputs, readings, outputs and
- * their derivatives; three records (the one in the making, the one on its way, the checkpoint's).
- * sg_worker_bytes counts the same, a test holds them together. */
+ * their derivatives; what walks need; three records (the one in the making, the one on its way, the
+ * checkpoint's). sg_worker_bytes counts the same, a test holds them together. */
 static int64_t sums_bytes(const struct sg_plan *plan) {
     const struct sg_needs *needs = &plan->needs;
     const int64_t floats =
@@ -88,8 +131,8 @@ static int64_t sums_bytes(const struct sg_plan *plan) {
     for (int i = 0; i < needs->n_readings; i++) {
         sums += bytes_of(&needs->sums[i]);
     }
-    return plan->n_targets * sums + needs->checkpoint_bytes + bytes_of(&needs->one_sum) +
-           3 * plan->record.bytes + floats * (int64_t)sizeof(float) +
+    return sg_plan_path_bytes(plan) + plan->n_targets * sums + needs->checkpoint_bytes +
+           bytes_of(&needs->one_sum) + 3 * plan->record.bytes + floats * (int64_t)sizeof(float) +
            (needs->n_work + needs->n_blocks + plan->n_targets * plan->mask_words) *
                (int64_t)sizeof(int64_t);
 }

@@ -54,7 +54,7 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
     static const char *const forms[] = {"centred", "half", "one-sided", "exact"};
     static const char *const clean[] = {"", ", clean input extra", ", clean input one of them"};
     static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
-    const unsigned uses = sg_method_uses(plan->job->instances[s->readings[0].members[0]].method);
+    const unsigned uses = sg_instance_uses(&plan->job->instances[s->readings[0].members[0]]);
     const struct sg_sampling *p = &s->sampling;
     struct sg_text channels = {0};
     char number[40];
@@ -204,8 +204,7 @@ static void print_stages(const struct sg_plan *plan, FILE *out) {
     fprintf(out, " blocks of %lld samples\n", (long long)plan->block);
 }
 
-/* Blocks of an item; reading it, the clean pass and finishing the maps are counted as one more. */
-static int64_t blocks_per_item(const struct sg_plan *plan) {
+int64_t sg_plan_blocks_per_item(const struct sg_plan *plan) {
     int64_t n = 1;
 
     for (int i = 0; i < plan->n_sweeps; i++) {
@@ -297,31 +296,32 @@ static void print_disk(const struct sg_plan *plan, FILE *out) {
             plan->job->output);
 }
 
-static void print_time(const struct sg_plan *plan, int n_ranks, double seconds_per_block,
+static void print_time(const struct sg_plan *plan, int n_ranks, const struct sg_prediction *time,
                        FILE *out) {
-    const double n_items = (double)plan->n_items;
-    const double blocks = n_items * (double)blocks_per_item(plan);
-    const double n_workers =
-        fmin(n_ranks > 1 ? n_ranks - 1 : 1, n_items * (double)most_blocks(plan));
     char all[32];
     char limit[64] = "";
     char hours[32];
-    const int is_long = seconds_per_block >= 1.0;
+    char share[64] = "";
+    const int is_long = time->block_s >= 1.0;
 
-    if (seconds_per_block <= 0.0) {
+    if (time->block_s <= 0.0) {
         return;
     }
     if (plan->job->max_hours > 0.0) {
         (void)snprintf(limit, sizeof limit, "; this run ends after %s",
                        sg_text_seconds(plan->job->max_hours * 3600.0, hours, sizeof hours));
     }
-    fprintf(out, "  %-15s about %s at %.3g %s a block%s\n", "time",
-            sg_text_seconds(blocks * seconds_per_block / n_workers, all, sizeof all),
-            is_long ? seconds_per_block : 1e3 * seconds_per_block, is_long ? "s" : "ms", limit);
+    if (n_ranks > 2) {
+        (void)snprintf(share, sizeof share, "; %.1f %% of the ranks' time goes into blocks",
+                       100 * time->efficiency);
+    }
+    fprintf(out, "  %-15s about %s at %.3g %s a block%s%s\n", "time",
+            sg_text_seconds(time->seconds, all, sizeof all),
+            is_long ? time->block_s : 1e3 * time->block_s, is_long ? "s" : "ms", share, limit);
 }
 
 void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes, int n_ranks,
-                   double seconds_per_block, FILE *out) {
+                   const struct sg_prediction *time, FILE *out) {
     fprintf(out, "plan of %s\n", plan->job->file);
     print_items(plan, out);
     print_sweeps(plan, out);
@@ -331,5 +331,5 @@ void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes
     print_ranks(plan, n_ranks, out);
     print_memory(plan, bytes, out);
     print_disk(plan, out);
-    print_time(plan, n_ranks, seconds_per_block, out);
+    print_time(plan, n_ranks, time, out);
 }

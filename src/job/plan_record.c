@@ -93,33 +93,37 @@ static int map_axes(const struct sg_plan *plan, int i_instance, struct sg_axis *
     return shape.n_axes;
 }
 
+/* What the map is, and its unit. */
+static void map_text(const struct sg_instance *inst, char *buf, size_t cap) {
+    static const char *const rules[] = {"", " under guided backpropagation",
+                                        " under DeconvNet's rule"};
+    const char *layer = inst->params.probing.layer;
+    const char *per = inst->params.probing.kind == SG_PROBE_PATH ? ""
+                      : layer[0] != '\0'                         ? " per unit of the layer"
+                      : inst->params.space == SG_SPACE_PIXEL ? " per unit of a pixel (white is 1)"
+                                                             : " per unit of the model's input";
+    const struct sg_method *inner = sg_instance_inner(inst);
+    const char *unit = inst->method->unit;
+
+    (void)snprintf(buf, cap, "%.30s%s%.24s map%s%.20s%.29s%s%s, in units of %.30s%s%s",
+                   sg_instance_outer(inst)->name, inner != NULL ? " of " : "",
+                   inner != NULL ? inner->name : "", layer[0] != '\0' ? " at " : "", layer,
+                   rules[inst->params.probing.rule],
+                   inst->params.probing.absolute ? ", absolute" : "",
+                   sg_filter_is_on(&inst->params.filter) ? ", filtered" : "",
+                   unit != NULL ? unit : "the score", unit != NULL ? "" : per,
+                   unit != NULL ? "" : " in the method's formula");
+}
+
 static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes *a) {
     sg_status status = SG_OK;
     const struct sg_instance *inst = &plan->job->instances[i_instance];
     struct sg_record *r = &plan->record;
     struct sg_axis axes[SG_MAX_FIELD_AXES] = {a->target};
     const int n_axes = 1 + map_axes(plan, i_instance, axes + 1);
-    static const char *const rules[] = {"", " under guided backpropagation",
-                                        " under DeconvNet's rule"};
-    const char *layer = inst->params.probing.layer;
-    const char *of = layer[0] != '\0'                       ? "the layer "
-                     : inst->params.space == SG_SPACE_PIXEL ? "a pixel (white is 1)"
-                                                            : "the model's input";
-    char about[200];
+    char about[256]; /* a record keeps the first 199 bytes */
 
-    if (inst->method->unit != NULL) {
-        (void)snprintf(about, sizeof about, "%.30s map%s%.20s%s, in units of %.40s",
-                       inst->method->name, layer[0] != '\0' ? " of the layer " : "", layer,
-                       sg_filter_is_on(&inst->params.filter) ? ", filtered" : "",
-                       inst->method->unit);
-    } else {
-        (void)snprintf(about, sizeof about,
-                       "%.24s map%.29s%s%s, in units of the score per unit of %.21s%.20s in the "
-                       "method's formula",
-                       inst->method->name, rules[inst->params.probing.rule],
-                       inst->params.probing.absolute ? ", absolute" : "",
-                       sg_filter_is_on(&inst->params.filter) ? ", filtered" : "", of, layer);
-    }
+    map_text(inst, about, sizeof about);
     SG_TRY(add(r, "maps", inst, "map", SG_TYPE_F32, n_axes, axes, about));
     if (inst->params.standard_error && inst->method->sampler->is_stochastic) {
         SG_TRY(add(r, "maps", inst, "se", SG_TYPE_F32, n_axes, axes,
@@ -166,6 +170,33 @@ done:
     return status;
 }
 
+/* What the path to the item itself says. */
+static sg_status add_path(struct sg_plan *plan, const struct sg_instance *inst,
+                          const struct axes *a) {
+    sg_status status = SG_OK;
+    struct sg_record *r = &plan->record;
+    const struct sg_path *path = &inst->params.probing.path;
+
+    if (path->kind == SG_PATH_POINT) {
+        return SG_OK;
+    }
+    SG_TRY(add(r, "maps", inst, "baseline_score", SG_TYPE_F64, 1, &a->target,
+               "explained score of the target at the baseline, the mean over several; units of "
+               "model.explain.score"));
+    if (path->kind != SG_PATH_DECISION) {
+        SG_TRY(add(r, "maps", inst, "completeness_gap", SG_TYPE_F64, 1, &a->target,
+                   "sum over the path to the item itself, less the difference of the scores at its "
+                   "ends, which it is in the limit of many nodes; units of the score"));
+    }
+    if (path->kind == SG_PATH_SPLIT) {
+        SG_TRY(add(r, "maps", inst, "t_star", SG_TYPE_F64, 1, &a->target,
+                   "where the score saturates on the path to the item itself, the mean over "
+                   "baselines; 0 at the baseline, 1 at the item"));
+    }
+done:
+    return status;
+}
+
 sg_status sg_plan_make_record(struct sg_plan *plan) {
     sg_status status = SG_OK;
     const struct axes a = axes_of(plan);
@@ -175,6 +206,9 @@ sg_status sg_plan_make_record(struct sg_plan *plan) {
         const struct sg_instance *inst = &plan->job->instances[i];
 
         SG_TRY(add_map(plan, i, &a));
+        if (inst->params.probing.kind == SG_PROBE_PATH) {
+            SG_TRY(add_path(plan, inst, &a));
+        }
         if (plan->sweep_of[i] >= 0) {
             SG_TRY(add_noise(plan, inst, &a));
             SG_TRY(add_convergence(plan, inst, &a));

@@ -30,7 +30,14 @@ done:
     return status;
 }
 
-/* Behind those of the same backward pass, so that it serves neighbours. */
+static int compare_passes(const struct sg_probing *a, const struct sg_probing *b) {
+    const struct sg_probing pass_a = sg_probing_pass(a);
+    const struct sg_probing pass_b = sg_probing_pass(b);
+
+    return memcmp(&pass_a, &pass_b, sizeof pass_a);
+}
+
+/* Behind those of the same pass, so that it serves neighbours. */
 static sg_status insert_probed(struct sg_plan *plan, const struct sg_probing *probing) {
     sg_status status = SG_OK;
     struct sg_probed probed = {.probing = *probing, .layer = -1, .shape = plan->input};
@@ -45,7 +52,7 @@ static sg_status insert_probed(struct sg_plan *plan, const struct sg_probing *pr
                  plan->job->file, probing->layer, probed.shape.n_axes, SG_MAX_MAP_AXES);
     }
     plan->n_probed++;
-    while (at > 0 && sg_pass_of(&plan->probed[at - 1].probing) > sg_pass_of(probing)) {
+    while (at > 0 && compare_passes(&plan->probed[at - 1].probing, probing) > 0) {
         plan->probed[at] = plan->probed[at - 1];
         at--;
     }
@@ -63,8 +70,8 @@ static void place_probed(struct sg_plan *plan) {
         p->n_features = sg_shape_size(&p->shape);
         p->offset = offset;
         offset += p->n_features;
-        plan->n_clean_passes += p->probing.kind != SG_PROBE_NOTHING &&
-                                (i == 0 || sg_pass_of(&p->probing) != sg_pass_of(&p[-1].probing));
+        p->pass = i == 0 ? 0 : p[-1].pass + (compare_passes(&p[-1].probing, &p->probing) != 0);
+        plan->n_clean_passes += sg_is_gradient(p) && (i == 0 || p->pass != p[-1].pass);
     }
 }
 
@@ -166,15 +173,17 @@ static void join(struct sg_reading *r, const struct sg_instance *inst, int i_ins
     r->members[r->n_members++] = i_instance;
 }
 
-/* Where the readings of one backward pass lie in a worker's memory. */
+/* Where the readings of one backward pass lie in a worker's memory, and those of all walks. */
 static void place_readings(const struct sg_plan *plan, struct sg_sweep *s) {
     for (int i = 0; i < s->n_readings; i++) {
         struct sg_reading *r = &s->readings[i];
-        const int is_first = i == 0 || sg_pass_of(&plan->probed[r->probed].probing) !=
-                                           sg_pass_of(&plan->probed[r[-1].probed].probing);
+        const struct sg_probed *p = &plan->probed[r->probed];
+        const struct sg_probed *before = i > 0 ? &plan->probed[r[-1].probed] : NULL;
+        const int is_first = before == NULL || p->pass != before->pass;
+        const int is_behind = before != NULL && (sg_is_path(p) ? sg_is_path(before) : !is_first);
 
-        s->n_passes += is_first;
-        r->offset = is_first ? 0 : r[-1].offset + plan->probed[r[-1].probed].n_features;
+        *(sg_is_path(p) ? &s->n_walks : &s->n_passes) += is_first;
+        r->offset = is_behind ? r[-1].offset + before->n_features : 0;
     }
 }
 

@@ -106,7 +106,7 @@ void sg_preset_add_line(struct sg_reader *r, const struct sg_preset *preset,
     struct sg_text b = {0};
 
     sg_preset_apply(r, preset, &pure.params);
-    sg_clear_unused(&pure.params, sg_method_uses(inst->method));
+    sg_clear_unused(&pure.params, sg_instance_uses(inst));
     sg_echo_params(&a, "", &pure);
     sg_echo_params(&b, "", inst);
     sg_text_add(lines, "%s: %s %s", inst->label, preset->name, preset->version);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_TABLE = 32 };
+enum { MAX_TABLE = 64 };
 
 const char *sg_path_join(const char *parent, const char *name, char *buf, size_t cap) {
     (void)snprintf(buf, cap, "%s%s%s", parent, parent[0] != '\0' ? "." : "", name);

@@ -2,6 +2,7 @@
 #include "sgdist/master.h"
 
 #include "master/master_impl.h"
+#include "sgdist/events.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
 #include "sgdist/text.h"
@@ -21,30 +22,13 @@ static double now_s(void) {
 
 /* ---- what is left to do ---- */
 
-/* Blocks that a team of m works off one after the other: it waits for its last member at the end of
- * each stage. One more stands for opening the item, which the leader does alone. */
-static int64_t rounds_of_team(const struct sg_plan *plan, int64_t m) {
-    int64_t n = 1;
-
-    for (int s = 0; s < plan->n_sweeps; s++) {
-        const struct sg_sweep *sweep = &plan->sweeps[s];
-
-        for (int i = 0; i < sweep->n_stages; i++) {
-            const int64_t begin = i > 0 ? sweep->stage_ends[i - 1] : 0;
-
-            n += (sweep->stage_ends[i] - begin + m - 1) / m;
-        }
-    }
-    return n;
-}
-
 static sg_status make_dispatch(struct sg_master *m, const int64_t *items, int64_t n) {
     sg_status status = SG_OK;
     int64_t *rounds = sg_calloc((size_t)m->o.n_workers, sizeof *rounds);
 
     SG_CHECK(rounds != NULL, SG_E_NOMEM, "no memory for the master");
     for (int i = 0; i < m->o.n_workers; i++) {
-        rounds[i] = rounds_of_team(m->o.plan, i + 1);
+        rounds[i] = sg_plan_rounds(m->o.plan, i + 1);
     }
     SG_TRY(sg_dispatch_create(m->o.n_workers, items, n, rounds, &m->dispatch));
 done:
@@ -180,12 +164,23 @@ static const char *record_message(struct sg_master *m, const void *record) {
     return (const char *)record + sg_record_find(&m->o.plan->record, SG_FIELD_MESSAGE)->offset;
 }
 
-static void count_failure(struct sg_master *m, const void *record) {
+static void tell_of_failure(const struct sg_outcome *outcome, const char *message) {
+    struct sg_event e;
+
+    sg_event_begin(&e, "item_failed");
+    sg_event_count(&e, "item", outcome->item);
+    sg_event_text(&e, "message", message);
+    sg_event_end(&e);
+}
+
+static void count_failure(struct sg_master *m, const struct sg_outcome *outcome,
+                          const void *record) {
     enum { SHOWN = 10 };
     const int64_t limit = m->o.plan->job->max_failed;
 
     m->n_failed++;
     m->n_failed_now++;
+    tell_of_failure(outcome, record_message(m, record));
     if (m->n_failed_now <= SHOWN) {
         sg_log(SG_LOG_WARN, "item failed: %s", record_message(m, record));
     } else if (m->n_failed_now == SHOWN + 1) {
@@ -211,16 +206,17 @@ static void take_record(struct sg_master *m, const struct sg_outcome *outcome, c
     }
     m->written[m->n_written++] = outcome->item;
     if (state == SG_ITEM_FAILED) {
-        count_failure(m, record);
+        count_failure(m, outcome, record);
     } else {
         m->n_done++;
         m->n_done_now++;
     }
 }
 
-static void take_outcome(struct sg_master *m, const struct sg_outcome *outcome,
+/* From the team that worker number `leader` leads. */
+static void take_outcome(struct sg_master *m, int leader, const struct sg_outcome *outcome,
                          const void *record) {
-    sg_dispatch_ended(m->dispatch, outcome->item, now_s());
+    sg_dispatch_ended(m->dispatch, leader, outcome->item, now_s());
     m->n_gradients += outcome->n_gradients;
     if (outcome->kind == SG_OUTCOME_RECORD) {
         take_record(m, outcome, record);
@@ -235,17 +231,28 @@ static void take_outcome(struct sg_master *m, const struct sg_outcome *outcome,
 
 /* ---- time and stops ---- */
 
+static void stop_because(struct sg_master *m, const char *reason) {
+    struct sg_event e;
+
+    if (!m->is_stopped) {
+        m->is_stopped = 1;
+        sg_event_begin(&e, "stopping");
+        sg_event_text(&e, "reason", reason);
+        sg_event_end(&e);
+    }
+}
+
 static int must_stop(struct sg_master *m) {
     const double max_s = 3600 * m->o.plan->job->max_hours;
 
     if (m->o.stop != NULL && *m->o.stop) {
-        m->is_stopped = 1;
+        stop_because(m, "signal");
     }
     if (max_s > 0 && now_s() - m->begun >= max_s && sg_master_n_pending(m) > 0) {
         if (!m->is_stopped) {
             sg_log(SG_LOG_INFO, "run.max_hours is over: stopping");
         }
-        m->is_stopped = 1;
+        stop_because(m, "max_hours");
     }
     return m->is_stopped || m->status != SG_OK;
 }
@@ -313,7 +320,7 @@ static int receive_outcome(struct sg_master *m, const struct sg_comm *world) {
     if (outcome.kind == SG_OUTCOME_RECORD) {
         sg_comm_recv(world, from, SG_TAG_RECORD, m->record, (size_t)m->o.plan->record.bytes);
     }
-    take_outcome(m, &outcome, m->record);
+    take_outcome(m, from - 1, &outcome, m->record);
     return 1;
 }
 
@@ -357,7 +364,7 @@ static void local_next(void *context, struct sg_order *order) {
 static void local_deliver(void *context, const struct sg_outcome *outcome, const void *record,
                           int64_t record_bytes) {
     (void)record_bytes;
-    take_outcome(context, outcome, record);
+    take_outcome(context, 0, outcome, record);
 }
 
 static int local_stop_requested(void *context) {

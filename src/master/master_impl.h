@@ -9,6 +9,7 @@
 struct progress {
     double begun;
     double shown; /* time of the last line or bar */
+    double told;  /* time of the last event */
     double next_line_s;
     int64_t n_items;
     int64_t n_before; /* items that earlier runs finished */

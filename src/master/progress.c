@@ -1,5 +1,6 @@
 /* src/master/progress.c - a bar with what is left, or a line every so often. */
 #include "master/master_impl.h"
+#include "sgdist/events.h"
 #include "sgdist/log.h"
 #include "sgdist/text.h"
 
@@ -11,11 +12,13 @@ static const double bar_s = 0.2; /* between two drawings of the bar */
 static const double first_line_s =
     10.0; /* in a log: after 10 s, then at growing distances up to 10 min */
 static const double last_line_s = 600.0;
+static const double event_s = 60.0;
 
 void sg_progress_begin(struct progress *p, double now, int64_t n_items, int64_t n_left,
                        double gradients_per_item) {
     *p = (struct progress){.begun = now,
                            .shown = now,
+                           .told = now,
                            .next_line_s = first_line_s,
                            .n_items = n_items,
                            .n_before = n_items - n_left,
@@ -85,7 +88,26 @@ static void show_line(struct progress *p, double now) {
     p->next_line_s = p->next_line_s * 1.5 < last_line_s ? p->next_line_s * 1.5 : last_line_s;
 }
 
+static void tell_machines(struct progress *p, double now) {
+    const double seconds = now - p->begun;
+    const int64_t n_ended = p->n_before + p->n_ended;
+    struct sg_event e;
+
+    sg_event_begin(&e, "progress");
+    sg_event_count(&e, "items_ended", n_ended);
+    sg_event_count(&e, "items", p->n_items);
+    sg_event_number(&e, "items_per_second", (double)p->n_ended / seconds);
+    sg_event_number(&e, "gradients_per_second", (double)p->n_gradients / seconds);
+    sg_event_number(&e, "seconds_left",
+                    seconds * (double)(p->n_items - n_ended) / (double)p->n_ended);
+    sg_event_end(&e);
+    p->told = now;
+}
+
 void sg_progress_show(struct progress *p, double now) {
+    if (now - p->told >= event_s) {
+        tell_machines(p, now);
+    }
     if (sg_log_columns() > 0) {
         if (now - p->shown >= bar_s) {
             show_bar(p, now);

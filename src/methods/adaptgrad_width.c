@@ -20,7 +20,7 @@
 enum { MAX_STEPS = 100 }; /* Newton's; it takes fewer than ten */
 
 /* exp(-y) for 0 <= y < 100: a short series of y / 4096, squared twelve times. */
-static double exp_minus(double y) {
+double sg_exp_minus(double y) {
     const double h = y / 4096;
     double e = 1 - h * (1 - h / 2 * (1 - h / 3 * (1 - h / 4 * (1 - h / 5))));
 
@@ -34,7 +34,7 @@ static const double z_max = 8.5; /* P(|Z| < 8.5) rounds to 1 */
 
 /* The density of a standard normal. */
 static double density(double z) {
-    return z < z_max ? 0.39894228040143267794 * exp_minus(z * z / 2) : 0; /* 1 / sqrt(2 pi) */
+    return z < z_max ? 0.39894228040143267794 * sg_exp_minus(z * z / 2) : 0; /* 1 / sqrt(2 pi) */
 }
 
 /* P(|Z| < z) of a standard normal = 2 phi(z) sum z^(2k+1) / (1 3 5 .. 2k+1): positive terms only.

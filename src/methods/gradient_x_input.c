@@ -34,6 +34,7 @@ const struct sg_method sg_method_gradient_x_input = {
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 0,
     .min_samples = 1,
-    .uses = SG_USES_SPACE | SG_USES_LAYER,
+    .uses = SG_USES_SPACE | SG_USES_LAYER | SG_USES_OF,
+    .path = SG_PATH_POINT,
     .finish = finish,
 };

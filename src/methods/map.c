@@ -46,7 +46,8 @@ void sg_map_to_space(const struct sg_instance *inst, const struct sg_finish *in,
     const int64_t plane = sg_shape_plane(in->shape);
     const int power = inst->method->gradient_power;
 
-    if (inst->params.space == SG_SPACE_INPUT) {
+    /* What a path reads is in units of the score: its space has decided what zero is. */
+    if (inst->params.space == SG_SPACE_INPUT || inst->params.probing.kind == SG_PROBE_PATH) {
         return;
     }
     for (int64_t c = 0; c < in->shape->axes[0]; c++) {

@@ -75,8 +75,11 @@ static inline double sg_cam_moment(const struct sg_finish *in, int power, int64_
 /* Weights of grad_cam_plus_plus.c, which smooth_grad_cam_plus_plus.c has as well. */
 double sg_cam_plus_plus_weight(const struct sg_finish *in, int64_t k);
 
-/* The clean gradient as it is: finishes of gradient and of its rules. */
+/* The probe's reading at the item as the map. */
 sg_status sg_finish_clean(const struct sg_finish *in, double *map);
+
+/* exp(-y), 0 <= y < 100, in own arithmetic. */
+double sg_exp_minus(double y);
 
 /* Mean of the gradients, with the clean one where the options count it in, and its standard error:
  * finishes of smoothgrad and adaptgrad. */

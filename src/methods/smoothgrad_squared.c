@@ -35,7 +35,7 @@ const struct sg_method sg_method_smoothgrad_squared = {
     .probe = SG_PROBE_GRADIENT,
     .n_powers = 2,
     .min_samples = 1,
-    .uses = SG_USES_SPACE | SG_USES_LAYER,
+    .uses = SG_USES_SPACE | SG_USES_LAYER | SG_USES_OF,
     .gradient_power = 2,
     .finish = finish,
 };

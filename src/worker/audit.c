@@ -3,46 +3,53 @@
 
 #include <string.h>
 
-/* Copies samples from..to of a block's rows of n floats to every `stride`th row of `out`, whose
- * first row is of sample `first`. */
-static void copy_rows(const float *rows, int64_t b0, int64_t from, int64_t to, int64_t n,
-                      float *out, int64_t first, int64_t stride) {
-    for (int64_t k = from; k < to; k++) {
-        memcpy(out + (k - first) * stride * n, rows + (k - b0) * n, (size_t)n * sizeof *out);
+/* What of a block is asked for. */
+struct copying {
+    struct sg_worker *w;
+    const struct sg_sample_range *q;
+    int64_t b0; /* the block's first sample */
+    int64_t from;
+    int64_t to;
+    float *readings;
+};
+
+/* Copies the asked samples of a block's rows of n floats to every `stride`th row of `out`, whose
+ * first row is of the first asked sample. */
+static void copy_rows(const struct copying *c, const float *rows, int64_t n, float *out,
+                      int64_t stride) {
+    for (int64_t k = c->from; k < c->to; k++) {
+        memcpy(out + (k - c->q->first) * stride * n, rows + (k - c->b0) * n,
+               (size_t)n * sizeof *out);
     }
 }
 
-/* The pass of the sweep that the reading is read in. */
-static int first_of_pass(const struct sg_plan *plan, const struct sg_sweep *sweep, int i_reading) {
-    int first = 0;
+static void take_reading(void *context, int r, int64_t t, const float *values) {
+    const struct copying *c = context;
+    const struct sg_reading *reading = &c->w->plan->sweeps[c->q->i_sweep].readings[r];
+    const int64_t n = sg_probed_of(c->w, reading)->n_features;
 
-    while (sg_pass_end(plan, sweep, first) <= i_reading) {
-        first = sg_pass_end(plan, sweep, first);
+    if (r == c->q->i_reading) {
+        copy_rows(c, values, n, c->readings + t * n, c->w->plan->n_targets);
     }
-    return first;
 }
 
 /* The whole block is run, as in a study: another batch could give other bits. */
 static sg_status audit_block(struct sg_worker *w, const struct sg_sample_range *q, int64_t i_block,
                              float *inputs, float *readings) {
     sg_status status = SG_OK;
-    const struct sg_sweep *sweep = &w->plan->sweeps[q->i_sweep];
-    const struct sg_reading *r = &sweep->readings[q->i_reading];
-    const int pass = first_of_pass(w->plan, sweep, q->i_reading);
-    const int64_t n = sg_probed_of(w, r)->n_features;
     const int64_t b0 = i_block * w->plan->block;
     const int64_t b1 = b0 + w->plan->block;
-    const int64_t from = q->first > b0 ? q->first : b0;
-    const int64_t to = q->first + q->n < b1 ? q->first + q->n : b1;
+    struct copying c = {.w = w,
+                        .q = q,
+                        .b0 = b0,
+                        .from = q->first > b0 ? q->first : b0,
+                        .to = q->first + q->n < b1 ? q->first + q->n : b1,
+                        .readings = readings};
     int64_t n_outside;
 
-    SG_TRY(sg_block_forward(w, sweep, i_block, w->o.stop, &n_outside));
-    copy_rows(w->noisy, b0, from, to, w->n_features, inputs, q->first, 1);
-    for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        SG_TRY(sg_block_backward(w, sweep, pass, t, w->o.stop));
-        copy_rows(sg_read_at(w, r), b0, from, to, n, readings + t * n, q->first,
-                  w->plan->n_targets);
-    }
+    SG_TRY(sg_block_read(w, &w->plan->sweeps[q->i_sweep], i_block, w->o.stop, &n_outside,
+                         take_reading, &c));
+    copy_rows(&c, w->noisy, w->n_features, inputs, 1);
 done:
     return status;
 }

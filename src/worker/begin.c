@@ -103,8 +103,7 @@ static sg_status clean_pass(struct sg_worker *w, int64_t t, int first, int *end)
     float *dx = NULL;
 
     memset(w->layers, 0, (size_t)w->plan->model->n_layers * sizeof(float *));
-    for (*end = first;
-         *end < w->plan->n_probed && sg_pass_of(&probed[*end].probing) == sg_pass_of(probing);
+    for (*end = first; *end < w->plan->n_probed && probed[*end].pass == probed[first].pass;
          (*end)++) {
         const struct sg_probed *p = &probed[*end];
 
@@ -129,11 +128,76 @@ static sg_status clean_readings(struct sg_worker *w, int64_t t) {
 
     sg_score_gradient(w->plan->job->score, w->y, w->n_outputs, &w->item.aims[t], sg_mask_at(w, t),
                       w->dy);
-    for (int p = 0, end; p < w->plan->n_probed; p = end) {
-        if (w->plan->probed[p].probing.kind == SG_PROBE_NOTHING) {
-            break;
-        }
+    for (int p = 0, end; p < w->plan->n_probed && sg_is_gradient(&w->plan->probed[p]); p = end) {
         SG_TRY(clean_pass(w, t, p, &end));
+    }
+done:
+    return status;
+}
+
+/* ---- paths to the item ---- */
+
+/* What the walk says of the item, for all instances that read this on it. */
+static void put_facts(struct sg_worker *w, int p, int64_t t) {
+    const struct sg_probed *probed = &w->plan->probed[p];
+    const double score = ((const double *)field(w, SG_FIELD_SCORE))[t];
+    const struct sg_path_facts *f = &w->facts[t];
+    const int part = probed->probing.path.part;
+    const double from = part == SG_PART_RIGHT ? f->split_score : f->baseline_score;
+    const double to = part == SG_PART_LEFT ? f->split_score : score;
+    const float *values = sg_clean_at(w, probed, t);
+    double sum = 0;
+
+    for (int64_t i = 0; i < probed->n_features; i++) {
+        sum += (double)values[i];
+    }
+    for (int i = 0; i < w->plan->job->n_instances; i++) {
+        if (w->plan->probed_of[i] == p) {
+            sg_item_put_path(w, i, t, f, sum - (to - from));
+        }
+    }
+}
+
+/* The walk from probed thing `first` on; *end is the next one that is not read on it. */
+static sg_status clean_walk(struct sg_worker *w, int first, int *end) {
+    sg_status status = SG_OK;
+    const struct sg_probed *probed = w->plan->probed;
+    struct sg_walk walk = {.probing = &probed[first].probing,
+                           .x = w->x,
+                           .n_points = 1,
+                           .sums = w->path.sums,
+                           .facts = w->facts};
+
+    for (*end = first; *end < w->plan->n_probed && probed[*end].pass == probed[first].pass;
+         (*end)++) {
+        SG_ASSERT(walk.n_parts < SG_MAX_PARTS);
+        walk.parts[walk.n_parts++] = probed[*end].probing.path.part;
+    }
+    SG_TRY(sg_walk_run(w, &walk, w->o.stop));
+    for (int p = first; p < *end; p++) {
+        for (int64_t t = 0; t < w->plan->n_targets; t++) {
+            float *values = sg_clean_at(w, &probed[p], t);
+
+            sg_walk_values(w, &walk, p - first, t, values);
+            put_facts(w, p, t);
+            if (probed[p].probing.absolute) {
+                sg_take_absolute(values, probed[p].n_features);
+            }
+            SG_TRY(judge_clean(w, p, t));
+        }
+    }
+done:
+    return status;
+}
+
+static sg_status clean_walks(struct sg_worker *w) {
+    sg_status status = SG_OK;
+
+    for (int p = 0, end; p < w->plan->n_probed; p = end) {
+        end = p + 1;
+        if (sg_is_path(&w->plan->probed[p])) {
+            SG_TRY(clean_walk(w, p, &end));
+        }
     }
 done:
     return status;
@@ -151,6 +215,7 @@ sg_status sg_item_begin(struct sg_worker *w, int64_t index) {
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
         SG_TRY(clean_readings(w, t));
     }
+    SG_TRY(clean_walks(w)); /* they overwrite the clean outputs */
 done:
     return status;
 }

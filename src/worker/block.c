@@ -24,46 +24,124 @@ int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *swee
     return left < plan->block ? left : plan->block;
 }
 
-sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
-                           const volatile sig_atomic_t *cancel, int64_t *n_outside) {
-    const struct sg_item_view view = sg_worker_view(w);
-    const int64_t n = sg_block_samples(w->plan, sweep, i_block);
-    const int64_t d = w->n_features;
-    sg_status status;
+/* The reading of a block that is under way. */
+struct reading {
+    struct sg_worker *w;
+    const struct sg_sweep *sweep;
+    int64_t i_block;
+    int64_t n;                           /* samples */
+    const volatile sig_atomic_t *cancel; /* NULL once something has been taken */
+    sg_block_taker *take;
+    void *context;
+};
 
-    *n_outside = 0;
-    sg_phase_enter(w, SG_PHASE_NOISE);
-    for (int64_t j = 0; j < w->plan->block; j++) {
-        float *out = w->noisy + j * d;
-
-        if (j < n) {
-            *n_outside += sweep->sampler->draw(&sweep->sampling, &view, w->scale,
-                                               i_block * w->plan->block + j, out);
-        } else {
-            memcpy(out, w->x, (size_t)d * sizeof *out);
-        }
-    }
-    sg_phase_enter(w, SG_PHASE_FORWARD);
-    status = sg_net_forward(w->block, w->noisy, w->y, cancel);
-    w->phases.n_forwards += status == SG_OK ? n : 0;
-    return status;
+static const struct sg_probed *probed_at(const struct reading *b, int r) {
+    return sg_probed_of(b->w, &b->sweep->readings[r]);
 }
 
-int sg_pass_end(const struct sg_plan *plan, const struct sg_sweep *sweep, int first) {
-    const int64_t pass = sg_pass_of(&plan->probed[sweep->readings[first].probed].probing);
+/* The readings from `first` to the one before are of one pass. */
+static int pass_end(const struct reading *b, int first) {
     int end = first + 1;
 
-    while (end < sweep->n_readings &&
-           sg_pass_of(&plan->probed[sweep->readings[end].probed].probing) == pass) {
+    while (end < b->sweep->n_readings && probed_at(b, end)->pass == probed_at(b, first)->pass) {
         end++;
     }
     return end;
 }
 
-sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, int first, int64_t t,
-                            const volatile sig_atomic_t *cancel) {
+static void hand_over(struct reading *b, int r, int64_t t, float *values) {
+    const struct sg_probed *p = probed_at(b, r);
+
+    if (p->probing.absolute) {
+        sg_take_absolute(values, b->n * p->n_features);
+    }
+    sg_phase_enter(b->w, SG_PHASE_SUMS);
+    b->take(b->context, r, t, values);
+    b->cancel = NULL;
+}
+
+static int64_t draw(const struct reading *b) {
+    struct sg_worker *w = b->w;
+    const struct sg_item_view view = sg_worker_view(w);
+    const int64_t d = w->n_features;
+    int64_t n_outside = 0;
+
+    sg_phase_enter(w, SG_PHASE_NOISE);
+    for (int64_t j = 0; j < w->plan->block; j++) {
+        float *out = w->noisy + j * d;
+
+        if (j < b->n) {
+            n_outside += b->sweep->sampler->draw(&b->sweep->sampling, &view, w->scale,
+                                                 b->i_block * w->plan->block + j, out);
+        } else {
+            memcpy(out, w->x, (size_t)d * sizeof *out);
+        }
+    }
+    return n_outside;
+}
+
+/* ---- paths to the samples ---- */
+
+static struct sg_walk walk_of(const struct reading *b, int first) {
+    struct sg_worker *w = b->w;
+    const struct sg_probing *probing = &probed_at(b, first)->probing;
+    const int is_inside = probing->path.noise == SG_NOISE_INSIDE;
+    struct sg_walk walk = {.probing = probing,
+                           .x = w->noisy,
+                           .n_points = b->n,
+                           .sampler = is_inside ? b->sweep->sampler : NULL,
+                           .sampling = &b->sweep->sampling,
+                           .first_sample = b->i_block * w->plan->block,
+                           .sums = w->path.sums + b->sweep->readings[first].offset *
+                                                      w->plan->n_targets * w->plan->block};
+
+    for (int r = first; r < pass_end(b, first); r++) {
+        SG_ASSERT(walk.n_parts < SG_MAX_PARTS);
+        walk.parts[walk.n_parts++] = probed_at(b, r)->probing.path.part;
+    }
+    return walk;
+}
+
+/* All walks, before anything is taken: they are long, and may be given up so far. */
+static sg_status run_walks(struct reading *b) {
     sg_status status = SG_OK;
-    const struct sg_probing *probing = &sg_probed_of(w, &sweep->readings[first])->probing;
+
+    for (int r = 0; r < b->sweep->n_readings; r = pass_end(b, r)) {
+        if (sg_is_path(probed_at(b, r))) {
+            const struct sg_walk walk = walk_of(b, r);
+
+            SG_TRY(sg_walk_run(b->w, &walk, b->cancel));
+        }
+    }
+done:
+    return status;
+}
+
+static void take_walk(struct reading *b, int first) {
+    const struct sg_walk walk = walk_of(b, first);
+
+    for (int r = first; r < pass_end(b, first); r++) {
+        for (int64_t t = 0; t < b->w->plan->n_targets; t++) {
+            sg_walk_values(b->w, &walk, r - first, t, b->w->gradient);
+            hand_over(b, r, t, b->w->gradient);
+        }
+    }
+}
+
+static void take_walks(struct reading *b) {
+    for (int first = 0; first < b->sweep->n_readings; first = pass_end(b, first)) {
+        if (sg_is_path(probed_at(b, first))) {
+            take_walk(b, first);
+        }
+    }
+}
+
+/* ---- gradients at the samples ---- */
+
+/* One backward pass for target t: the readings from `first` on. */
+static sg_status read_pass(struct reading *b, int first, int64_t t) {
+    sg_status status = SG_OK;
+    struct sg_worker *w = b->w;
     const int64_t k = w->n_outputs;
     float *dx = NULL;
 
@@ -73,52 +151,82 @@ sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, i
                           w->dy + j * k);
     }
     memset(w->layers, 0, (size_t)w->plan->model->n_layers * sizeof(float *));
-    for (int r = first; r < sg_pass_end(w->plan, sweep, first); r++) {
-        const struct sg_reading *reading = &sweep->readings[r];
-        const int layer = sg_probed_of(w, reading)->layer;
+    for (int r = first; r < pass_end(b, first); r++) {
+        const int layer = probed_at(b, r)->layer;
 
-        *(layer < 0 ? &dx : &w->layers[layer]) = sg_read_at(w, reading);
+        *(layer < 0 ? &dx : &w->layers[layer]) = sg_read_at(w, &b->sweep->readings[r]);
     }
-    SG_TRY(sg_net_backward_at(w->block, (enum sg_rule)probing->rule, w->dy, dx, w->layers, cancel));
-    for (int r = first; probing->absolute && r < sg_pass_end(w->plan, sweep, first); r++) {
-        const struct sg_reading *reading = &sweep->readings[r];
-
-        sg_take_absolute(sg_read_at(w, reading),
-                         w->plan->block * sg_probed_of(w, reading)->n_features);
+    SG_TRY(sg_net_backward_at(w->block, (enum sg_rule)probed_at(b, first)->probing.rule, w->dy, dx,
+                              w->layers, b->cancel));
+    w->phases.n_backwards += b->n;
+    w->item.n_gradients += b->n;
+    for (int r = first; r < pass_end(b, first); r++) {
+        hand_over(b, r, t, sg_read_at(w, &b->sweep->readings[r]));
     }
 done:
     return status;
 }
 
-/* Reads the block once for target t and the readings from `first` on, into their sums. */
-static sg_status read_pass(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
-                           int first, int64_t t, const volatile sig_atomic_t *cancel) {
+static sg_status read_gradients(struct reading *b) {
     sg_status status = SG_OK;
-    const int64_t n = sg_block_samples(w->plan, sweep, i_block);
+    struct sg_worker *w = b->w;
 
-    SG_TRY(sg_block_backward(w, sweep, first, t, cancel));
-    sg_phase_enter(w, SG_PHASE_SUMS);
-    for (int r = first; r < sg_pass_end(w->plan, sweep, first); r++) {
-        sg_sums_add_block(sg_sums_at(w, r, t), i_block * w->plan->block,
-                          sg_read_at(w, &sweep->readings[r]), n);
+    sg_phase_enter(w, SG_PHASE_FORWARD);
+    SG_TRY(sg_net_forward(w->block, w->noisy, w->y, b->cancel));
+    w->phases.n_forwards += b->n;
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        for (int r = 0; r < b->sweep->n_readings; r = pass_end(b, r)) {
+            if (!sg_is_path(probed_at(b, r))) {
+                SG_TRY(read_pass(b, r, t));
+            }
+        }
     }
-    w->phases.n_backwards += n;
-    w->item.n_gradients += n;
 done:
     return status;
+}
+
+sg_status sg_block_read(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
+                        const volatile sig_atomic_t *cancel, int64_t *n_outside,
+                        sg_block_taker *take, void *context) {
+    sg_status status = SG_OK;
+    struct reading b = {.w = w,
+                        .sweep = sweep,
+                        .i_block = i_block,
+                        .n = sg_block_samples(w->plan, sweep, i_block),
+                        .cancel = cancel,
+                        .take = take,
+                        .context = context};
+
+    *n_outside = draw(&b);
+    SG_TRY(run_walks(&b));
+    if (sweep->n_passes > 0) {
+        SG_TRY(read_gradients(&b));
+    }
+    take_walks(&b);
+done:
+    return status;
+}
+
+/* ---- into the sums ---- */
+
+struct adding {
+    struct sg_worker *w;
+    int64_t first_sample;
+    int64_t n;
+};
+
+static void add(void *context, int r, int64_t t, const float *values) {
+    const struct adding *a = context;
+
+    sg_sums_add_block(sg_sums_at(a->w, r, t), a->first_sample, values, a->n);
 }
 
 sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block) {
     sg_status status = SG_OK;
+    struct adding a = {w, i_block * w->plan->block, sg_block_samples(w->plan, sweep, i_block)};
     int64_t n_outside;
 
-    SG_TRY(sg_block_forward(w, sweep, i_block, w->o.stop, &n_outside));
-    for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        for (int r = 0; r < sweep->n_readings; r = sg_pass_end(w->plan, sweep, r)) {
-            /* A block is in all sums or in none: once one has it, the others follow. */
-            SG_TRY(read_pass(w, sweep, i_block, r, t, t == 0 && r == 0 ? w->o.stop : NULL));
-        }
-    }
+    SG_TRY(sg_block_read(w, sweep, i_block, w->o.stop, &n_outside, add, &a));
     sg_sums_tallies(w->sums[0])[0] += n_outside;
     w->item.done[i_block / 64] |= UINT64_C(1) << (i_block % 64);
 done:

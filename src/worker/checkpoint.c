@@ -52,14 +52,19 @@ static void take(const char **at, void *bytes, int64_t n) {
     *at += n;
 }
 
+int64_t sg_packed_bytes(const struct sg_plan *plan) {
+    const struct sg_needs *needs = &plan->needs;
+
+    return (int64_t)sizeof(struct head) + plan->record.bytes + needs->checkpoint_bytes +
+           8 * (needs->n_readings * plan->n_targets + (needs->n_blocks + 63) / 64);
+}
+
 sg_status sg_item_save(struct sg_worker *w) {
     sg_status status = SG_OK;
     const struct head h = head_of(w, w->item.i_sweep);
-    char *bytes = sg_calloc((size_t)n_bytes(&h), 1);
-    char *at = bytes;
+    char *at = w->packed;
 
-    SG_CHECK(bytes != NULL, SG_E_NOMEM, "no memory for the checkpoint of %s",
-             sg_items_name(w->o.items, w->item.index));
+    SG_ASSERT(n_bytes(&h) <= sg_packed_bytes(w->plan));
     sg_item_put_seconds(w);
     put(&at, &h, sizeof h);
     put(&at, w->item.record, h.record_bytes);
@@ -68,10 +73,9 @@ sg_status sg_item_save(struct sg_worker *w) {
     for (int64_t i = 0; i < h.n_sums; i++) {
         put(&at, sg_sums_limbs(w->sums[i]), 8 * sg_sums_n_limbs(w->sums[i]));
     }
-    SG_TRY(sg_partial_save(w->o.result, w->o.identity, w->item.index, bytes, n_bytes(&h)));
+    SG_TRY(sg_partial_save(w->o.result, w->o.identity, w->item.index, w->packed, n_bytes(&h)));
     w->item.saved_s = sg_now();
 done:
-    sg_free(bytes);
     return status;
 }
 

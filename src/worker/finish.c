@@ -18,6 +18,23 @@ static void *instance_field(struct sg_worker *w, int i, const char *group, const
     return f != NULL ? w->item.record + f->offset : NULL;
 }
 
+void sg_item_put_path(struct sg_worker *w, int i, int64_t t, const struct sg_path_facts *facts,
+                      double gap) {
+    double *baseline_score = instance_field(w, i, "maps", "baseline_score");
+    double *completeness_gap = instance_field(w, i, "maps", "completeness_gap");
+    double *t_star = instance_field(w, i, "maps", "t_star");
+
+    if (baseline_score != NULL) {
+        baseline_score[t] = facts->baseline_score;
+    }
+    if (completeness_gap != NULL) {
+        completeness_gap[t] = gap;
+    }
+    if (t_star != NULL) {
+        t_star[t] = facts->t_star;
+    }
+}
+
 static double norm(const float *v, int64_t n) {
     double sum = 0;
 

@@ -1,10 +1,11 @@
 /* src/worker/sweep.c - the blocks of a sweep, dealt to a team, in stages.
  *
- * Within a stage the blocks that are not done yet are dealt to the members in turn. After some
- * rounds the team meets (one small reduction): has anyone been told to stop, does the leader want a
- * checkpoint? At the end of a stage, and for a checkpoint, the members' sums and block lists move
- * to the leader's, and the members go on from zero. Because sums are exact, none of this shows in
- * the result. */
+ * A team works in rounds: the blocks that are not done yet are dealt to its members in turn, one
+ * each. After some rounds the team meets (one small reduction): has anyone been told to stop, does
+ * the leader want a checkpoint? Where a stage ends, and for a checkpoint, the members' sums and
+ * block lists move to the leader's. Nobody waits for a stage's end: who has a block behind it keeps
+ * that apart (collect.c), so the leader's sums are those of whole stages, and of blocks of the
+ * running one. Because sums are exact, none of this shows in the result. */
 #include "worker/worker_impl.h"
 
 #include <math.h>
@@ -20,37 +21,6 @@ static int is_leader(const struct team *team) {
 
 static int is_done(const struct sg_worker *w, int64_t b) {
     return (int)(w->item.done[b / 64] >> (b % 64) & 1);
-}
-
-/* ---- sums and block lists to the leader ---- */
-
-/* The sums of a sweep, for all its readings and targets. */
-static int64_t n_sums(const struct sg_worker *w) {
-    return w->plan->sweeps[w->item.i_sweep].n_readings * w->plan->n_targets;
-}
-
-static void reset_mine(struct sg_worker *w) {
-    for (int64_t i = 0; i < n_sums(w); i++) {
-        sg_sums_reset(w->sums[i], (int)w->item.exponents[i]);
-    }
-    memset(w->item.done, 0, (size_t)w->n_words * sizeof *w->item.done);
-}
-
-/* Blocks belong to one rank each, so adding the lists of bits joins them. */
-static void collect(struct sg_worker *w, const struct team *team) {
-    if (team->comm == NULL) {
-        return;
-    }
-    sg_phase_enter(w, SG_PHASE_REDUCE);
-    sg_comm_reduce_sum(team->comm, 0, &w->item.n_gradients, 1);
-    sg_comm_reduce_sum(team->comm, 0, (int64_t *)w->item.done, w->n_words);
-    for (int64_t i = 0; i < n_sums(w); i++) {
-        sg_comm_reduce_sum(team->comm, 0, sg_sums_limbs(w->sums[i]), sg_sums_n_limbs(w->sums[i]));
-    }
-    if (!is_leader(team)) {
-        reset_mine(w);
-        w->item.n_gradients = 0;
-    }
 }
 
 /* The leader's status for all: nobody may wait in a collective that the leader has given up. */
@@ -70,7 +40,7 @@ static sg_status agree(const struct team *team, sg_status status) {
 static sg_status save(struct sg_worker *w, const struct team *team) {
     sg_status status = SG_OK;
 
-    collect(w, team);
+    sg_item_collect(w, team, 0);
     if (is_leader(team)) {
         sg_phase_enter(w, SG_PHASE_OUTPUT);
         status = sg_item_save(w);
@@ -116,46 +86,12 @@ static struct meeting meet(struct sg_worker *w, const struct team *team) {
 
 /* ---- stages ---- */
 
-/* Runs the blocks below `end` that are not done. The list is the same on all ranks of the team:
- * everything before the stage is done, and the leader told at the start which blocks of it a
- * checkpoint already holds. */
-static sg_status run_blocks(struct sg_worker *w, const struct team *team,
-                            const struct sg_sweep *sweep, const int64_t *todo, int64_t n_todo) {
-    sg_status status = SG_OK;
-    const int64_t n_rounds = (n_todo + team->size - 1) / team->size;
-
-    for (int64_t r = 0; r < n_rounds; r++) {
-        const int64_t at = r * team->size + team->rank;
-        int interrupted = 0;
-        struct meeting m;
-
-        if (at < n_todo) { /* a stop in mid-block is seen at the meeting */
-            interrupted = sg_block_run(w, sweep, todo[at]) == SG_E_INTERRUPTED;
-        }
-        w->rounds_left--;
-        if (w->rounds_left > 0 && !(interrupted && team->size == 1)) {
-            continue;
-        }
-        m = meet(w, team);
-        if (m.stop) {
-            SG_TRY(
-                save(w, team)); /* however little it is: runs of a second must get somewhere, too */
-            return SG_E_INTERRUPTED;
-        }
-        if (m.checkpoint && r + 1 < n_rounds) {
-            SG_TRY(save(w, team));
-        }
-    }
-done:
-    return status;
-}
-
 /* Leader: what the sums of a whole stage say. Off-grid values choose coarser grids. */
 static sg_status judge(struct sg_worker *w, int *start_again) {
     sg_status status = SG_OK;
 
     *start_again = 0;
-    for (int64_t i = 0; i < n_sums(w); i++) {
+    for (int64_t i = 0; i < sg_item_n_sums(w); i++) {
         const int64_t n_bad = sg_sums_n_nonfinite(w->sums[i]);
 
         SG_CHECK(n_bad == 0 || w->plan->job->nonfinite == SG_NONFINITE_SKIP, SG_E_NUMBERS,
@@ -182,8 +118,8 @@ static int has_all_blocks(const struct sg_worker *w, int64_t end) {
 }
 
 /* Leader, with the sums of the whole team: maps, or a coarser grid; a checkpoint where one is due.
- * Blocks are missing where a signal reached another member in the middle of one after the stage's
- * last meeting: the item is kept as it is then. */
+ * Blocks are missing where a signal reached a member in the middle of one: the item is kept as it
+ * is then. */
 static sg_status close_stage(struct sg_worker *w, const struct sg_sweep *sweep, int s,
                              int *start_again) {
     sg_status status = SG_OK;
@@ -206,13 +142,14 @@ done:
     return status;
 }
 
-/* The end of stage s: sums to the leader, who finishes the maps; all learn what comes next. */
+/* The end of stage s: sums to the leader, who finishes the maps; all learn what comes next. `mine`:
+ * the block that this member has done last, which may lie behind the end. */
 static sg_status end_stage(struct sg_worker *w, const struct team *team,
-                           const struct sg_sweep *sweep, int s, int *start_again) {
+                           const struct sg_sweep *sweep, int s, int64_t mine, int *start_again) {
     sg_status status = SG_OK;
     int64_t again = 0;
 
-    collect(w, team);
+    sg_item_collect(w, team, mine >= sweep->stage_ends[s]);
     if (is_leader(team)) {
         status = close_stage(w, sweep, s, start_again);
         again = *start_again;
@@ -224,6 +161,89 @@ static sg_status end_stage(struct sg_worker *w, const struct team *team,
     }
     *start_again = (int)again;
     w->item.n_stages_done = again ? 0 : s + 1;
+done:
+    return status;
+}
+
+/* All stages that end up to block `next`, below which all are done or dealt. */
+static sg_status end_stages(struct sg_worker *w, const struct team *team,
+                            const struct sg_sweep *sweep, int64_t next, int64_t mine,
+                            int *start_again) {
+    sg_status status = SG_OK;
+
+    *start_again = 0;
+    while (!*start_again && w->item.n_stages_done < sweep->n_stages &&
+           sweep->stage_ends[w->item.n_stages_done] <= next) {
+        SG_TRY(end_stage(w, team, sweep, (int)w->item.n_stages_done, mine, start_again));
+    }
+done:
+    return status;
+}
+
+/* ---- rounds ---- */
+
+/* The blocks that are left, in order: the same list on all ranks of a team. */
+struct todo {
+    const int64_t *blocks;
+    int64_t n;
+};
+
+/* The k-th of them; past the last the end of the sweep. */
+static int64_t block_at(const struct sg_sweep *sweep, const struct todo *todo, int64_t k) {
+    return k < todo->n ? todo->blocks[k] : sweep->n_blocks;
+}
+
+/* Round r: this member's block, then the stages that the team's blocks have brought to their end. A
+ * stop in mid-block is seen where a stage ends, or at the meeting. */
+static sg_status run_round(struct sg_worker *w, const struct team *team,
+                           const struct sg_sweep *sweep, const struct todo *todo, int64_t r,
+                           int *start_again, int *interrupted) {
+    const int64_t k = r * team->size + team->rank;
+    const int64_t mine = k < todo->n ? todo->blocks[k] : -1;
+    const int64_t next = block_at(sweep, todo, (r + 1) * team->size);
+    const int64_t end = sweep->stage_ends[w->item.n_stages_done];
+
+    if (end <= next && mine >= end) {
+        sg_item_put_aside(w);
+    }
+    *interrupted = mine >= 0 && sg_block_run(w, sweep, mine) == SG_E_INTERRUPTED;
+    return end_stages(w, team, sweep, next, mine, start_again);
+}
+
+/* Has anyone been told to stop, is a checkpoint due? However little there is, it is saved: runs of
+ * a second must get somewhere, too. */
+static sg_status look_up(struct sg_worker *w, const struct team *team) {
+    sg_status status = SG_OK;
+    const struct meeting m = meet(w, team);
+
+    if (m.stop || m.checkpoint) {
+        SG_TRY(save(w, team));
+    }
+    if (m.stop) {
+        status = SG_E_INTERRUPTED;
+    }
+done:
+    return status;
+}
+
+/* From where the item stands to the last stage's end, or to a coarser grid. A checkpoint may hold
+ * all blocks of a stage whose end was not reached. */
+static sg_status run_rounds(struct sg_worker *w, const struct team *team,
+                            const struct sg_sweep *sweep, const struct todo *todo,
+                            int *start_again) {
+    sg_status status = SG_OK;
+
+    SG_TRY(end_stages(w, team, sweep, block_at(sweep, todo, 0), -1, start_again));
+    for (int64_t r = 0; w->item.n_stages_done < sweep->n_stages && !*start_again; r++) {
+        int interrupted;
+
+        SG_TRY(run_round(w, team, sweep, todo, r, start_again, &interrupted));
+        w->rounds_left--;
+        if (w->item.n_stages_done < sweep->n_stages && !*start_again &&
+            (w->rounds_left <= 0 || (interrupted && team->size == 1))) {
+            SG_TRY(look_up(w, team));
+        }
+    }
 done:
     return status;
 }
@@ -244,30 +264,21 @@ static double largest_of(const float *v, int64_t n) {
 /* All zeros at the item say nothing of the scale of noisy ones: the first block is looked at
  * instead. It is not given up for a stop, which the first meeting sees: by then there is something
  * to save. */
+static void take_exponent(void *context, int r, int64_t t, const float *values) {
+    struct sg_worker *w = context;
+    const struct sg_sweep *sweep = &w->plan->sweeps[w->item.i_sweep];
+    const struct sg_reading *reading = &sweep->readings[r];
+
+    if (sg_clean_max(w, reading, t) <= 0) {
+        w->item.exponents[r * w->plan->n_targets + t] = sg_sums_exponent_for(largest_of(
+            values, sg_block_samples(w->plan, sweep, 0) * sg_probed_of(w, reading)->n_features));
+    }
+}
+
 static sg_status exponents_from_block(struct sg_worker *w, const struct sg_sweep *sweep) {
-    sg_status status = SG_OK;
-    const int64_t n = sg_block_samples(w->plan, sweep, 0);
     int64_t n_outside;
 
-    SG_TRY(sg_block_forward(w, sweep, 0, NULL, &n_outside));
-    for (int64_t t = 0; t < w->plan->n_targets; t++) {
-        for (int first = 0; first < sweep->n_readings;) {
-            const int end = sg_pass_end(w->plan, sweep, first);
-
-            SG_TRY(sg_block_backward(w, sweep, first, t, NULL));
-            for (int i = first; i < end; i++) {
-                const struct sg_reading *r = &sweep->readings[i];
-
-                if (sg_clean_max(w, r, t) <= 0) {
-                    w->item.exponents[i * w->plan->n_targets + t] = sg_sums_exponent_for(
-                        largest_of(sg_read_at(w, r), n * sg_probed_of(w, r)->n_features));
-                }
-            }
-            first = end;
-        }
-    }
-done:
-    return status;
+    return sg_block_read(w, sweep, 0, NULL, &n_outside, take_exponent, w);
 }
 
 static sg_status choose_exponents(struct sg_worker *w, const struct sg_sweep *sweep) {
@@ -292,11 +303,11 @@ static void share_start(struct sg_worker *w, const struct team *team) {
     }
     sg_phase_enter(w, SG_PHASE_REDUCE);
     sg_comm_bcast(team->comm, 0, &w->item.n_stages_done, sizeof w->item.n_stages_done);
-    sg_comm_bcast(team->comm, 0, w->item.exponents, (size_t)n_sums(w) * sizeof *w->item.exponents);
+    sg_comm_bcast(team->comm, 0, w->item.exponents,
+                  (size_t)sg_item_n_sums(w) * sizeof *w->item.exponents);
     sg_comm_bcast(team->comm, 0, w->item.done, (size_t)w->n_words * sizeof *w->item.done);
 }
 
-/* The blocks of the sweep that are not done, in order. */
 static int64_t list_todo(struct sg_worker *w, const struct sg_sweep *sweep) {
     int64_t n = 0;
 
@@ -306,28 +317,6 @@ static int64_t list_todo(struct sg_worker *w, const struct sg_sweep *sweep) {
         }
     }
     return n;
-}
-
-/* The stages that are not finished, one by one; a checkpoint may hold all blocks of one whose end
- * was not reached. */
-static sg_status run_stages(struct sg_worker *w, const struct team *team,
-                            const struct sg_sweep *sweep, int64_t n_todo, int *start_again) {
-    sg_status status = SG_OK;
-    int64_t from = 0;
-
-    *start_again = 0;
-    for (int s = (int)w->item.n_stages_done; s < sweep->n_stages && !*start_again; s++) {
-        int64_t to = from;
-
-        while (to < n_todo && w->todo[to] < sweep->stage_ends[s]) {
-            to++;
-        }
-        SG_TRY(run_blocks(w, team, sweep, w->todo + from, to - from));
-        from = to;
-        SG_TRY(end_stage(w, team, sweep, s, start_again));
-    }
-done:
-    return status;
 }
 
 static void forget_progress(struct sg_worker *w) {
@@ -341,7 +330,7 @@ sg_status sg_sweep_run(struct sg_worker *w, const struct team *team, const struc
     const struct sg_item_view view = sg_worker_view(w);
     int keeps_sums = is_leader(team) && resumed;
     int start_again = 0;
-    int64_t n_todo;
+    struct todo todo;
 
     SG_TRY(sweep->sampler->prepare(&sweep->sampling, &view, w->scale, w->sigma));
     if (!keeps_sums) { /* a checkpoint has filled the leader's */
@@ -354,12 +343,12 @@ sg_status sg_sweep_run(struct sg_worker *w, const struct team *team, const struc
     SG_TRY(agree(team, status));
     do {
         share_start(w, team);
-        n_todo = list_todo(w, sweep);
+        todo = (struct todo){w->todo, list_todo(w, sweep)};
         if (!keeps_sums) {
-            reset_mine(w);
+            sg_item_reset_sums(w);
         }
         keeps_sums = 0;
-        SG_TRY(run_stages(w, team, sweep, n_todo, &start_again));
+        SG_TRY(run_rounds(w, team, sweep, &todo, &start_again));
         if (start_again) {
             forget_progress(w);
         }

@@ -68,6 +68,7 @@ static sg_status take_arrays(struct sg_worker *w) {
     w->work = sg_malloc_aligned((size_t)needs->n_work, sizeof *w->work);
     w->sums = sg_calloc(n_sums, sizeof(struct sg_sums *));
     w->todo = sg_calloc((size_t)needs->n_blocks, sizeof *w->todo);
+    w->packed = sg_malloc_aligned((size_t)sg_packed_bytes(plan), 1);
     w->ranked = sg_calloc((size_t)plan->max_classes, sizeof *w->ranked);
     w->item.aims = sg_calloc(n_targets, sizeof *w->item.aims);
     w->item.masks = sg_calloc(n_targets * (size_t)plan->mask_words + 1, sizeof *w->item.masks);
@@ -77,11 +78,53 @@ static sg_status take_arrays(struct sg_worker *w) {
     w->item.record = sg_calloc((size_t)plan->record.bytes, 1);
     SG_CHECK(w->x && w->clean && (w->activations || !needs->has_layers) && w->layers && w->scale &&
                  w->noisy && w->gradient && w->y && w->dy && w->map && w->sigma && w->work &&
-                 w->sums && w->todo && w->ranked && w->item.aims && w->item.masks &&
+                 w->sums && w->todo && w->packed && w->ranked && w->item.aims && w->item.masks &&
                  w->item.exponents && w->item.clean_max && w->item.done && w->item.record,
              SG_E_NOMEM, "no memory for the arrays of a worker");
 done:
     return status;
+}
+
+static sg_status take_paths(struct sg_worker *w) {
+    sg_status status = SG_OK;
+    const struct sg_path_need *need = &w->plan->needs.paths;
+    const size_t n_targets = (size_t)w->plan->n_targets;
+    const size_t d = (size_t)w->n_features;
+    struct paths *p = &w->path;
+
+    w->facts = sg_calloc(n_targets, sizeof *w->facts);
+    SG_CHECK(w->facts != NULL, SG_E_NOMEM, "no memory for the targets");
+    if (need->n_sums == 0) {
+        return SG_OK;
+    }
+    p->points = sg_malloc_aligned((size_t)w->plan->block * d, sizeof *p->points);
+    p->places =
+        sg_malloc_aligned(need->is_stepwise ? (size_t)w->plan->block * d : 1, sizeof *p->places);
+    p->baseline = sg_malloc_aligned(d, sizeof *p->baseline);
+    p->at = sg_malloc_aligned(d, sizeof *p->at);
+    p->scale = sg_malloc_aligned(d, sizeof *p->scale);
+    p->sigma = sg_calloc((size_t)w->plan->input.axes[0], sizeof *p->sigma);
+    p->scratch = sg_malloc_aligned(2 * d, sizeof *p->scratch);
+    p->sums = sg_malloc_aligned(n_targets * (size_t)need->n_sums, sizeof *p->sums);
+    p->table = sg_malloc_aligned((size_t)need->n_table, sizeof *p->table);
+    SG_CHECK(p->points && p->places && p->baseline && p->at && p->scale && p->sigma && p->scratch &&
+                 p->sums && p->table,
+             SG_E_NOMEM, "no memory for the paths of a worker");
+done:
+    return status;
+}
+
+static void free_paths(struct sg_worker *w) {
+    sg_free(w->facts);
+    sg_free(w->path.points);
+    sg_free(w->path.places);
+    sg_free(w->path.baseline);
+    sg_free(w->path.at);
+    sg_free(w->path.scale);
+    sg_free(w->path.sigma);
+    sg_free(w->path.scratch);
+    sg_free(w->path.sums);
+    sg_free(w->path.table);
 }
 
 static sg_status take_memory(struct sg_worker *w) {
@@ -90,6 +133,7 @@ static sg_status take_memory(struct sg_worker *w) {
     const struct sg_needs *needs = &plan->needs;
 
     SG_TRY(take_arrays(w));
+    SG_TRY(take_paths(w));
     for (int64_t i = 0; i < needs->n_readings * plan->n_targets; i++) {
         const struct sg_sums_need *n = &needs->sums[i / plan->n_targets];
 
@@ -130,7 +174,7 @@ int64_t sg_worker_bytes(const struct sg_plan *plan) {
     if (n->one_sum.n > 0) {
         bytes += sg_sums_bytes(n->one_sum.n, n->one_sum.n_powers, 1);
     }
-    return bytes + 4 * floats + 8 * n->n_work + 8 * n->n_blocks +
+    return bytes + sg_plan_path_bytes(plan) + 4 * floats + 8 * n->n_work + 8 * n->n_blocks +
            8 * plan->n_targets * plan->mask_words;
 }
 
@@ -159,6 +203,7 @@ void sg_worker_destroy(struct sg_worker *w) {
         return;
     }
     free_teams(w);
+    free_paths(w);
     sg_net_destroy(w->one);
     sg_net_destroy(w->block);
     for (int64_t i = 0; w->sums != NULL && i < w->plan->needs.n_readings * w->plan->n_targets;
@@ -180,6 +225,7 @@ void sg_worker_destroy(struct sg_worker *w) {
     sg_free(w->sigma);
     sg_free(w->work);
     sg_free(w->todo);
+    sg_free(w->packed);
     sg_free(w->ranked);
     sg_free(w->item.aims);
     sg_free(w->item.masks);

@@ -7,6 +7,8 @@
 #include <math.h>
 #include <time.h>
 
+enum { SG_MAX_PARTS = 8 }; /* different readings of a walk: three parts, signed and absolute */
+
 /* The ranks that work on one item. comm is NULL for a team of one. Rank 0 of a team is its leader.
  */
 struct team {
@@ -55,6 +57,40 @@ struct item {
     double before_s; /* seconds that earlier runs spent, by the checkpoint */
 };
 
+/* What walks along paths need; all NULL where the job has none. */
+struct paths {
+    float *points;   /* [block][D] */
+    double *places;  /* [block][D] of stepwise paths */
+    float *baseline; /* [D] */
+    float *at;       /* [D] a point of a path that noise goes round */
+    float *scale;    /* [D] of that noise */
+    double *sigma;   /* [C] */
+    double *scratch; /* [2 D] */
+    double *sums;    /* what readings add up, see struct sg_walk */
+    double *table;
+};
+
+/* What a walk says of the item itself; means over its baselines. */
+struct sg_path_facts {
+    double baseline_score;
+    double t_star;      /* of a split path */
+    double split_score; /* there */
+};
+
+/* A walk to n_points points for all targets. */
+struct sg_walk {
+    const struct sg_probing *probing; /* of one of its readings */
+    int n_parts;
+    int parts[SG_MAX_PARTS]; /* enum sg_path_part of each reading */
+    const float *x;          /* [n_points][D] where the paths lead to */
+    int64_t n_points;
+    const struct sg_sampler *sampler; /* noise inside: paths lead to the item; or NULL */
+    const struct sg_sampling *sampling;
+    int64_t first_sample;        /* of the noise */
+    double *sums;                /* [n_parts][n_targets][n_points][D] */
+    struct sg_path_facts *facts; /* [n_targets], of a walk to the item itself; or NULL */
+};
+
 struct sg_worker {
     struct sg_worker_options o;
     const struct sg_plan *plan;
@@ -77,10 +113,13 @@ struct sg_worker {
     double *sigma;            /* [C] */
     double *work;             /* of sg_instance_finish */
     float *map;               /* scratch of a stage's end */
-    struct sg_sums **sums;    /* [readings][n_targets], of the shapes of the running sweep */
-    struct sg_sums *one_sum;  /* one group; NULL without sweeps */
-    int64_t *todo;            /* [blocks of the largest sweep] */
-    int64_t n_words;          /* of the largest sweep's block bitmap */
+    struct paths path;
+    struct sg_path_facts *facts; /* [n_targets] */
+    struct sg_sums **sums;       /* [readings][n_targets], of the shapes of the running sweep */
+    struct sg_sums *one_sum;     /* one group; NULL without sweeps */
+    int64_t *todo;               /* [blocks of the largest sweep] */
+    char *packed;    /* [sg_packed_bytes] a checkpoint in the making; members: collect.c */
+    int64_t n_words; /* of the largest sweep's block bitmap */
     struct item item;
     int64_t rounds;      /* blocks between two meetings of a team, by the leader's last measure */
     int64_t rounds_left; /* until the next one; equal on all ranks of a team */
@@ -151,17 +190,23 @@ static inline void sg_take_absolute(float *v, int64_t n) {
     }
 }
 
-/* block.c: samples of one block through the network. SG_E_INTERRUPTED leaves the sums as they were.
- */
+/* path.c: a walk; then what reading r of it has for target t, as float [n_points][D]. Errors: only
+ * SG_E_INTERRUPTED. */
+sg_status sg_walk_run(struct sg_worker *w, const struct sg_walk *walk,
+                      const volatile sig_atomic_t *cancel);
+void sg_walk_values(const struct sg_worker *w, const struct sg_walk *walk, int r, int64_t t,
+                    float *out);
+
+/* block.c: the samples of one block through the network. `take` gets the values[n][size] of each
+ * reading r and target t, as soon as they are there; they are gone when it returns. Interrupted
+ * only before the first one: a block is taken whole or not at all. */
+typedef void sg_block_taker(void *context, int r, int64_t t, const float *values);
+sg_status sg_block_read(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
+                        const volatile sig_atomic_t *cancel, int64_t *n_outside,
+                        sg_block_taker *take, void *context);
 struct sg_item_view sg_worker_view(const struct sg_worker *w);
-sg_status sg_block_forward(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
-                           const volatile sig_atomic_t *cancel, int64_t *n_outside);
-/* One backward pass for target number t: reads the readings from `first` to the one before
- * sg_pass_end. */
-int sg_pass_end(const struct sg_plan *plan, const struct sg_sweep *sweep, int first);
-sg_status sg_block_backward(struct sg_worker *w, const struct sg_sweep *sweep, int first, int64_t t,
-                            const volatile sig_atomic_t *cancel);
 int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *sweep, int64_t i_block);
+/* Into the sums. SG_E_INTERRUPTED leaves them as they were. */
 sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block);
 
 /* begin.c, leader: load the item, clean pass, targets, what the record says of the item itself. */
@@ -172,9 +217,25 @@ void sg_item_fail(struct sg_worker *w); /* the trace's message becomes the recor
  * sweep. */
 sg_status sg_item_finish_clean(struct sg_worker *w);
 sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep, int i_stage);
+/* What a walk to the item says, where instance i keeps it. */
+void sg_item_put_path(struct sg_worker *w, int i, int64_t t, const struct sg_path_facts *facts,
+                      double gap);
 void sg_item_finish_cost(struct sg_worker *w);
 void sg_item_put_seconds(struct sg_worker *w); /* what the item took, earlier runs and this one */
 double sg_item_seconds(const struct sg_worker *w);
+
+/* collect.c. The sums of the running sweep, for all its readings and targets; zeros on the item's
+ * grids, and no blocks; a member's sums aside, and zeros in their place. */
+int64_t sg_item_n_sums(const struct sg_worker *w);
+void sg_item_reset_sums(struct sg_worker *w);
+void sg_item_put_aside(struct sg_worker *w);
+
+/* The members' sums, or what some of them have put aside, are added to the leader's and forgotten
+ * by the members. Collective over the team. */
+void sg_item_collect(struct sg_worker *w, const struct team *team, int from_aside);
+
+/* checkpoint.c: the most bytes that a checkpoint has. */
+int64_t sg_packed_bytes(const struct sg_plan *plan);
 
 /* checkpoint.c, leader. Restoring fills record, sweep, blocks, grids and sums; *found 0: there is
  * nothing to go on from. */

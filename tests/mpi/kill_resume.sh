@@ -55,7 +55,7 @@ kill_one() {
 phase() {
     if [[ -e $1 ]]; then
         echo "run"
-    elif compgen -G "$1.*" | grep -qv '\.log$'; then
+    elif compgen -G "$1.*" | grep -qvE '\.(log|events\.jsonl)$'; then
         echo "layout"
     else
         echo "start"
@@ -120,7 +120,7 @@ for ((round = 1; round <= rounds; round++)); do
             verdict="DIFFERS: $verdict"
             break
         fi
-        leftovers=$(compgen -G "$out.*" | grep -v '\.log$')
+        leftovers=$(compgen -G "$out.*" | grep -vE '\.(log|events\.jsonl)$')
         if [[ -n $leftovers ]]; then
             verdict="LEFT BEHIND: $leftovers"
             break

@@ -171,7 +171,7 @@ static const struct {
     {HEAD "methods: [{method: smoothgrad, confidence: 0.9}]\n",
      NULL,
      {"jobs/x.yaml:3:32: methods[0].confidence: has no effect on smoothgrad",
-      "allowed for it here: absolute, as, channels, filter, layer, like, method, noise, rule, "
+      "allowed for it here: absolute, as, channels, filter, layer, like, method, noise, of, rule, "
       "samples, "
       "space, "
       "standard_error"}},

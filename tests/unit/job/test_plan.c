@@ -400,7 +400,8 @@ static void the_print_tells_the_plan(void **state) {
                                         "3: a master and 2 workers, each on items of its own",
                                         "model 5.0 MB + network 20.0 MB + sums",
                                         "results/x.h5",
-                                        "at 10 ms a block; this run ends after 3 h 00 min"};
+                                        "at 10 ms a block; 50.0 % of the ranks' time goes "
+                                        "into blocks; this run ends after 3 h 00 min"};
     char *text = NULL;
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);
@@ -412,7 +413,7 @@ static void the_print_tells_the_plan(void **state) {
               "target: {top: 3}\nrun: {max_hours: 3}\n");
     sg_plan_print(now.plan,
                   &(struct sg_rank_bytes){.model = 5000000, .nets = 20000000, .items = 1000}, 3,
-                  0.01, f);
+                  &(struct sg_prediction){.block_s = 0.01, .seconds = 60, .efficiency = 0.5}, f);
     assert_int_equal(fclose(f), 0);
     if (getenv("SGDIST_SHOW") != NULL) {
         puts(text);
@@ -447,7 +448,7 @@ static void the_ranks_are_told(void **state) {
         assert_non_null(f);
         sg_plan_print(now.plan,
                       &(struct sg_rank_bytes){.program = 1, .model = 1, .nets = 1, .items = 1},
-                      rows[i].n_ranks, 0.0, f);
+                      rows[i].n_ranks, &(struct sg_prediction){0}, f);
         assert_int_equal(fclose(f), 0);
         if (strstr(text, rows[i].words) == NULL) {
             fail_msg("\"%s\" is not in\n%s", rows[i].words, text);

@@ -159,7 +159,7 @@ static void end_order(struct world *w, int64_t k) {
         w->n_queued[worker]--;
         memmove(w->queue[worker], w->queue[worker] + 1, sizeof w->queue[0] - sizeof(int64_t));
     }
-    sg_dispatch_ended(w->d, o->item, w->now);
+    sg_dispatch_ended(w->d, o->first_worker, o->item, w->now);
 }
 
 /* Until nothing is left; `stop_at` (< 0: never) stops the dispatch after so many ends. */

@@ -1,0 +1,176 @@
+/* tests/unit/master/test_simulate.c - simulated runs whose times are arithmetic. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "sgdist/memory.h"
+#include "sgdist/simulate.h"
+
+#include <math.h>
+
+enum { N_WORKERS = 8 };
+
+static const int64_t alone[N_WORKERS] = {11, 11, 11, 11, 11, 11, 11, 11}; /* no team is worth it */
+static const int64_t shared[N_WORKERS] = {17, 9, 7, 5, 5, 4, 4, 3}; /* 16 blocks in one stage */
+
+/* A machine on which only blocks take time. */
+static const struct sg_machine ideal = {
+    .slow_factor = 1, .read_bytes_per_s = 1e9, .write_bytes_per_s = 1e9};
+
+static struct sg_simulation simulate(const struct sg_machine *machine,
+                                     const struct sg_simulated *run) {
+    struct sg_simulation out;
+
+    assert_int_equal(sg_simulate(machine, run, &out), SG_OK);
+    assert_int_equal(sg_memory_balance(), 0);
+    return out;
+}
+
+static struct sg_simulated ten_blocks(int64_t n_items) {
+    return (struct sg_simulated){.n_ranks = N_WORKERS + 1,
+                                 .n_items = n_items,
+                                 .n_blocks = 10,
+                                 .rounds = alone,
+                                 .n_stages = 1,
+                                 .block_s = 0.5};
+}
+
+static void near(double value, double expected) {
+    if (!(fabs(value - expected) <= 1e-9 * fabs(expected))) {
+        fail_msg("%.12g is not %.12g", value, expected);
+    }
+}
+
+/* 80 items of 5 s on 8 workers: ten one after the other. */
+static void equal_items_fill_all_workers(void **state) {
+    const struct sg_simulated run = ten_blocks(80);
+    const struct sg_simulation s = simulate(&ideal, &run);
+
+    (void)state;
+    near(s.seconds, 50);
+    near(s.efficiency, 8.0 / 9);
+    assert_int_equal(s.largest_team, 1);
+    assert_int_equal(s.n_messages, 3 * 80); /* an order, an outcome, a record */
+    near(s.master_share + 1, 1);
+}
+
+/* One item of 16 blocks of half a second: two rounds by all eight. */
+static void one_item_is_shared(void **state) {
+    struct sg_simulated run = ten_blocks(1);
+    struct sg_simulation s;
+
+    (void)state;
+    run.n_blocks = 16;
+    run.rounds = shared;
+    run.open_s = 0.25;
+    s = simulate(&ideal, &run);
+    near(s.seconds, 0.25 + 2 * 0.5);
+    assert_int_equal(s.largest_team, N_WORKERS);
+    assert_int_equal(s.n_messages, N_WORKERS + 2);
+}
+
+/* Three steps of a reduction for eight members, in each of two stages; messages there and back. */
+static void reductions_and_messages_take_time(void **state) {
+    struct sg_machine machine = ideal;
+    struct sg_simulated run = ten_blocks(1);
+
+    (void)state;
+    machine.reduce_s = 0.01;
+    machine.reduce_byte_s = 1e-3;
+    machine.message_s = 0.1;
+    run.n_blocks = 16;
+    run.rounds = shared;
+    run.n_stages = 2;
+    run.sums_bytes = 40;
+    near(simulate(&machine, &run).seconds, 0.1 + 2 * 0.5 + 2 * 3 * (0.01 + 0.04) + 0.1);
+}
+
+/* Outcomes that take the master a second each are the run's length, once the first has come. */
+static void a_slow_master_is_the_limit(void **state) {
+    struct sg_machine machine = ideal;
+    const struct sg_simulated run = ten_blocks(80);
+    struct sg_simulation s;
+
+    (void)state;
+    machine.outcome_s = 1;
+    s = simulate(&machine, &run);
+    near(s.seconds, 5 + 80);
+    near(s.master_share, 80.0 / 85);
+}
+
+static void records_cost_the_master_and_the_disk(void **state) {
+    struct sg_machine machine = ideal;
+    struct sg_simulated run = ten_blocks(80);
+    struct sg_simulation s;
+
+    (void)state;
+    machine.record_byte_s = 1e-3;
+    run.record_bytes = 1000;
+    run.read_bytes = 2000;
+    s = simulate(&machine, &run);
+    near(s.seconds, 5 + 80);
+    near(s.write_share, 80 * 1000 / 1e9 / 85);
+    near(s.read_share, 80 * 2000 / 1e9 / 85);
+}
+
+static void slow_workers_take_longer(void **state) {
+    struct sg_machine machine = ideal;
+    const struct sg_simulated run = ten_blocks(80);
+
+    (void)state;
+    machine.slow_share = 1;
+    machine.slow_factor = 3;
+    near(simulate(&machine, &run).seconds, 150);
+}
+
+/* Speeds spread by a tenth: the ideal is the sum of the workers' rates, and the schedule of many
+ * items comes near it. */
+static void uneven_workers_get_uneven_shares(void **state) {
+    struct sg_machine machine = ideal;
+    const struct sg_simulated run = ten_blocks(8000);
+    struct sg_simulation s;
+
+    (void)state;
+    machine.spread = 0.1;
+    s = simulate(&machine, &run);
+    assert_true(s.seconds > 5000 * 0.85 && s.seconds < 5000 * 1.15);
+    assert_true(fabs(s.seconds - 5000) > 1);
+}
+
+/* A hundred thousand workers, each order in microseconds: seconds, where looking at all workers for
+ * each order would take hours. */
+static void a_large_machine_is_simulated_in_seconds(void **state) {
+    enum { RANKS = 100001 };
+    struct sg_simulated run = ten_blocks(400000);
+    int64_t *rounds = sg_calloc(RANKS, sizeof *rounds);
+    struct sg_simulation s;
+
+    (void)state;
+    assert_non_null(rounds);
+    for (int i = 0; i < RANKS - 1; i++) {
+        rounds[i] = 11;
+    }
+    run.n_ranks = RANKS;
+    run.rounds = rounds;
+    assert_int_equal(sg_simulate(&ideal, &run, &s), SG_OK);
+    near(s.seconds, 20);
+    sg_free(rounds);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_items_fill_all_workers),
+        cmocka_unit_test(one_item_is_shared),
+        cmocka_unit_test(reductions_and_messages_take_time),
+        cmocka_unit_test(a_slow_master_is_the_limit),
+        cmocka_unit_test(records_cost_the_master_and_the_disk),
+        cmocka_unit_test(slow_workers_take_longer),
+        cmocka_unit_test(uneven_workers_get_uneven_shares),
+        cmocka_unit_test(a_large_machine_is_simulated_in_seconds),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
