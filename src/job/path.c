@@ -173,6 +173,7 @@ static void allowed_text(const struct sg_method *outer, char *buf, size_t cap) {
 /* Options of the result stand beside `of`; those of its own method in its map, but not in both. */
 static int check_keys(struct sg_reader *r, const struct sg_node *entry, const struct sg_of *of,
                       const char *path) {
+    const unsigned beside = SG_USES_CHANNELS | SG_USES_RULE | SG_USES_GRADIENT;
     const unsigned uses = sg_method_uses(of->method);
     int ok = 1;
 
@@ -186,7 +187,7 @@ static int check_keys(struct sg_reader *r, const struct sg_node *entry, const st
         if (k->name == NULL || strcmp(k->name, "method") == 0) {
             continue; /* an unknown key is found when the map is read */
         }
-        if ((k->flags & SG_KEY_LOCAL) != 0 || k->uses == 0) {
+        if ((k->flags & SG_KEY_LOCAL) != 0 || k->uses == 0 || (k->uses & beside) != 0) {
             sg_problem(r, &child->key_at, path, "'%s' stands beside `of`, not in it", k->name);
             ok = 0;
         } else if ((k->uses & uses) == 0) {

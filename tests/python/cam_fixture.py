@@ -1,10 +1,11 @@
-"""Grad-CAM, Guided Backpropagation and DeconvNet of ResNet-18 and SqueezeNet by Captum in float64: makes cam_networks.npz.
+"""Grad-CAM, Guided Backpropagation and DeconvNet of ResNet-18 and SqueezeNet by Captum in float64: makes fixtures/cam.npz.
 
-    cam_networks.py            writes the file beside this script; needs captum (0.8.0 made it) and torchvision
+    cam_fixture.py            writes that file; needs captum (0.8.0 made it) and torchvision
 
 ResNet-18 has calibrated random weights (networks.py), once with Relu and once without a kink; SqueezeNet has its published
 ones (../shared/models), in torchvision's module. Grad-CAM is Captum's LayerGradCam with its relu, and brought to the
 input's size by LayerAttribution.interpolate (bilinear). Of large maps some places are kept, the same for all pictures.
+Kept is also the share of Relu units that flip between float32 and float64.
 """
 import os
 import sys
@@ -20,7 +21,7 @@ from onnx_judge import Model
 from program import SHARED
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FIXTURE = os.path.join(HERE, "cam_networks.npz")
+FIXTURE = os.path.join(HERE, "fixtures", "cam.npz")
 SQUEEZENET = os.path.join(SHARED, "models", "SqueezeNet_fp16.onnx")
 N_PICTURES, SHAPE = 8, (3, 224, 224)
 PLACES = np.sort(np.random.default_rng(1).choice(np.prod(SHAPE), 400, replace=False))  # of maps of the input
@@ -76,6 +77,21 @@ def apart_relus(net):
     return net
 
 
+def flipped(net, x):
+    """The share of the units before a Relu that are on another side of 0 in float32 than in float64."""
+    signs = []
+    hooks = [m.register_forward_hook(lambda m, x, y: signs.append(x[0] > 0)) for m in net.modules()
+             if isinstance(m, torch.nn.ReLU)]
+    with torch.no_grad():
+        net.float()(x.float())
+        net.double()(x)  # the weights are float32, so nothing is lost on the way
+    for hook in hooks:
+        hook.remove()
+    half = len(signs) // 2
+    n = sum(s.numel() for s in signs[half:])
+    return sum(int((a != b).sum()) for a, b in zip(signs, signs[half:])) / max(n, 1)
+
+
 def by_captum(name):
     from captum.attr import Deconvolution, GuidedBackprop, LayerAttribution, LayerGradCam
 
@@ -86,6 +102,7 @@ def by_captum(name):
     cam = LayerGradCam(net, layer_of(net)).attribute(x, target=target, relu_attributions=True)
     found = {"target": target, "logit": net(x)[range(N_PICTURES), target], "cam": cam[:, 0],
              "enlarged": LayerAttribution.interpolate(cam, SHAPE[1:], "bilinear").flatten(1)[:, ENLARGED]}
+    found["flipped"] = torch.tensor(flipped(net, x))
     for key, tool in () if "smooth" in name else (("guided_backprop", GuidedBackprop), ("deconvnet", Deconvolution)):
         found[key] = tool(net).attribute(x.clone().requires_grad_(True), target=target).flatten(1)[:, PLACES]
     return {f"{name}/{key}": value.detach().numpy() for key, value in found.items()}

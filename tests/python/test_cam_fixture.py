@@ -1,10 +1,10 @@
 """Grad-CAM, Guided Backpropagation and DeconvNet of ResNet-18 and SqueezeNet against Captum's values in float64.
 
-    test_cam_networks.py SGDIST
+    test_cam_fixture.py SGDIST
 
-The values are in cam_networks.npz, which cam_networks.py has made. Where nothing has a kink every map equals Captum's to
+The values are in fixtures/cam.npz, which cam_fixture.py has made. Where nothing has a kink every map equals Captum's to
 1e-4 of its size. With Relu and max pooling single units fall on the other side of 0 in float32 on some pictures, and
-their maps differ by more: there the median over the pictures holds the bound, and their share is said.
+their maps differ by more: there the median over the pictures holds the bound, and the shares of units and pictures are said.
 """
 import os
 import sys
@@ -14,7 +14,7 @@ try:
     import h5py
     import numpy as np
     import torch
-    from cam_networks import ENLARGED, FIXTURE, NETWORKS, PLACES, SHAPE, SQUEEZENET
+    from cam_fixture import ENLARGED, FIXTURE, NETWORKS, PLACES, SHAPE, SQUEEZENET
     from networks import export
 except ImportError as missing:
     print("skipped:", missing)
@@ -70,6 +70,8 @@ def judge(folder, values, name):
                                      if "grad_cam.layer" in line][0].split(": ")[1])
     check(np.array_equal(target, values["target"]) and np.abs(score - values["logit"]).max() < 1e-4 * np.abs(score).max(),
           f"{name}: the same network: targets and logits")
+    if not is_smooth:
+        print(f"{name}: {100 * values['flipped']:.2g} % of the units before a Relu flip between float32 and float64")
     compare(f"{name}, Grad-CAM", ours["grad_cam"], values["cam"], is_smooth)
     compare(f"{name}, Grad-CAM, brought to the input's size", ours["enlarged"].reshape(len(target), -1)[:, ENLARGED],
             values["enlarged"], is_smooth)
