@@ -99,7 +99,8 @@ static void say_sampling(const struct facts *f, const char *label, const struct 
     const char *outside = method_fact(f, label, "noise.outside", "keep");
 
     if (samples == NULL) {
-        printf(m != NULL && m->probe == SG_PROBE_NOTHING
+        printf(m != NULL && m->over == SG_OVER_PLACES ? " (at the item itself)"
+               : m != NULL && m->probe == SG_PROBE_NOTHING
                    ? " (a control: the network is not asked)"
                    : " (from the gradient at the input itself)");
         return;

@@ -6,7 +6,6 @@
 #include "methods/methods_impl.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 int sg_filter_is_on(const struct sg_filter *f) {
@@ -47,23 +46,56 @@ static void take_absolute(double *v, int64_t n) {
     }
 }
 
-static int compare(const void *a, const void *b) {
-    const double x = *(const double *)a;
-    const double y = *(const double *)b;
+static double median_of(double a, double b, double c) {
+    return fmax(fmin(a, b), fmin(fmax(a, b), c));
+}
 
-    return (x > y) - (x < y);
+/* Hoare's selection: v[k] is the k-th smallest then, and nothing behind it is smaller. (qsort would
+ * do more, and takes memory of its own.) */
+static double select_smallest(double *v, int64_t n, int64_t k) {
+    int64_t first = 0;
+    int64_t last = n - 1;
+
+    while (first < last) {
+        const double pivot = median_of(v[first], v[first + (last - first) / 2], v[last]);
+        int64_t i = first;
+        int64_t j = last;
+
+        while (i <= j) {
+            for (; v[i] < pivot; i++) {
+            }
+            for (; v[j] > pivot; j--) {
+            }
+            if (i <= j) {
+                const double other = v[i];
+
+                v[i++] = v[j];
+                v[j--] = other;
+            }
+        }
+        last = k <= j ? j : last;
+        first = k >= i ? i : first;
+        if (k > j && k < i) {
+            break;
+        }
+    }
+    return v[k];
 }
 
 /* NumPy's "linear": the values in order are 0 % to 100 % in equal steps, straight lines between. */
-static double percentile_of_absolute(const double *v, int64_t n, double percent, double *sorted) {
+static double percentile_of_absolute(const double *v, int64_t n, double percent, double *work) {
     const double at = percent / 100 * (double)(n - 1);
     const int64_t low = (int64_t)at < n - 1 ? (int64_t)at : n - 1;
-    const int64_t high = low + 1 < n ? low + 1 : low;
+    double below;
+    double above = INFINITY;
 
-    memcpy(sorted, v, (size_t)n * sizeof *v);
-    take_absolute(sorted, n);
-    qsort(sorted, (size_t)n, sizeof *sorted, compare);
-    return sorted[low] + (at - (double)low) * (sorted[high] - sorted[low]);
+    memcpy(work, v, (size_t)n * sizeof *v);
+    take_absolute(work, n);
+    below = select_smallest(work, n, low);
+    for (int64_t i = low + 1; i < n; i++) {
+        above = fmin(above, work[i]);
+    }
+    return low + 1 < n ? below + (at - (double)low) * (above - below) : below;
 }
 
 static void clip(double *v, int64_t n, double limit) {

@@ -154,6 +154,33 @@ static void size_of_the_input_by_hand(void **state) {
     expect(&inst, a, g, (double[]){1, 1.3125, 1.9375, 2.25, 0.75, 0.8125, 0.9375, 1}, 8);
 }
 
+/* Along one axis, and along three: a map that grows along the last one alone. */
+static void one_and_three_axes_by_hand(void **state) {
+    const double shares[4] = {0, 0.25, 0.75, 1};
+    const float rising[8] = {0, 1, 0, 1, 0, 1, 0, 1};
+    const float ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+
+    (void)state;
+    for (int n_axes = 2; n_axes <= 4; n_axes += 2) {
+        struct sg_instance inst = instance("grad_cam");
+        const int n = n_axes == 2 ? 2 : 8;
+        const struct sg_shape small = {.n_axes = n_axes, .axes = {1, 2, 2, 2}};
+        struct sg_shape large = {.n_axes = n_axes, .axes = {3, 3, 2, 4}};
+        const struct sg_finish from = {
+            .shape = &small, .input = &large, .x = rising, .clean = ones, .n_features = n};
+        double work[MOST];
+        float map[24];
+
+        large.axes[n_axes - 1] = 4;
+        inst.params.cam.size = SG_SIZE_INPUT;
+        assert_true(sg_instance_n_work(&inst, &small, &large) <= MOST);
+        assert_int_equal(sg_instance_finish(&inst, &from, NULL, NULL, work, map, NULL), SG_OK);
+        for (int i = 0; i < (n_axes == 2 ? 4 : 24); i++) {
+            assert_true(map[i] == shares[i % 4]);
+        }
+    }
+}
+
 /* Two samples, g and 3 g: means of powers 2 g, 5 g^2, 14 g^3, with sum A = 4: alpha = 5 g^2 / (10
  * g^2 + 56 g^3) = 5 / (10 + 56 g). The paper's numerator: 2 g / (10 g^2 + 56 g^3). */
 static void smooth_grad_cam_plus_plus_by_hand(void **state) {
@@ -268,6 +295,7 @@ int main(void) {
         cmocka_unit_test(relu_is_an_option),
         cmocka_unit_test(subsets_by_hand),
         cmocka_unit_test(size_of_the_input_by_hand),
+        cmocka_unit_test(one_and_three_axes_by_hand),
         cmocka_unit_test(smooth_grad_cam_plus_plus_by_hand),
         cmocka_unit_test(random_map_is_of_item_and_target),
         cmocka_unit_test(sobel_by_hand),

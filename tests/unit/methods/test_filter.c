@@ -79,6 +79,29 @@ static void clip_cuts_at_the_percentile_of_the_absolute_value(void **state) {
     }
 }
 
+/* Every percentile that falls on a value is that value: of numbers in order, in reverse, scattered,
+ * with many that are equal. */
+static void percentiles_on_values_are_values(void **state) {
+    (void)state;
+    for (int shuffle = 1; shuffle < N; shuffle++) {
+        for (int k = 0; k < N; k++) {
+            const struct sg_filter f = {.clip = fmax(100.0 * k / (N - 1), 1e-9)};
+            const int equal = shuffle % 5 + 1;
+            double map[N];
+            double most = 0;
+
+            for (int i = 0; i < N; i++) {
+                map[(i * 53 + shuffle) % N] = (double)(i / equal);
+            }
+            apply(&f, &plane, map);
+            for (int i = 0; i < N; i++) {
+                most = fmax(most, map[i]);
+            }
+            assert_true(fabs(most - (double)(k / equal)) < 1e-6);
+        }
+    }
+}
+
 /* First |v|, then the frequencies, then the cut: of +1 and -1 in turn |v| is 1 everywhere, and a
  * constant passes. */
 static void the_order_is_fixed(void **state) {
@@ -154,6 +177,7 @@ int main(void) {
         cmocka_unit_test(a_wave_passes_or_does_not),
         cmocka_unit_test(a_large_radius_takes_nothing),
         cmocka_unit_test(clip_cuts_at_the_percentile_of_the_absolute_value),
+        cmocka_unit_test(percentiles_on_values_are_values),
         cmocka_unit_test(the_order_is_fixed),
         cmocka_unit_test(the_error_is_of_the_filtered_map),
         cmocka_unit_test(own_circle),
