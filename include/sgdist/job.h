@@ -40,6 +40,8 @@ struct sg_job_input {
     double value;
 };
 
+enum { SG_MAX_BLOCK = 4096 }; /* samples of a batch */
+
 /* A checked job. All strings and arrays belong to it; paths are relative to the working directory
  * of the run (a relative path in the file is taken from the job file's own folder, study.output
  * from the working directory). */

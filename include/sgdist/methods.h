@@ -52,6 +52,7 @@ enum sg_uses {
     SG_USES_LAYER = 16,        /* may read a layer instead of the input */
     SG_USES_PATH = 32,         /* baselines */
     SG_USES_OF = 64,           /* may be composed with another method */
+    SG_USES_GATES = 128,       /* scale, groups */
     SG_USES_CAM = 256,         /* a class activation map: it reads a layer, see struct sg_cam */
     SG_USES_NODES = 2048,      /* how many */
     SG_USES_QUADRATURE = 4096, /* and where */
@@ -83,6 +84,7 @@ struct sg_sampling {
 enum sg_probe {
     SG_PROBE_GRADIENT, /* of the target's score with respect to a tensor */
     SG_PROBE_PATH,     /* what a path to the point adds up */
+    SG_PROBE_GATES,    /* forward only, for all targets at once: which gates are open */
     SG_PROBE_NOTHING /* the network does not matter; last, so that it is sorted behind the others */
 };
 
@@ -99,6 +101,9 @@ struct sg_probing {
 
 /* Probings of equal passes are read together: in one backward pass, or on one walk. */
 struct sg_probing sg_probing_pass(const struct sg_probing *p);
+
+/* What an expected gradient is multiplied by, so that it has the length of the mean gradient. */
+enum sg_scale { SG_SCALE_NONE, SG_SCALE_SMOOTHGRAD };
 
 /* What a map is over: every element of the tensor that is read (its channels can be reduced), or
  * its places alone, because the method itself adds up the channels. */
@@ -146,6 +151,8 @@ struct sg_params {
     enum sg_divisor divisor;
     enum sg_space space; /* in which the gradient is taken */
     int standard_error;  /* 1: also a standard error for each element of the map */
+    enum sg_scale scale; /* of SG_PROBE_GATES, as is the next one */
+    int32_t groups;      /* ... to jackknife over: 2 << groups */
 };
 
 /* What a sampler may know of an item; the same on every rank of a team. */
@@ -159,6 +166,11 @@ struct sg_item_view {
     uint64_t seed;
 };
 
+/* Of a path drawn at random, sample k: the item of n_items that it begins at, and the place on the
+ * line from there, 0 < t < 1. */
+void sg_path_draw(const struct sg_item_view *item, int64_t k, int64_t n_items, int64_t *i_item,
+                  double *t);
+
 /* A sampler: where to look. `scale[D]` is made once an item, then sample k is a pure function of
  * it. */
 struct sg_sampler {
@@ -166,6 +178,7 @@ struct sg_sampler {
     int is_clean;      /* 1: its only point is the item itself, where everything is read once an
                         * item anyhow: there is no sweep, samples is 1 */
     int is_stochastic; /* 1: draws random points, so that maps have a standard error */
+    int is_noiseless;  /* 1: of the stochastic ones that whose points are all the item itself */
     int needs_domain;
     unsigned uses; /* of enum sg_uses */
     /* Fills scale[D] (standard deviation of each element) and sigma[C] (the absolute scale reported
@@ -190,6 +203,8 @@ struct sg_finish {
     const float *clean;             /* [D] what the probe reads at the item; NULL: nothing */
     int64_t n_features;             /* D */
     const struct sg_params *params;
+    const float *expected; /* [D] gradient with the mean gates, of SG_PROBE_GATES */
+    double scale;          /* ... and what it is multiplied by */
     uint64_t seed;
     uint64_t key;    /* the item's */
     int64_t target;  /* number of the target */
@@ -276,6 +291,25 @@ sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_fin
 
 /* 1 if the map is filtered at all. */
 int sg_filter_is_on(const struct sg_filter *f);
+
+/* Gradients of one target with the means of gates: [D] from all samples, and without each of the
+ * groups, `stride` floats apart. */
+struct sg_expected {
+    const float *all;
+    const float *without; /* [n_groups], NULL where no error is wanted */
+    int64_t stride;
+    int n_groups;
+    const int64_t *n_without; /* [n_groups] samples outside of each group */
+    int64_t n_samples;
+    const struct sg_sums *sums; /* of the gradients at the same points, for the scale; or NULL */
+    struct sg_sums *one;        /* scratch for these */
+};
+
+/* As sg_instance_finish for a method that counts gates; scale[2] = the factor and its standard
+ * error, NaN where there is none. work[sg_instance_n_work]. */
+sg_status sg_instance_finish_gates(const struct sg_instance *inst, const struct sg_finish *from,
+                                   const struct sg_expected *e, double *work, float *map, float *se,
+                                   double *scale);
 
 /* Reduces map[C][plane] over channels into out[plane] (out[D] for SG_CHANNELS_NONE). */
 void sg_reduce_channels(enum sg_reduction how, int64_t n_channels, int64_t plane, const double *map,

@@ -10,6 +10,7 @@
 #ifndef SGDIST_NET_H
 #define SGDIST_NET_H
 
+#include "sgdist/counts.h"
 #include "sgdist/shape.h"
 #include "sgdist/status.h"
 
@@ -137,6 +138,22 @@ enum sg_rule { SG_RULE_GRADIENT, SG_RULE_GUIDED_BACKPROP, SG_RULE_DECONVNET };
  * be NULL: then the pass ends at the earliest layer that is asked for. */
 sg_status sg_net_backward_at(struct sg_net *net, enum sg_rule rule, const float *dy, float *dx,
                              float *const *dlayers, const volatile sig_atomic_t *cancel);
+
+/* After a forward pass: adds the gates of samples first, first + 1, .. first + n - 1 of an item,
+ * which stand first in the batch, to the counts; their shape is that of the signature's gates. A
+ * Relu is open where its input is > 0, a Clip between its bounds; of equal maxima the first of the
+ * window wins, padding never does. skip[n]: 1 for samples that are only counted as skipped. Changes
+ * nothing that backward reads. */
+void sg_net_count_gates(struct sg_net *net, int64_t first, int64_t n, const unsigned char *skip,
+                        struct sg_counts *counts);
+
+/* As sg_net_backward_at with the mean of every gate in place of its derivative, the same for all
+ * samples of the batch: the expected derivative of one item, for as many dy. Everything else has
+ * its derivative at the x of the last forward pass, which has to be that item in all samples; a net
+ * whose nonlinearities are all gates needs none. work[gates.largest]. */
+sg_status sg_net_backward_gates(struct sg_net *net, const struct sg_counts_view *gates, float *work,
+                                const float *dy, float *dx, float *const *dlayers,
+                                const volatile sig_atomic_t *cancel);
 
 /* Name of the kernels in use, "openblas-haswell+avx2": equal names give equal bits. Static string.
  */

@@ -22,7 +22,8 @@ enum sg_path_kind {
     SG_PATH_STRAIGHT, /* integrated gradients */
     SG_PATH_SPLIT,    /* the same in two parts, before and behind the point of saturation t* */
     SG_PATH_DECISION, /* the integrand times the slope of the score along the path */
-    SG_PATH_GUIDED    /* not straight: elements of small gradient move first */
+    SG_PATH_GUIDED,   /* not straight: elements of small gradient move first */
+    SG_PATH_DRAWN     /* one point of the line from an item of the data set, both drawn at random */
 };
 enum sg_path_part { SG_PART_WHOLE, SG_PART_LEFT, SG_PART_RIGHT };
 enum sg_quadrature {
@@ -83,6 +84,9 @@ int sg_path_n_nodes(const struct sg_path *path);
 /* 1 if all targets have the same nodes, 1 if a node depends on what was read at the one before. */
 int sg_path_is_shared(const struct sg_path *path);
 int sg_path_is_stepwise(const struct sg_path *path);
+/* 1 if something is said of the path to the item itself, for which the score at its begin is looked
+ * at. */
+int sg_path_has_facts(const struct sg_path *path);
 
 /* The search for t* of a split path, on 0..1. Begun with the scores of the scan: the first crossing
  * of the threshold on that grid; then each score at `middle` halves the interval. t* is `high`; 1

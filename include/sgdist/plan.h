@@ -5,6 +5,7 @@
 #ifndef SGDIST_PLAN_H
 #define SGDIST_PLAN_H
 
+#include "sgdist/counts.h"
 #include "sgdist/job.h"
 #include "sgdist/record.h"
 
@@ -27,6 +28,11 @@ static inline int sg_is_gradient(const struct sg_probed *p) {
     return p->probing.kind == SG_PROBE_GRADIENT;
 }
 
+/* Gates are no reading of one target: nothing is read of them at the item itself. */
+static inline int sg_is_gates(const struct sg_probed *p) {
+    return p->probing.kind == SG_PROBE_GATES;
+}
+
 static inline int sg_is_path(const struct sg_probed *p) {
     return p->probing.kind == SG_PROBE_PATH;
 }
@@ -42,6 +48,13 @@ struct sg_reading {
                      * paths of the sweep read, added up */
 };
 
+/* The gates that a sweep counts, if n_members is not 0. */
+struct sg_gate_reading {
+    int n_groups; /* the most that a member wants */
+    int n_members;
+    int *members; /* indices into job->instances */
+};
+
 /* Points that go through the network once, for all instances with equal sampler and sampling.
  * Readings of one rule, of signed or of absolute gradients, share the backward passes. */
 struct sg_sweep {
@@ -53,6 +66,7 @@ struct sg_sweep {
     int n_walks;      /* different paths to a point */
     int n_readings;
     struct sg_reading *readings;
+    struct sg_gate_reading gates;
     int n_stages;
     int64_t *stage_ends; /* in blocks, ascending, the last one is n_blocks */
 };
@@ -69,6 +83,7 @@ struct sg_path_need {
     int64_t n_sums;  /* doubles that a target's readings of a block, or at the item, add up in */
     int64_t n_table; /* doubles of scores, nodes and weights */
     int is_stepwise; /* 1: some path keeps a place of its own for each sample of a batch */
+    int is_drawn;    /* 1: or a begin */
 };
 
 /* What a worker needs for the largest of what it does one after the other. */
@@ -84,6 +99,9 @@ struct sg_needs {
     struct sg_sums_need one_sum; /* n is 0 where there are no sweeps */
     int64_t checkpoint_bytes;    /* of all sums of a sweep */
     struct sg_path_need paths;
+    struct sg_counts_shape counts; /* n_groups is 0 where no gates are counted */
+    int64_t n_expected;            /* floats of gradients with mean gates */
+    int64_t n_gates;               /* floats of the largest node's gates */
 };
 
 /* Where a target's numbers lie among the outputs of a sample: [classes][positions] from offset on.
@@ -113,12 +131,14 @@ struct sg_plan {
     int n_clean_passes; /* backward passes at the item itself for a target: different rules */
     int n_sweeps;
     struct sg_sweep *sweeps;
-    int *probed_of;          /* [n_instances] */
-    int *sweep_of;           /* [n_instances]: the instance's sweep, or -1 */
-    int max_stages;          /* length of the axis "stage" */
-    int scans_dataset;       /* 1: some noise is relative to the data set's range */
-    struct sg_record record; /* what is kept of an item */
-    int64_t forwards_per_item;
+    int *probed_of;           /* [n_instances] */
+    int *sweep_of;            /* [n_instances]: the instance's sweep, or -1 */
+    int max_stages;           /* length of the axis "stage" */
+    int scans_dataset;        /* 1: some noise is relative to the data set's range */
+    struct sg_record record;  /* what is kept of an item */
+    int64_t forwards_at_item; /* for what is read at the item itself */
+    int64_t gradients_at_item;
+    int64_t forwards_per_item; /* these and those of the sweeps */
     int64_t gradients_per_item;
     struct sg_needs needs; /* of a worker */
     int64_t sums_bytes;    /* exact sums and workspace of a rank */
@@ -159,6 +179,21 @@ int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m);
 /* Adds what target t is in words: "class 3 of masks in the box [0, 0, 8, 8] (sum)". */
 void sg_plan_target_text(const struct sg_plan *plan, int64_t t, struct sg_text *out);
 
+/* What a sweep's gates are counted in. */
+struct sg_counts_shape sg_plan_counts_shape(const struct sg_plan *plan, const struct sg_sweep *s);
+
+/* With the means of gates backward goes in batches of `block` targets while at least half of one is
+ * left, then target by target: the size of the largest batch. */
+int64_t sg_plan_gate_batch(const struct sg_plan *plan, int64_t n_targets_left);
+
+/* Backward passes with means of gates that end a sweep of an item; one for each target, and for
+ * each group that is left out. */
+int64_t sg_plan_n_gate_passes(const struct sg_plan *plan, const struct sg_sweep *s);
+
+/* The reading of the sweep that the scale of instance i, which counts gates, is fitted to; -1: it
+ * has none. */
+int sg_plan_scale_reading(const struct sg_plan *plan, const struct sg_sweep *s, int i_instance);
+
 /* The shape of what an instance reads, and that of its map. */
 const struct sg_shape *sg_plan_read_shape(const struct sg_plan *plan, int i_instance);
 void sg_plan_map_shape(const struct sg_plan *plan, int i_instance, struct sg_shape *out);
@@ -176,7 +211,8 @@ struct sg_rank_bytes {
 
 /* How long a run is expected to take. */
 struct sg_prediction {
-    double block_s;    /* of a measured block; <= 0: unknown, and so is the rest */
+    double open_s;     /* of what is done at the item itself; <= 0: unknown, and so is the rest */
+    double block_s;    /* of a block, the mean over sweeps; 0 without sweeps */
     double seconds;    /* of the whole run */
     double efficiency; /* the share of all ranks' time that goes into blocks */
 };

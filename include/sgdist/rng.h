@@ -22,7 +22,8 @@ enum sg_stream {
     SG_STREAM_WEIGHTS = 1,
     SG_STREAM_MASKS = 2,
     SG_STREAM_REPLICATES = 3,
-    SG_STREAM_MAPS = 4 /* of the control `random`: sample t is the map of target t */
+    SG_STREAM_MAPS = 4,     /* of the control `random`: sample t is the map of target t */
+    SG_STREAM_BASELINES = 6 /* words: which item, and where on the line from it */
 };
 
 #define SG_SEED_MAX     ((INT64_C(1) << 56) - 1)

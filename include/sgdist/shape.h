@@ -20,6 +20,17 @@ struct sg_tensor {
     int64_t offset; /* of an explained tensor: in the outputs of a sample */
 };
 
+/* The nonlinearities of a network. Gates are counted (Relu, Clip: open or not; a maximum: which
+ * element of its window won) or have their slopes averaged (functions of one number); what is
+ * neither has only the derivative at one point. */
+struct sg_gate_totals {
+    int64_t n_counters; /* one a unit of a Relu, one an element of a window, of a sample */
+    int64_t n_slopes;
+    int64_t largest;        /* counters or slopes of one node: what is looked at at a time */
+    int64_t n_linearised;   /* nodes with neither */
+    const char *linearised; /* their operators, "12 Softmax, 3 Mul"; "" */
+};
+
 /* What a network shows outside: its input, the tensors that are explained, the layers that can be
  * read. */
 struct sg_signature {
@@ -29,6 +40,7 @@ struct sg_signature {
     int64_t n_elements;              /* K: elements of all outputs */
     int n_layers;
     const struct sg_tensor *layers;
+    struct sg_gate_totals gates;
 };
 
 /* As the name of a layer: the last one before its places are pooled or flattened away. Going back

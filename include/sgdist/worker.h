@@ -58,8 +58,8 @@ struct sg_result;
 sg_status sg_dataset_statistics(const struct sg_comm *world, const struct sg_plan *plan,
                                 const char *path, struct sg_result *result);
 
-/* Which samples are made again: [first, first + n) of an item, as a reading of a sweep sees them.
- */
+/* Which samples are made again: [first, first + n) of an item, as a reading of a sweep sees them;
+ * i_reading -1: as its gates do, of which nothing is read sample by sample. */
 struct sg_sample_range {
     int64_t item;
     int i_sweep;
@@ -74,8 +74,10 @@ struct sg_sample_range {
 sg_status sg_worker_samples(struct sg_worker *w, const struct sg_sample_range *range, float *inputs,
                             float *readings, int32_t *targets);
 
-/* Seconds of one block of the first sweep (noise, forward, backward, sums): the fastest of three.
- * Needs an item in hand, that is a call of sg_worker_samples before. For `sgdist check`. */
-sg_status sg_worker_measure(struct sg_worker *w, double *seconds_per_block);
+/* Seconds of what is done at the item itself, and of a block (0 without sweeps), for `sgdist
+ * check`. Measured is a block of the first sweep (noise, forward, backward, sums), the fastest of
+ * three; where paths are walked one batch through the network, from which their length follows.
+ * Errors: SG_E_INPUT, SG_E_NUMBERS: this item would fail. */
+sg_status sg_worker_measure(struct sg_worker *w, int64_t item, double *open_s, double *block_s);
 
 #endif

@@ -31,41 +31,28 @@ sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct 
     return sg_worker_create(&options, out);
 }
 
-/* Seconds of a block, on the first item that can be read; 0 where nothing is sampled. */
-static sg_status measure(const struct study *s, double *seconds) {
+/* On the first item that can be read; 0 where nothing but the item itself is looked at. */
+static sg_status measure(const struct study *s, struct sg_prediction *time) {
     sg_status status = SG_OK;
     struct sg_worker *worker = NULL;
-    const size_t d = (size_t)sg_shape_size(&s->plan->input);
-    const size_t n_targets = (size_t)s->plan->n_targets;
-    struct sg_sample_range one = {.n = 1};
-    float *input = sg_malloc_aligned(d, sizeof *input);
-    float *gradients =
-        sg_malloc_aligned(n_targets * (size_t)s->plan->needs.n_clean, sizeof *gradients);
-    int32_t *targets = sg_calloc(n_targets, sizeof *targets);
     double range[2 * SG_MAX_CHANNELS];
+    int64_t item = 0;
 
-    *seconds = 0;
-    if (s->plan->n_sweeps == 0) {
-        goto done;
+    if (s->plan->n_sweeps == 0 && s->plan->needs.paths.n_sums == 0) {
+        return SG_OK;
     }
-    SG_CHECK(input != NULL && gradients != NULL && targets != NULL, SG_E_NOMEM,
-             "no memory for an item");
     for (int64_t c = 0; c < s->plan->input.axes[0]; c++) { /* stands in for the data set's range */
         range[c] = 0;
         range[s->plan->input.axes[0] + c] = 1;
     }
     SG_TRY(sg_cli_lone_worker(s, range, &worker));
     do {
-        status = sg_worker_samples(worker, &one, input, gradients, targets);
-        one.item++;
-    } while ((status == SG_E_INPUT || status == SG_E_NUMBERS) && one.item < s->plan->n_items);
+        status = sg_worker_measure(worker, item, &time->open_s, &time->block_s);
+        item++;
+    } while ((status == SG_E_INPUT || status == SG_E_NUMBERS) && item < s->plan->n_items);
     SG_TRY(status);
-    SG_TRY(sg_worker_measure(worker, seconds));
 done:
     sg_worker_destroy(worker);
-    sg_free(input);
-    sg_free(gradients);
-    sg_free(targets);
     return status;
 }
 
@@ -92,21 +79,25 @@ static sg_status predict(const struct sg_plan *plan, int n_ranks, struct sg_pred
     sg_status status = SG_OK;
     const int64_t most = 1000000;
     const int64_t n_blocks = sg_plan_blocks_per_item(plan) - 1;
-    const double alone = (double)plan->n_items * (double)(n_blocks + 1) * time->block_s;
+    const double alone = (double)plan->n_items * ((double)n_blocks * time->block_s + time->open_s);
     int64_t *rounds = NULL;
     struct sg_simulated run = {.n_ranks = n_ranks,
                                .n_items = plan->n_items < most ? plan->n_items : most,
                                .n_blocks = n_blocks,
                                .n_stages = plan->max_stages,
                                .block_s = time->block_s,
-                               .open_s = time->block_s,
+                               .open_s = time->open_s,
                                .sums_bytes = (double)plan->needs.checkpoint_bytes,
                                .record_bytes = (double)plan->record.bytes};
     struct sg_simulation simulated;
 
     time->seconds = alone;
     time->efficiency = 1;
-    if (n_ranks < 3 || time->block_s <= 0) {
+    if (n_ranks < 3 || time->open_s <= 0) {
+        return SG_OK;
+    }
+    if (n_blocks == 0) { /* items alone are dealt out */
+        time->seconds /= (double)(n_ranks - 1 < plan->n_items ? n_ranks - 1 : plan->n_items);
         return SG_OK;
     }
     rounds = sg_calloc((size_t)n_ranks, sizeof *rounds);
@@ -130,7 +121,7 @@ static sg_status print_plan(const struct study *s, int n_ranks) {
     const struct sg_rank_bytes bytes = sg_study_memory(s, n_ranks);
     const double limit = 1e6 * s->job->memory_mb;
     char reason[1024];
-    const sg_status measured = measure(s, &time.block_s);
+    const sg_status measured = measure(s, &time);
 
     (void)snprintf(reason, sizeof reason, "%s", sg_trace_message());
     SG_TRY(predict(s->plan, n_ranks, &time));

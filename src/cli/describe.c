@@ -16,7 +16,8 @@ struct facts {
     char *text;
     struct sg_reader *reader;
     struct sg_labels labels;
-    char *presets; /* "label: name version, but key: value" */
+    char *presets;    /* "label: name version, but key: value" */
+    char *linearised; /* of a study that counts gates: "3 Softmax, 12 Mul" */
 };
 
 /* The value of a key, or `otherwise`; into one of a few static buffers that are used in turn. */
@@ -99,10 +100,15 @@ static void say_sampling(const struct facts *f, const char *label, const struct 
     const char *outside = method_fact(f, label, "noise.outside", "keep");
 
     if (samples == NULL) {
-        printf(m != NULL && m->over == SG_OVER_PLACES ? " (at the item itself)"
-               : m != NULL && m->probe == SG_PROBE_NOTHING
-                   ? " (a control: the network is not asked)"
-                   : " (from the gradient at the input itself)");
+        printf("%s", method_fact(f, label, "nodes", NULL) != NULL ? ""
+                     : m != NULL && m->over == SG_OVER_PLACES     ? " (at the item itself)"
+                     : m != NULL && m->probe == SG_PROBE_NOTHING
+                         ? " (a control: the network is not asked)"
+                         : " (from the gradient at the input itself)");
+        return;
+    }
+    if (method_fact(f, label, "noise.channels", NULL) == NULL) {
+        printf(" (%s samples an item, each from an item of the data)", samples);
         return;
     }
     printf(" (%s samples an item; ", samples);
@@ -118,6 +124,32 @@ static void say_sampling(const struct facts *f, const char *label, const struct 
     if (strcmp(outside, "keep") != 0) {
         printf("; values outside the domain are %s",
                strcmp(outside, "clip") == 0 ? "clipped" : "reflected");
+    }
+    printf(")");
+}
+
+/* The path of a method that walks one. */
+static void say_path(const struct facts *f, const char *label) {
+    const char *nodes = method_fact(f, label, "nodes", NULL);
+    const char *rule = method_fact(f, label, "quadrature", NULL);
+    const char *threshold = method_fact(f, label, "threshold", NULL);
+    const char *fraction = method_fact(f, label, "fraction", NULL);
+
+    if (nodes == NULL) {
+        return;
+    }
+    printf(" (baseline: %s in %s space; %s %s", method_fact(f, label, "baseline", "zero"),
+           method_fact(f, label, "space", "input"), nodes, fraction != NULL ? "steps" : "nodes");
+    if (rule != NULL) {
+        printf(", %s", rule);
+    }
+    if (threshold != NULL) {
+        printf("; split where the %s has gone %s of its way",
+               method_fact(f, label, "threshold_on", "score"), threshold);
+    }
+    if (fraction != NULL) {
+        printf("; %s of the elements at once, at most %s from the straight line", fraction,
+               method_fact(f, label, "max_distance", "?"));
     }
     printf(")");
 }
@@ -194,6 +226,23 @@ static void say_filter(const char *filter) {
     }
 }
 
+/* What a map from mean gates is, beside its sampling. */
+static void say_gates(const struct facts *f, const char *label) {
+    const char *scale = method_fact(f, label, "scale", NULL);
+
+    if (scale == NULL) {
+        return;
+    }
+    if (f->linearised != NULL && f->linearised[0] != '\0') {
+        printf(", with the derivative at the input itself for what is no gate (%s)", f->linearised);
+    }
+    if (strcmp(scale, "smoothgrad") == 0) {
+        printf(", scaled to the mean gradient of the same samples by least squares");
+    }
+    printf(", errors by a jackknife over %s groups of samples",
+           method_fact(f, label, "groups", "?"));
+}
+
 static void say_finish(const struct facts *f, const char *label) {
     const char *channels = method_fact(f, label, "channels", "none");
     const char *divisor = method_fact(f, label, "divisor", NULL);
@@ -206,7 +255,8 @@ static void say_finish(const struct facts *f, const char *label) {
         printf(", of the absolute values of the gradients");
     }
     say_layer(f, label);
-    if (strcmp(method_fact(f, label, "space", "input"), "pixel") == 0) {
+    if (strcmp(method_fact(f, label, "space", "input"), "pixel") == 0 &&
+        method_fact(f, label, "nodes", NULL) == NULL) {
         printf(", taken with respect to pixel values (0 to 1) before their standardisation");
     }
     if (strcmp(channels, "none") != 0) {
@@ -282,14 +332,25 @@ static double median_error(const struct facts *f, const char *label) {
 
 /* ---- the paragraph ---- */
 
+static const char *cite(const char *name) {
+    const struct sg_method *m = sg_method_find(name);
+
+    return m != NULL ? m->cite : "?";
+}
+
 static void say_method(const struct facts *f, const char *label) {
     const char *name = method_fact(f, label, "method", label);
-    const struct sg_method *m = sg_method_find(name);
+    const char *of = method_fact(f, label, "of", NULL);
     const double error = median_error(f, label);
 
     printf("%s%s%s [%s]", strcmp(label, name) == 0 ? "" : label,
-           strcmp(label, name) == 0 ? "" : ": ", name, m != NULL ? m->cite : "?");
-    say_sampling(f, label, m);
+           strcmp(label, name) == 0 ? "" : ": ", name, cite(name));
+    if (of != NULL) {
+        printf(" of %s [%s]", of, cite(of));
+    }
+    say_path(f, label);
+    say_sampling(f, label, sg_method_find(name));
+    say_gates(f, label);
     say_finish(f, label);
     say_preset(f, label);
     if (isfinite(error)) {
@@ -304,18 +365,22 @@ static void say_methods(const struct facts *f) {
     }
 }
 
-static const struct sg_method *method_of(const struct facts *f, int i) {
-    return sg_method_find(method_fact(f, f->labels.names[i], "method", f->labels.names[i]));
+/* Source number i of the study: of an instance's method (even), and of what it is taken of. */
+static const struct sg_method *source(const struct facts *f, int i) {
+    const char *label = f->labels.names[i / 2];
+
+    return sg_method_find(i % 2 == 0 ? method_fact(f, label, "method", label)
+                                     : method_fact(f, label, "of", ""));
 }
 
 /* Each source once, where the first method of it stands. */
 static void print_bibtex(const struct facts *f) {
-    for (int i = 0; i < f->labels.n; i++) {
-        const struct sg_method *m = method_of(f, i);
+    for (int i = 0; i < 2 * f->labels.n; i++) {
+        const struct sg_method *m = source(f, i);
         int is_new = m != NULL;
 
         for (int k = 0; k < i && is_new; k++) {
-            const struct sg_method *before = method_of(f, k);
+            const struct sg_method *before = source(f, k);
 
             is_new = before == NULL || strcmp(before->bibtex, m->bibtex) != 0;
         }
@@ -370,6 +435,9 @@ static sg_status describe(const char *result) {
     if (sg_reader_find(f.reader, "provenance/presets") != NULL) {
         SG_TRY(sg_reader_text(f.reader, "provenance/presets", &f.presets));
     }
+    if (sg_reader_find(f.reader, "provenance/linearised") != NULL) {
+        SG_TRY(sg_reader_text(f.reader, "provenance/linearised", &f.linearised));
+    }
     SG_TRY(sg_reader_text(f.reader, "provenance/versions", &versions));
     say_all(&f, versions);
 done:
@@ -377,6 +445,7 @@ done:
     sg_labels_free(&f.labels);
     sg_free(f.text);
     sg_free(f.presets);
+    sg_free(f.linearised);
     sg_reader_close(f.reader);
     return status;
 }

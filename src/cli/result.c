@@ -337,6 +337,10 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     add_text(&c, "provenance/model_sha256", s->model_sha256, "SHA-256 of the model's file");
     add_text(&c, "provenance/tensor", sg_model_tensor(s->model),
              "the explained tensor, the first of them");
+    if (s->plan->needs.counts.n_groups > 0) {
+        add_text(&c, "provenance/linearised", sg_model_signature(s->model)->gates.linearised,
+                 "operators of the network that are no gates, with the number of their nodes");
+    }
     add_axis(add(&c, "provenance/targets", SG_TYPE_TEXT, target_bytes, targets,
                  "what is explained, of what tensor"),
              "target", s->plan->n_targets);

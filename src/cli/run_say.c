@@ -64,6 +64,10 @@ void sg_run_announce(const struct run *r) {
            sg_text_plural(plan->gradients_per_item), n_workers, sg_text_plural(n_workers),
            sg_text_bytes((double)sg_study_rank_bytes(&r->study), memory, sizeof memory),
            sg_kernel_family());
+    if (plan->needs.counts.n_groups > 0 && plan->model->gates.n_linearised > 0) {
+        sg_log(SG_LOG_INFO, "smoothdiff: no gates, taken as linear around the item itself: %s",
+               plan->model->gates.linearised);
+    }
     tell_of_start(r);
     if (n_pending < plan->n_items) {
         sg_log(SG_LOG_INFO, "going on: %lld of %lld items are finished",

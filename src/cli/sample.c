@@ -48,7 +48,7 @@ done:
     return status;
 }
 
-/* The reading of its sweep that serves the instance. */
+/* The reading of its sweep that serves the instance; -1: it counts gates. */
 static int reading_of(const struct sg_sweep *sweep, int instance) {
     for (int r = 0; r < sweep->n_readings; r++) {
         for (int m = 0; m < sweep->readings[r].n_members; m++) {
@@ -57,7 +57,16 @@ static int reading_of(const struct sg_sweep *sweep, int instance) {
             }
         }
     }
-    return 0;
+    return -1;
+}
+
+static int first_with_sweep(const struct sg_plan *plan) {
+    int i = 0;
+
+    while (plan->sweep_of[i] != 0) {
+        i++;
+    }
+    return i;
 }
 
 static sg_status find_reading(const struct study *s, const char *label, struct answer *a) {
@@ -66,7 +75,7 @@ static sg_status find_reading(const struct study *s, const char *label, struct a
 
     SG_CHECK(s->plan->n_sweeps > 0, SG_E_ARG, "%s: none of its methods takes noisy samples",
              s->job->file);
-    a->instance = s->plan->sweeps[0].readings[0].members[0];
+    a->instance = first_with_sweep(s->plan);
     if (label != NULL) {
         while (i < s->job->n_instances && strcmp(s->job->instances[i].label, label) != 0) {
             i++;
@@ -150,11 +159,9 @@ static sg_status write_answer(const struct study *s, const struct answer *a, con
         constant("item_key", SG_TYPE_U64, &key, "its noise key"),
         constant("provenance/identity", SG_TYPE_TEXT, s->job->echo, "settings of the study"),
     };
-    const struct sg_layout layout = {.record = &none,
-                                     .n_items = 0,
-                                     .n_constants = sizeof k / sizeof k[0],
-                                     .constants = k,
-                                     .title = "samples of a study"};
+    enum { N = sizeof k / sizeof k[0], GRADIENTS = 2 };
+    struct sg_layout layout = {
+        .record = &none, .n_constants = N, .constants = k, .title = "samples of a study"};
 
     SG_CHECK(numbers != NULL, SG_E_NOMEM, "no memory for the numbers of the samples");
     for (int64_t i = 0; i < a->range.n; i++) {
@@ -169,6 +176,10 @@ static sg_status write_answer(const struct study *s, const struct answer *a, con
     axis(&k[3], "target", s->plan->n_targets);
     k[4].text_bytes = (int64_t)strlen(name) + 1;
     k[6].text_bytes = (int64_t)strlen(s->job->echo) + 1;
+    if (a->range.i_reading < 0) { /* nothing is read sample by sample */
+        layout.n_constants--;
+        memmove(&k[GRADIENTS], &k[GRADIENTS + 1], (N - GRADIENTS - 1) * sizeof k[0]);
+    }
     SG_TRY(sg_result_create(path, &layout));
 done:
     sg_free(numbers);

@@ -109,7 +109,9 @@ static void add_method(struct summary *s, const struct sg_instance *inst, struct
     }
     sg_text_add(out, " ");
     for (int64_t c = 0; c < n_channels && c < SHOWN; c++) {
-        sg_text_add(out, " %.4g", quantile(&s->sigmas[c], 0.5));
+        if (s->sigmas[c].n > 0) { /* not every sampler makes noise */
+            sg_text_add(out, " %.4g", quantile(&s->sigmas[c], 0.5));
+        }
     }
     sg_text_add(out, n_channels > SHOWN ? " ...\n" : "\n");
 }

@@ -19,13 +19,16 @@ struct entry {
 };
 
 unsigned sg_method_uses(const struct sg_method *method) {
-    const int is_gradient = method->probe != SG_PROBE_NOTHING;
+    const int reads_derivatives =
+        method->probe != SG_PROBE_NOTHING && method->probe != SG_PROBE_GATES;
     unsigned uses = method->uses | method->sampler->uses;
 
-    uses |= method->sampler->is_stochastic ? SG_USES_SAMPLES : 0;
+    if (method->sampler->is_stochastic) {
+        uses |= SG_USES_SAMPLES | (method->sampler->is_noiseless ? 0 : SG_USES_NOISE);
+    }
     uses |= method->over == SG_OVER_TENSOR ? SG_USES_CHANNELS : 0;
-    uses |= is_gradient && method->rule == 0 ? SG_USES_RULE : 0;
-    return uses | (is_gradient ? SG_USES_GRADIENT : 0);
+    uses |= reads_derivatives && method->rule == 0 ? SG_USES_RULE : 0;
+    return uses | (reads_derivatives ? SG_USES_ABSOLUTE : 0);
 }
 
 /* A path reads the input, and layers only as the gradient of a smoother could. */
@@ -140,6 +143,11 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
         memset(s, 0, sizeof *s);
         s->samples = 1;
     }
+    if ((uses & SG_USES_NOISE) == 0) {
+        s->channels = 0;
+        s->clean = 0;
+        s->outside = 0;
+    }
     if ((uses & SG_USES_AMOUNT) == 0) {
         s->amount = 0.0;
         s->absolute = 0;
@@ -175,11 +183,21 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
     if ((uses & SG_USES_DIVISOR) == 0) {
         p->divisor = SG_DIVISOR_UNBIASED;
     }
+    if ((uses & SG_USES_RULE) == 0) {
+        p->probing.rule = 0;
+    }
+    if ((uses & SG_USES_ABSOLUTE) == 0) {
+        p->probing.absolute = 0;
+    }
     if ((uses & SG_USES_CHANNELS) == 0) {
         p->reduction = SG_CHANNELS_NONE;
     }
     if ((uses & SG_USES_CAM) == 0) {
         memset(&p->cam, 0, sizeof p->cam);
+    }
+    if ((uses & SG_USES_GATES) == 0) {
+        p->scale = SG_SCALE_NONE;
+        p->groups = 0;
     }
     if ((uses & SG_USES_SPACE) == 0 ||
         p->probing.layer[0] != '\0') { /* only the input has pixels */
@@ -235,6 +253,26 @@ static void choose_reading(const struct sg_method *method, struct sg_probing *pr
     }
 }
 
+/* Integrated gradients has no threshold unless it is given one. */
+static void refuse_threshold(struct entry *e, const struct sg_method *outer,
+                             const struct sg_params *params) {
+    const struct sg_path *path = &params->probing.path;
+    const struct sg_method *walker =
+        e->of.method != NULL && e->of.noise == SG_NOISE_OUTSIDE ? e->of.method : outer;
+
+    if ((walker->uses & SG_USES_THRESHOLD) == 0 || walker->path != SG_PATH_STRAIGHT) {
+        return;
+    }
+    if (path->threshold_on != SG_THRESHOLD_SCORE && path->threshold == 0) {
+        sg_problem(e->r, &e->map->at, e->path, "threshold_on has no effect without a threshold");
+    }
+    if (path->threshold > 0 && e->of.method != NULL && e->of.noise == SG_NOISE_INSIDE) {
+        sg_problem(e->r, &e->map->at, e->path,
+                   "threshold cannot be combined with noise on the path: t* would be another for "
+                   "every sample; leave it out");
+    }
+}
+
 /* 1 if there is one more instance. */
 static int add_instance(struct entry *e, const struct sg_method *method, const struct sg_node *at,
                         const char *base) {
@@ -261,11 +299,12 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
     if (inst != NULL) {
         memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
         inst->params = params;
+        refuse_threshold(e, method, &params);
         sg_of_apply(&e->of, method, inst);
         sg_clear_unused(&inst->params, sg_instance_uses(inst));
         choose_reading(inst->method, &inst->params.probing);
         sg_path_settle(inst);
-        if (preset != NULL && inst->method->sampler->is_stochastic) {
+        if (preset != NULL && (sg_instance_uses(inst) & SG_USES_NOISE) != 0) {
             sg_preset_add_line(e->r, preset, inst, &e->draft->presets);
         }
     }

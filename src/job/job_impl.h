@@ -278,13 +278,16 @@ void sg_path_settle(struct sg_instance *inst);
 /* Zeroes what a method with these uses does not look at: equal samples must be equal bytes. */
 void sg_clear_unused(struct sg_params *p, unsigned uses);
 
-/* What an instance's method and sampler use, of enum sg_uses; beside that where noisy samples are
- * drawn, channels can be reduced, a rule can be chosen, a gradient is read. */
+/* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where samples are
+ * drawn, SG_USES_NOISE where they are noisy ones, SG_USES_RULE where derivatives of the network are
+ * read by a rule that can be chosen, SG_USES_ABSOLUTE where their absolute values can be asked for,
+ * SG_USES_CHANNELS where the map has channels. */
 enum {
     SG_USES_SAMPLES = 1 << 16,
-    SG_USES_CHANNELS = 1 << 17,
+    SG_USES_NOISE = 1 << 17,
     SG_USES_RULE = 1 << 18,
-    SG_USES_GRADIENT = 1 << 19
+    SG_USES_CHANNELS = 1 << 19,
+    SG_USES_ABSOLUTE = 1 << 23
 };
 unsigned sg_method_uses(const struct sg_method *method);
 /* What an instance uses; a composed one what both its methods do. */

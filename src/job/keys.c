@@ -28,6 +28,8 @@ static const char *const words_rule[] = {"gradient", "guided_backprop", "deconvn
 static const char *const words_quadrature[] = {"gauss_legendre", "midpoint",      "trapezoid",
                                                "riemann_left",   "riemann_right", NULL};
 static const char *const words_threshold_on[] = {"score", "logit", "probability", NULL};
+static const char *const words_scale[] = {"none", "smoothgrad", NULL};
+static const char *const words_groups[] = {"2", "4", "8", "16", NULL};
 static const char *const words_dtype[] = {"float32", NULL};
 static const char *const words_size[] = {"layer", "input", NULL};
 static const char *const words_numerator[] = {"second", "first", NULL};
@@ -135,11 +137,11 @@ static const struct sg_key noise_keys[] = {
     {WORD("space", words_space), IN_PARAMS(sampling.space), .fallback = "input",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_AMOUNT},
     {CUSTOM("channels", channels), IN_PARAMS(sampling.channels), .fallback = "all",
-     .uses = SG_USES_SAMPLES},
+     .uses = SG_USES_NOISE},
     {WORD("clean", words_clean), IN_PARAMS(sampling.clean), .fallback = "none",
-     .flags = SG_KEY_EXPANDS, .uses = SG_USES_SAMPLES},
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_NOISE},
     {WORD("outside", words_outside), IN_PARAMS(sampling.outside), .fallback = "keep",
-     .flags = SG_KEY_EXPANDS, .uses = SG_USES_SAMPLES},
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_NOISE},
     {0}};
 
 static const struct sg_key sampling_keys[] = {
@@ -150,7 +152,12 @@ static const struct sg_key sampling_keys[] = {
      .max = SG_SAMPLES_MAX,
      .fallback = "50",
      .flags = SG_KEY_LOCAL},
-    {.name = "block", .kind = SG_KIND_INT, IN_JOB(block), .min = 1, .max = 4096, .fallback = "16"},
+    {.name = "block",
+     .kind = SG_KIND_INT,
+     IN_JOB(block),
+     .min = 1,
+     .max = SG_MAX_BLOCK,
+     .fallback = "16"},
     {MAP("noise", noise_keys), IN_DRAFT(defaults), .flags = SG_KEY_LOCAL},
     {WORD("nonfinite", words_nonfinite), IN_JOB(nonfinite), .fallback = "fail"},
     {0}};
@@ -203,7 +210,7 @@ const struct sg_key sg_job_keys[] = {{CUSTOM("like", name), .flags = SG_KEY_LOCA
 const struct sg_key sg_instance_keys[] = {
     {CUSTOM("method", name), .flags = SG_KEY_REQUIRED},
     {CUSTOM("as", name)},
-    {CUSTOM("like", name), .flags = SG_KEY_EXPANDS | SG_KEY_LOCAL, .uses = SG_USES_SAMPLES},
+    {CUSTOM("like", name), .flags = SG_KEY_EXPANDS | SG_KEY_LOCAL, .uses = SG_USES_NOISE},
     {.name = "samples",
      .kind = SG_KIND_INT,
      IN_PARAMS(sampling.samples),
@@ -212,11 +219,14 @@ const struct sg_key sg_instance_keys[] = {
      .flags = SG_KEY_EXPANDS,
      .suffix = "n",
      .uses = SG_USES_SAMPLES},
-    {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_SAMPLES},
+    {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_NOISE},
     {WORD("rule", words_rule), IN_PARAMS(probing.rule), .fallback = "gradient",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_RULE},
     {WORD("absolute", words_bool), IN_PARAMS(probing.absolute), .fallback = "false",
-     .uses = SG_USES_GRADIENT},
+     .uses = SG_USES_ABSOLUTE},
+    {WORD("scale", words_scale), IN_PARAMS(scale), .fallback = "none", .flags = SG_KEY_EXPANDS,
+     .uses = SG_USES_GATES},
+    {WORD("groups", words_groups), IN_PARAMS(groups), .fallback = "16", .uses = SG_USES_GATES},
     {.name = "confidence",
      .kind = SG_KIND_NUMBER,
      IN_PARAMS(sampling.confidence),

@@ -173,7 +173,7 @@ static void allowed_text(const struct sg_method *outer, char *buf, size_t cap) {
 /* Options of the result stand beside `of`; those of its own method in its map, but not in both. */
 static int check_keys(struct sg_reader *r, const struct sg_node *entry, const struct sg_of *of,
                       const char *path) {
-    const unsigned beside = SG_USES_CHANNELS | SG_USES_RULE | SG_USES_GRADIENT;
+    const unsigned beside = SG_USES_CHANNELS | SG_USES_RULE | SG_USES_ABSOLUTE;
     const unsigned uses = sg_method_uses(of->method);
     int ok = 1;
 
@@ -206,8 +206,12 @@ static int refuse(struct sg_reader *r, const struct sg_node *node, const char *p
                   const struct sg_method *outer, const struct sg_method *inner) {
     char allowed[400];
 
+    enum sg_path_noise noise;
+
     allowed_text(outer, allowed, sizeof allowed);
-    if (allowed[0] != '\0') {
+    if (!sg_method_can_compose(sg_method_find("smoothgrad"), outer, &noise) && allowed[0] == '\0') {
+        sg_problem(r, &node->at, path, "%s cannot be composed with another method", outer->name);
+    } else if (allowed[0] != '\0') {
         sg_problem(r, &node->at, path, "%s cannot be taken of %s; allowed: %s", outer->name,
                    inner->name, allowed);
     } else {
@@ -285,7 +289,7 @@ void sg_path_settle(struct sg_instance *inst) {
     if (path->nodes == 0) {
         path->nodes = walker->nodes;
     }
-    if (path->kind == SG_PATH_POINT) {
+    if (path->kind == SG_PATH_POINT || path->kind == SG_PATH_DRAWN) {
         path->n_baselines = 1;
         memset(path->baselines, 0, sizeof path->baselines);
     }

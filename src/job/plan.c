@@ -22,15 +22,6 @@ int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap) {
     return n;
 }
 
-int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m) {
-    int64_t n = 1;
-
-    for (int s = 0; s < plan->n_sweeps; s++) {
-        n += (plan->sweeps[s].n_blocks + m - 1) / m;
-    }
-    return n;
-}
-
 /* What the walk of probed thing p to a point costs: forward passes of all targets together, and
  * gradients. At the item itself the scores at the baselines, and at t*, are looked at, too. */
 static void count_walk(struct sg_plan *plan, const struct sg_probed *p, int64_t n_points,
@@ -42,14 +33,19 @@ static void count_walk(struct sg_plan *plan, const struct sg_probed *p, int64_t 
     const int64_t n_search = sg_path_n_search(path) + (at_item && path->kind == SG_PATH_SPLIT);
 
     plan->forwards_per_item +=
-        n_walks * ((n_scan == 0 && at_item ? 1 : n_scan) + n_search * plan->n_targets +
-                   n_nodes * (sg_path_is_shared(path) ? 1 : plan->n_targets));
+        n_walks *
+        ((n_scan == 0 && at_item && sg_path_has_facts(path) ? 1 : n_scan) +
+         n_search * plan->n_targets + n_nodes * (sg_path_is_shared(path) ? 1 : plan->n_targets));
     plan->gradients_per_item += n_walks * n_nodes * plan->n_targets;
 }
 
 static void count_sweep(struct sg_plan *plan, const struct sg_sweep *s) {
-    plan->forwards_per_item += s->n_passes > 0 ? s->n_draws : 0;
+    plan->forwards_per_item += s->n_passes > 0 || s->gates.n_members > 0 ? s->n_draws : 0;
     plan->gradients_per_item += s->n_draws * s->n_passes * plan->n_targets;
+    plan->gradients_per_item += sg_plan_n_gate_passes(plan, s);
+    if (plan->model->gates.n_linearised > 0) { /* at the item, for each map */
+        plan->forwards_per_item += s->gates.n_members;
+    }
     for (int i = 0; i < s->n_readings; i++) {
         const struct sg_probed *p = &plan->probed[s->readings[i].probed];
 
@@ -57,6 +53,15 @@ static void count_sweep(struct sg_plan *plan, const struct sg_sweep *s) {
             count_walk(plan, p, s->n_draws, 0);
         }
     }
+}
+
+int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m) {
+    int64_t n = 1;
+
+    for (int s = 0; s < plan->n_sweeps; s++) {
+        n += (plan->sweeps[s].n_blocks + m - 1) / m;
+    }
+    return n;
 }
 
 /* The item itself and the points of the sweeps; backward for every target, and once more for every
@@ -71,6 +76,8 @@ static void count_passes(struct sg_plan *plan) {
             count_walk(plan, p, 1, 1);
         }
     }
+    plan->forwards_at_item = plan->forwards_per_item;
+    plan->gradients_at_item = plan->gradients_per_item;
     for (int i = 0; i < plan->n_sweeps; i++) {
         count_sweep(plan, &plan->sweeps[i]);
     }
@@ -129,6 +136,7 @@ void sg_plan_destroy(struct sg_plan *plan) {
             sg_free(plan->sweeps[i].readings[k].members);
         }
         sg_free(plan->sweeps[i].readings);
+        sg_free(plan->sweeps[i].gates.members);
         sg_free(plan->sweeps[i].stage_ends);
     }
     sg_free(plan->sweeps);

@@ -212,6 +212,20 @@ done:
     return status;
 }
 
+/* Sums of slopes must not overflow. */
+static sg_status check_slopes(const struct sg_plan *plan, const struct sg_instance *inst) {
+    sg_status status = SG_OK;
+    const int64_t most = SG_COUNTS_MAX_SLOPES * sg_instance_n_groups(inst);
+
+    SG_CHECK(inst->params.probing.kind != SG_PROBE_GATES || plan->model->gates.n_slopes == 0 ||
+                 sg_sampling_n_draws(&inst->params.sampling) <= most,
+             SG_E_JOB,
+             "%s: methods.%s.samples: mean slopes of smooth functions hold %lld samples at most",
+             plan->job->file, inst->label, (long long)most);
+done:
+    return status;
+}
+
 static sg_status check_path(const struct sg_plan *plan, const struct sg_instance *inst) {
     sg_status status = SG_OK;
     const struct sg_path *p = &inst->params.probing.path;
@@ -267,6 +281,7 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
         SG_TRY(check_channels(plan, i));
         SG_TRY(check_cam(plan, i));
         SG_TRY(check_places(plan, i));
+        SG_TRY(check_slopes(plan, inst));
         SG_TRY(check_path(plan, inst));
     }
 done:

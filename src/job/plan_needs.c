@@ -27,6 +27,7 @@ static void cover_walk(const struct sg_plan *plan, const struct sg_probed *p, in
 
     need->n_table = max64(need->n_table, n_points * plan->n_targets * of_lane);
     need->is_stepwise |= sg_path_is_stepwise(path);
+    need->is_drawn |= path->kind == SG_PATH_DRAWN;
 }
 
 static void cover_sweep(const struct sg_plan *plan, const struct sg_sweep *s,
@@ -48,7 +49,36 @@ static void cover_sweep(const struct sg_plan *plan, const struct sg_sweep *s,
         }
         bytes += sg_sums_bytes(n, r->n_powers, r->n_groups);
     }
-    needs->checkpoint_bytes = max64(needs->checkpoint_bytes, plan->n_targets * bytes);
+    bytes *= plan->n_targets;
+    if (s->gates.n_members > 0) {
+        const struct sg_counts_shape shape = sg_plan_counts_shape(plan, s);
+
+        bytes += sg_counts_bytes(&shape);
+    }
+    needs->checkpoint_bytes = max64(needs->checkpoint_bytes, bytes);
+}
+
+/* The counts of a sweep, and the gradients of a batch of targets with the means of all groups but
+ * one in turn. */
+static void cover_gates(const struct sg_plan *plan, const struct sg_sweep *s,
+                        struct sg_needs *needs) {
+    const struct sg_counts_shape shape = sg_plan_counts_shape(plan, s);
+    const int64_t batch = sg_plan_gate_batch(plan, plan->n_targets);
+
+    if (s->gates.n_members == 0) {
+        return;
+    }
+    if (needs->counts.n_groups == 0 || sg_counts_bytes(&shape) > sg_counts_bytes(&needs->counts)) {
+        needs->counts = shape;
+    }
+    needs->n_gates = plan->model->gates.largest;
+    for (int m = 0; m < s->gates.n_members; m++) {
+        const int i = s->gates.members[m];
+        const int n_groups = sg_instance_n_groups(&plan->job->instances[i]);
+        const int64_t n = sg_shape_size(sg_plan_read_shape(plan, i));
+
+        needs->n_expected = max64(needs->n_expected, (n_groups > 1 ? 1 + n_groups : 1) * batch * n);
+    }
 }
 
 /* What is read at the item itself, one walk after the other. */
@@ -58,7 +88,10 @@ static void cover_clean(const struct sg_plan *plan, struct sg_needs *needs) {
     for (int i = 0; i < plan->n_probed; i++) {
         const struct sg_probed *p = &plan->probed[i];
 
-        needs->n_clean += p->probing.kind != SG_PROBE_NOTHING ? p->n_features : 0;
+        if (!sg_is_gradient(p) && !sg_is_path(p)) {
+            continue;
+        }
+        needs->n_clean += p->n_features;
         needs->has_layers |= p->layer >= 0;
         n_walk = p->n_features + (i > 0 && p->pass == p[-1].pass ? n_walk : 0);
         if (sg_is_path(p)) {
@@ -95,6 +128,7 @@ sg_status sg_plan_find_needs(struct sg_plan *plan) {
     needs->n_blocks = 1;
     for (int i = 0; i < plan->n_sweeps; i++) {
         cover_sweep(plan, &plan->sweeps[i], needs);
+        cover_gates(plan, &plan->sweeps[i], needs);
     }
     cover_clean(plan, needs);
     cover_maps(plan, needs);
@@ -107,7 +141,7 @@ done:
 int64_t sg_plan_path_bytes(const struct sg_plan *plan) {
     const struct sg_path_need *need = &plan->needs.paths;
     const int64_t d = sg_shape_size(&plan->input);
-    const int64_t floats = (plan->block + 3) * d;
+    const int64_t floats = (plan->block * (need->is_drawn ? 2 : 1) + 3) * d;
     const int64_t doubles = plan->n_targets * need->n_sums + need->n_table + 2 * d +
                             (need->is_stepwise ? plan->block * d : 0);
 
@@ -115,7 +149,8 @@ int64_t sg_plan_path_bytes(const struct sg_plan *plan) {
                             : 0;
 }
 
-/* What a worker holds beside its nets: the sums of all targets, as much again as a sweep has of
+/* What a worker holds beside its nets: the sums of all targets, counts of gates and gradients with
+ * their means, as much again as a sweep has of
  * them packed for a checkpoint, one group to finish from; the item, its noise scale and a map; what
  * was read at the item itself, its targets' positions; a block of inputs, readings, outputs and
  * their derivatives; what walks need; three records (the one in the making, the one on its way, the
@@ -123,16 +158,16 @@ int64_t sg_plan_path_bytes(const struct sg_plan *plan) {
 static int64_t sums_bytes(const struct sg_plan *plan) {
     const struct sg_needs *needs = &plan->needs;
     const int64_t floats =
-        2 * sg_shape_size(&plan->input) + needs->n_map +
-        needs->n_clean * (plan->n_targets + (needs->has_layers ? 1 : 0)) +
+        2 * sg_shape_size(&plan->input) + needs->n_map + needs->n_expected + needs->n_gates +
+        plan->n_outputs + needs->n_clean * (plan->n_targets + (needs->has_layers ? 1 : 0)) +
         plan->block * (sg_shape_size(&plan->input) + needs->n_pass + 2 * plan->n_outputs);
-    int64_t sums = 0;
+    int64_t sums = needs->counts.n_groups > 0 ? sg_counts_bytes(&needs->counts) : 0;
 
     for (int i = 0; i < needs->n_readings; i++) {
-        sums += bytes_of(&needs->sums[i]);
+        sums += plan->n_targets * bytes_of(&needs->sums[i]);
     }
-    return sg_plan_path_bytes(plan) + plan->n_targets * sums + needs->checkpoint_bytes +
-           bytes_of(&needs->one_sum) + 3 * plan->record.bytes + floats * (int64_t)sizeof(float) +
+    return sg_plan_path_bytes(plan) + sums + needs->checkpoint_bytes + bytes_of(&needs->one_sum) +
+           3 * plan->record.bytes + floats * (int64_t)sizeof(float) +
            (needs->n_work + needs->n_blocks + plan->n_targets * plan->mask_words) *
                (int64_t)sizeof(int64_t);
 }

@@ -46,6 +46,16 @@ static void print_items(const struct sg_plan *plan, FILE *out) {
             count_text(plan->n_targets, number, sizeof number), plan->n_targets > 1 ? "s" : "");
 }
 
+/* An instance of the sweep: of the same sampler and sampling as all others. */
+static int a_member(const struct sg_sweep *s) {
+    for (int r = 0; r < s->n_readings; r++) {
+        if (s->readings[r].n_members > 0) {
+            return s->readings[r].members[0];
+        }
+    }
+    return s->gates.members[0];
+}
+
 /* The sampling of a sweep in the words of the job: the keys that its members use. */
 static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, char *buf,
                          size_t cap) {
@@ -54,7 +64,7 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
     static const char *const forms[] = {"centred", "half", "one-sided", "exact"};
     static const char *const clean[] = {"", ", clean input extra", ", clean input one of them"};
     static const char *const outside[] = {"", ", clipped to the domain", ", reflected at bounds"};
-    const unsigned uses = sg_instance_uses(&plan->job->instances[s->readings[0].members[0]]);
+    const unsigned uses = sg_instance_uses(&plan->job->instances[a_member(s)]);
     const struct sg_sampling *p = &s->sampling;
     struct sg_text channels = {0};
     char number[40];
@@ -74,8 +84,11 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                                  used > 0 ? ", " : "", number, forms[p->z],
                                  p->bounds == SG_BOUNDS_GLOBAL ? "global" : "channel");
     }
-    if (p->channels != UINT64_MAX) {
+    if ((uses & SG_USES_NOISE) != 0 && p->channels != UINT64_MAX) {
         (void)sg_echo_channels(&channels, &p->channels);
+    }
+    if ((uses & SG_USES_NOISE) == 0) {
+        used += (size_t)snprintf(buf + used, cap - used, "the item, from items of the data");
     }
     (void)snprintf(buf + used, cap - used, "%s%s%s%s", channels.data != NULL ? ", channels " : "",
                    channels.data != NULL ? channels.data : "", clean[p->clean],
@@ -96,17 +109,33 @@ static void members_text(const struct sg_plan *plan, int sweep, struct sg_text *
     }
 }
 
-/* A sweep's first reading stands in its line, the others below. */
+static void add_labels(const struct sg_plan *plan, int n, const int *members, struct sg_text *t) {
+    for (int i = 0; i < n; i++) {
+        sg_text_add(t, "%s%s", i > 0 ? ", " : "", plan->job->instances[members[i]].label);
+    }
+}
+
+/* What a sweep reads first stands in its line, the others below. */
 static void print_reading(const struct sg_plan *plan, const struct sg_reading *r, FILE *out) {
     struct sg_text members = {0};
 
-    for (int i = 0; i < r->n_members; i++) {
-        sg_text_add(&members, "%s%s", i > 0 ? ", " : "", plan->job->instances[r->members[i]].label);
+    add_labels(plan, r->n_members, r->members, &members);
+    if (r->n_members == 0) {
+        sg_text_add(&members, "(gradients for a scale)");
     }
     if (plan->probed[r->probed].layer >= 0) {
         sg_text_add(&members, " (layer %s)", plan->probed[r->probed].probing.layer);
     }
     fprintf(out, "  %6d  %6d  %s\n", r->n_powers, r->n_groups,
+            members.data != NULL ? members.data : "");
+    sg_text_free(&members);
+}
+
+static void print_gates(const struct sg_plan *plan, const struct sg_gate_reading *g, FILE *out) {
+    struct sg_text members = {0};
+
+    add_labels(plan, g->n_members, g->members, &members);
+    fprintf(out, "  %6s  %6d  %s (gates, forward only)\n", "-", g->n_groups,
             members.data != NULL ? members.data : "");
     sg_text_free(&members);
 }
@@ -121,10 +150,15 @@ static void print_sweep(const struct sg_plan *plan, int i, int width, FILE *out)
     fprintf(out, "  %5d  %-10s  %-*s  %13s  %11s", i + 1, s->sampler->name, width, options,
             count_text(s->n_draws, samples, sizeof samples),
             count_text(s->n_blocks, blocks, sizeof blocks));
-    print_reading(plan, &s->readings[0], out);
-    for (int k = 1; k < s->n_readings; k++) {
-        fprintf(out, "  %5s  %-10s  %-*s  %13s  %11s", "", "", width, "", "", "");
-        print_reading(plan, &s->readings[k], out);
+    for (int k = 0; k < s->n_readings + (s->gates.n_members > 0); k++) {
+        if (k > 0) {
+            fprintf(out, "  %5s  %-10s  %-*s  %13s  %11s", "", "", width, "", "", "");
+        }
+        if (k < s->n_readings) {
+            print_reading(plan, &s->readings[k], out);
+        } else {
+            print_gates(plan, &s->gates, out);
+        }
     }
 }
 
@@ -155,6 +189,40 @@ static void print_sweeps(const struct sg_plan *plan, FILE *out) {
     sg_text_free(&members);
 }
 
+/* The walk of probed thing p: who reads it, and what it costs. */
+static void print_walk(const struct sg_plan *plan, int p, const char *name, FILE *out) {
+    static const char *const kinds[] = {"the point itself",  "straight line", "line split at t*",
+                                        "line by the slope", "guided path",   "line from an item"};
+    const struct sg_path *path = &plan->probed[p].probing.path;
+    struct sg_text members = {0};
+
+    for (int i = 0; i < plan->job->n_instances; i++) {
+        if (plan->probed[plan->probed_of[i]].pass == plan->probed[p].pass) {
+            sg_text_add(&members, "%s%s", members.length > 0 ? ", " : "",
+                        plan->job->instances[i].label);
+        }
+    }
+    fprintf(out, "  %-15s %s%s, %d node%s%s: %s\n", name, kinds[path->kind],
+            path->noise == SG_NOISE_INSIDE ? " with noise at each node" : "", sg_path_n_nodes(path),
+            sg_path_n_nodes(path) > 1 ? "s" : "",
+            path->n_baselines > 1 ? " from each baseline" : "",
+            members.data != NULL ? members.data : "");
+    sg_text_free(&members);
+}
+
+/* Each different path to a point, to the item itself or to samples, and who shares it. */
+static void print_walks(const struct sg_plan *plan, FILE *out) {
+    const char *name = "paths";
+
+    for (int p = 0; p < plan->n_probed; p++) {
+        if (sg_is_path(&plan->probed[p]) &&
+            (p == 0 || plan->probed[p - 1].pass != plan->probed[p].pass)) {
+            print_walk(plan, p, name, out);
+            name = "";
+        }
+    }
+}
+
 /* Instances that follow another tool's conventions, a line each. */
 static void print_presets(const struct sg_plan *plan, FILE *out) {
     const char *name = "like";
@@ -164,6 +232,26 @@ static void print_presets(const struct sg_plan *plan, FILE *out) {
 
         fprintf(out, "  %-15s %.*s\n", name, n, line);
         line += n + (line[n] == '\n');
+    }
+}
+
+/* What is counted, and what of the network cannot be. */
+static void print_gate_totals(const struct sg_plan *plan, FILE *out) {
+    const struct sg_gate_totals *totals = &plan->model->gates;
+    const struct sg_counts_shape *shape = &plan->needs.counts;
+    char counters[32], slopes[32], bytes[32];
+
+    if (shape->n_groups == 0) {
+        return;
+    }
+    fprintf(out, "  %-15s %s counters of %d bits, %s mean slopes, in %d group%s: %s\n", "gates",
+            count_text(totals->n_counters, counters, sizeof counters), sg_counts_field_bits(shape),
+            count_text(totals->n_slopes, slopes, sizeof slopes), shape->n_groups,
+            shape->n_groups > 1 ? "s" : "",
+            sg_text_bytes((double)sg_counts_bytes(shape), bytes, sizeof bytes));
+    if (totals->n_linearised > 0) {
+        fprintf(out, "  %-15s no gates, taken as linear around the item itself: %s\n", "",
+                totals->linearised);
     }
 }
 
@@ -204,11 +292,13 @@ static void print_stages(const struct sg_plan *plan, FILE *out) {
     fprintf(out, " blocks of %lld samples\n", (long long)plan->block);
 }
 
+/* The backward passes with mean gates count as half a block for each batch of targets. */
 int64_t sg_plan_blocks_per_item(const struct sg_plan *plan) {
     int64_t n = 1;
 
     for (int i = 0; i < plan->n_sweeps; i++) {
         n += plan->sweeps[i].n_blocks;
+        n += sg_plan_n_gate_passes(plan, &plan->sweeps[i]) / (2 * plan->block);
     }
     return n;
 }
@@ -302,22 +392,23 @@ static void print_time(const struct sg_plan *plan, int n_ranks, const struct sg_
     char limit[64] = "";
     char hours[32];
     char share[64] = "";
-    const int is_long = time->block_s >= 1.0;
+    const double each = plan->n_sweeps > 0 ? time->block_s : time->open_s;
+    const int is_long = each >= 1.0;
 
-    if (time->block_s <= 0.0) {
+    if (time->open_s <= 0.0) {
         return;
     }
     if (plan->job->max_hours > 0.0) {
         (void)snprintf(limit, sizeof limit, "; this run ends after %s",
                        sg_text_seconds(plan->job->max_hours * 3600.0, hours, sizeof hours));
     }
-    if (n_ranks > 2) {
+    if (n_ranks > 2 && plan->n_sweeps > 0) {
         (void)snprintf(share, sizeof share, "; %.1f %% of the ranks' time goes into blocks",
                        100 * time->efficiency);
     }
-    fprintf(out, "  %-15s about %s at %.3g %s a block%s%s\n", "time",
-            sg_text_seconds(time->seconds, all, sizeof all),
-            is_long ? time->block_s : 1e3 * time->block_s, is_long ? "s" : "ms", share, limit);
+    fprintf(out, "  %-15s about %s at %.3g %s %s%s%s\n", "time",
+            sg_text_seconds(time->seconds, all, sizeof all), is_long ? each : 1e3 * each,
+            is_long ? "s" : "ms", plan->n_sweeps > 0 ? "a block" : "an item", share, limit);
 }
 
 void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes, int n_ranks,
@@ -325,7 +416,9 @@ void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes
     fprintf(out, "plan of %s\n", plan->job->file);
     print_items(plan, out);
     print_sweeps(plan, out);
+    print_walks(plan, out);
     print_presets(plan, out);
+    print_gate_totals(plan, out);
     print_work(plan, out);
     print_stages(plan, out);
     print_ranks(plan, n_ranks, out);

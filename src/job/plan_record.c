@@ -150,6 +150,23 @@ done:
     return status;
 }
 
+/* The factor of a map from mean gates. */
+static sg_status add_scale(struct sg_plan *plan, const struct sg_instance *inst,
+                           const struct axes *a) {
+    sg_status status = SG_OK;
+    struct sg_record *r = &plan->record;
+
+    if (inst->params.scale == SG_SCALE_NONE) {
+        return SG_OK;
+    }
+    SG_TRY(add(r, "maps", inst, "scale", SG_TYPE_F64, 1, &a->target,
+               "factor that is in the map: it comes nearest to the mean gradient with it; ratio"));
+    SG_TRY(add(r, "maps", inst, "scale_se", SG_TYPE_F64, 1, &a->target,
+               "standard error of the scale, NaN where errors are not asked for; ratio"));
+done:
+    return status;
+}
+
 static sg_status add_convergence(struct sg_plan *plan, const struct sg_instance *inst,
                                  const struct axes *a) {
     static const char group[] = "convergence";
@@ -177,7 +194,7 @@ static sg_status add_path(struct sg_plan *plan, const struct sg_instance *inst,
     struct sg_record *r = &plan->record;
     const struct sg_path *path = &inst->params.probing.path;
 
-    if (path->kind == SG_PATH_POINT) {
+    if (!sg_path_has_facts(path)) {
         return SG_OK;
     }
     SG_TRY(add(r, "maps", inst, "baseline_score", SG_TYPE_F64, 1, &a->target,
@@ -210,7 +227,10 @@ sg_status sg_plan_make_record(struct sg_plan *plan) {
             SG_TRY(add_path(plan, inst, &a));
         }
         if (plan->sweep_of[i] >= 0) {
-            SG_TRY(add_noise(plan, inst, &a));
+            if (!inst->method->sampler->is_noiseless) {
+                SG_TRY(add_noise(plan, inst, &a));
+            }
+            SG_TRY(add_scale(plan, inst, &a));
             SG_TRY(add_convergence(plan, inst, &a));
         }
     }

@@ -69,24 +69,38 @@ static void place_probed(struct sg_plan *plan) {
 
         p->n_features = sg_shape_size(&p->shape);
         p->offset = offset;
-        offset += p->n_features;
         p->pass = i == 0 ? 0 : p[-1].pass + (compare_passes(&p[-1].probing, &p->probing) != 0);
-        plan->n_clean_passes += sg_is_gradient(p) && (i == 0 || p->pass != p[-1].pass);
+        if (sg_is_gradient(p) || sg_is_path(p)) { /* what is read at the item itself */
+            offset += p->n_features;
+            plan->n_clean_passes += sg_is_gradient(p) && (i == 0 || p->pass != p[-1].pass);
+        }
     }
+}
+
+/* The gradient that the scale of a map from mean gates comes from. */
+static struct sg_probing fitted_to(const struct sg_params *params) {
+    struct sg_probing probing = params->probing;
+
+    probing.kind = SG_PROBE_GRADIENT;
+    return probing;
 }
 
 static sg_status make_probed(struct sg_plan *plan) {
     sg_status status = SG_OK;
     const int n = plan->job->n_instances;
 
-    plan->probed = sg_calloc((size_t)n, sizeof plan->probed[0]);
+    plan->probed = sg_calloc(2 * (size_t)n, sizeof plan->probed[0]);
     plan->probed_of = sg_calloc((size_t)n, sizeof plan->probed_of[0]);
     SG_CHECK(plan->probed != NULL && plan->probed_of != NULL, SG_E_NOMEM, "no memory for the plan");
     for (int i = 0; i < n; i++) {
-        const struct sg_probing *probing = &plan->job->instances[i].params.probing;
+        const struct sg_params *params = &plan->job->instances[i].params;
+        const struct sg_probing fitted = fitted_to(params);
 
-        if (find_probed(plan, probing) < 0) {
-            SG_TRY(insert_probed(plan, probing));
+        if (find_probed(plan, &params->probing) < 0) {
+            SG_TRY(insert_probed(plan, &params->probing));
+        }
+        if (params->scale != SG_SCALE_NONE && find_probed(plan, &fitted) < 0) {
+            SG_TRY(insert_probed(plan, &fitted));
         }
     }
     place_probed(plan);
@@ -130,8 +144,10 @@ static sg_status add_sweep(struct sg_plan *plan, const struct sg_instance *inst,
     s->n_draws = sg_sampling_n_draws(&s->sampling);
     s->n_blocks = (s->n_draws + plan->block - 1) / plan->block;
     s->readings = sg_calloc((size_t)plan->n_probed, sizeof s->readings[0]);
+    s->gates.members = sg_calloc((size_t)plan->job->n_instances, sizeof s->gates.members[0]);
     s->stage_ends = sg_calloc(SG_PLAN_MAX_STAGES, sizeof s->stage_ends[0]);
-    SG_CHECK(s->readings != NULL && s->stage_ends != NULL, SG_E_NOMEM, "no memory for the plan");
+    SG_CHECK(s->readings != NULL && s->gates.members != NULL && s->stage_ends != NULL, SG_E_NOMEM,
+             "no memory for the plan");
     s->n_stages = sg_plan_stage_ends(s->n_blocks, s->stage_ends, SG_PLAN_MAX_STAGES);
     plan->max_stages = s->n_stages > plan->max_stages ? s->n_stages : plan->max_stages;
     *out = s;
@@ -173,6 +189,59 @@ static void join(struct sg_reading *r, const struct sg_instance *inst, int i_ins
     r->members[r->n_members++] = i_instance;
 }
 
+/* An instance that counts gates; the gradients that it is scaled by are read in the same groups. */
+static sg_status join_gates(const struct sg_plan *plan, struct sg_sweep *s,
+                            const struct sg_instance *inst, int i_instance) {
+    sg_status status = SG_OK;
+    const int groups = sg_instance_n_groups(inst);
+    const struct sg_probing fitted = fitted_to(&inst->params);
+    struct sg_reading *r = NULL;
+
+    s->gates.n_groups = groups > s->gates.n_groups ? groups : s->gates.n_groups;
+    s->gates.members[s->gates.n_members++] = i_instance;
+    if (inst->params.scale != SG_SCALE_NONE) {
+        SG_TRY(find_reading(plan, s, find_probed(plan, &fitted), &r));
+        r->n_powers = r->n_powers > 1 ? r->n_powers : 1;
+        r->n_groups = groups > 1 ? SG_SUMS_MAX_GROUPS : r->n_groups;
+    }
+done:
+    return status;
+}
+
+int sg_plan_scale_reading(const struct sg_plan *plan, const struct sg_sweep *s, int i_instance) {
+    const struct sg_params *params = &plan->job->instances[i_instance].params;
+    const struct sg_probing fitted = fitted_to(params);
+
+    for (int r = 0; r < s->n_readings && params->scale != SG_SCALE_NONE; r++) {
+        if (memcmp(&plan->probed[s->readings[r].probed].probing, &fitted, sizeof fitted) == 0) {
+            return r;
+        }
+    }
+    return -1;
+}
+
+struct sg_counts_shape sg_plan_counts_shape(const struct sg_plan *plan, const struct sg_sweep *s) {
+    return (struct sg_counts_shape){.n_counters = plan->model->gates.n_counters,
+                                    .n_slopes = plan->model->gates.n_slopes,
+                                    .n_samples = s->n_draws,
+                                    .n_groups = s->gates.n_groups};
+}
+
+int64_t sg_plan_n_gate_passes(const struct sg_plan *plan, const struct sg_sweep *s) {
+    int64_t n = 0;
+
+    for (int m = 0; m < s->gates.n_members; m++) {
+        const int n_groups = sg_instance_n_groups(&plan->job->instances[s->gates.members[m]]);
+
+        n += plan->n_targets * (n_groups > 1 ? 1 + n_groups : 1);
+    }
+    return n;
+}
+
+int64_t sg_plan_gate_batch(const struct sg_plan *plan, int64_t n_targets_left) {
+    return 2 * n_targets_left >= plan->block ? plan->block : 1;
+}
+
 /* Where the readings of one backward pass lie in a worker's memory, and those of all walks. */
 static void place_readings(const struct sg_plan *plan, struct sg_sweep *s) {
     for (int i = 0; i < s->n_readings; i++) {
@@ -207,8 +276,12 @@ sg_status sg_plan_make_sweeps(struct sg_plan *plan) {
         if (s == NULL) {
             SG_TRY(add_sweep(plan, inst, &s));
         }
-        SG_TRY(find_reading(plan, s, plan->probed_of[i], &r));
-        join(r, inst, i);
+        if (inst->params.probing.kind == SG_PROBE_GATES) {
+            SG_TRY(join_gates(plan, s, inst, i));
+        } else {
+            SG_TRY(find_reading(plan, s, plan->probed_of[i], &r));
+            join(r, inst, i);
+        }
         plan->sweep_of[i] = (int)(s - plan->sweeps);
     }
     for (int i = 0; i < plan->n_sweeps; i++) {

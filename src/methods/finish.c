@@ -27,7 +27,10 @@ int sg_instance_n_powers(const struct sg_instance *inst) {
 }
 
 int sg_instance_n_groups(const struct sg_instance *inst) {
-    return is_jackknifed(inst) ? SG_SUMS_MAX_GROUPS : 1;
+    const int n =
+        inst->method->probe == SG_PROBE_GATES ? 2 << inst->params.groups : SG_SUMS_MAX_GROUPS;
+
+    return is_jackknifed(inst) ? n : 1;
 }
 
 int64_t sg_sampling_n_draws(const struct sg_sampling *p) {
@@ -41,28 +44,28 @@ static int64_t map_size(const struct sg_instance *inst, const struct sg_finish *
     return sg_shape_size(&shape);
 }
 
-/* The workspace: the map, the map without a group, the jackknife's sums, and that of a map. */
-struct workspace {
-    double *all;     /* [M] */
-    double *without; /* [M] */
-    double *knife;   /* [3 M] */
-    double *map;     /* of sg_instance_map, which begins with an array of the larger of D and M */
-};
-
 int64_t sg_instance_n_work(const struct sg_instance *inst, const struct sg_shape *read,
                            const struct sg_shape *input) {
     const struct sg_finish in = {.shape = read, .input = input};
 
-    return (is_jackknifed(inst) ? 5 : 1) * map_size(inst, &in) + sg_map_n_work(inst, read, input);
+    return (is_jackknifed(inst) ? 5 : 1) * map_size(inst, &in) + sg_map_n_work(inst, read, input) +
+           (inst->params.scale != SG_SCALE_NONE ? sg_shape_size(read) : 0);
 }
 
-static struct workspace split_work(const struct sg_instance *inst, double *work, int64_t m) {
-    return is_jackknifed(inst) ? (struct workspace){work, work + m, work + 2 * m, work + 5 * m}
-                               : (struct workspace){.all = work, .map = work + m};
+struct methods_workspace methods_split_work(const struct sg_instance *inst,
+                                            const struct sg_finish *in, double *work) {
+    const int64_t m = map_size(inst, in);
+    double *map = work + (is_jackknifed(inst) ? 5 : 1) * m;
+
+    return (struct methods_workspace){.all = work,
+                                      .without = work + m,
+                                      .knife = work + 2 * m,
+                                      .map = map,
+                                      .mean = map + sg_map_n_work(inst, in->shape, in->input)};
 }
 
 /* To float; every value must be a number. */
-static sg_status store_map(const char *label, int64_t n, const double *from, float *to) {
+sg_status methods_store_map(const char *label, int64_t n, const double *from, float *to) {
     sg_status status = SG_OK;
 
     for (int64_t i = 0; i < n; i++) {
@@ -77,7 +80,7 @@ done:
 }
 
 /* An error that is unknown (too few samples) is NaN, and stays so. */
-static void store_se(int64_t n, const double *from, float *to) {
+void methods_store_se(int64_t n, const double *from, float *to) {
     for (int64_t i = 0; i < n; i++) {
         to[i] = (float)from[i];
     }
@@ -108,7 +111,7 @@ static int can_jackknife(const struct sg_instance *inst, const struct sg_sums *s
 /* Into work->map[M], which sg_instance_map is done with at the end. `one` holds all groups. */
 static sg_status jackknife(const struct sg_instance *inst, const struct sg_sums *sums,
                            struct sg_sums *one, const struct sg_finish *in,
-                           const struct workspace *work) {
+                           const struct methods_workspace *work) {
     sg_status status = SG_OK;
     struct sg_jackknife j;
 
@@ -128,7 +131,7 @@ done:
 
 static sg_status finish_se(const struct sg_instance *inst, const struct sg_sums *sums,
                            struct sg_sums *one, const struct sg_finish *in,
-                           const struct workspace *work, float *se) {
+                           const struct methods_workspace *work, float *se) {
     sg_status status = SG_OK;
     const int64_t m = map_size(inst, in);
 
@@ -146,7 +149,7 @@ static sg_status finish_se(const struct sg_instance *inst, const struct sg_sums 
     } else {
         SG_TRY(jackknife(inst, sums, one, in, work));
     }
-    store_se(m, work->map, se);
+    methods_store_se(m, work->map, se);
 done:
     return status;
 }
@@ -156,7 +159,7 @@ sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_fin
                              float *map, float *se) {
     sg_status status = SG_OK;
     const int64_t m = map_size(inst, from);
-    const struct workspace w = split_work(inst, work, m);
+    const struct methods_workspace w = methods_split_work(inst, from, work);
     struct sg_finish in = *from;
 
     in.params = &inst->params;
@@ -171,7 +174,7 @@ sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_fin
         sg_sums_collapse(sums, -1, one);
     }
     SG_TRY(sg_instance_map(inst, &in, w.map, w.all));
-    SG_TRY(store_map(inst->label, m, w.all, map));
+    SG_TRY(methods_store_map(inst->label, m, w.all, map));
     if (se != NULL) {
         SG_TRY(finish_se(inst, sums, one, &in, &w, se));
     }

@@ -13,10 +13,28 @@ extern const struct sg_sampler sg_sampler_clean;     /* the item itself */
 extern const struct sg_sampler sg_sampler_gaussian;  /* x + sigma z, sigma common to a channel */
 extern const struct sg_sampler sg_sampler_adaptgrad; /* x + sigma_i z, sigma_i from the box */
 
+extern const struct sg_sampler sg_sampler_items; /* the item itself, the path to it at random */
+/* finish.c: to float, every value must be a number; and errors, which may be NaN where they are
+ * unknown. */
+sg_status methods_store_map(const char *label, int64_t n, const double *from, float *to);
+void methods_store_se(int64_t n, const double *from, float *to);
+
 /* The clean gradient as one more term of a mean over n samples: 1 where params count it, else 0. */
 static inline int methods_n_clean(const struct sg_params *p) {
     return p->sampling.clean != SG_CLEAN_NONE;
 }
+
+/* The workspace of an instance, M being the size of the map. Places that the instance does not need
+ * lie behind its end. */
+struct methods_workspace {
+    double *all;     /* [M] the map */
+    double *without; /* [M] without a group */
+    double *knife;   /* [3 M] */
+    double *map;     /* of sg_instance_map, which begins with an array of the larger of D and M */
+    double *mean;    /* [D] the mean gradient, where the map is scaled to it */
+};
+struct methods_workspace methods_split_work(const struct sg_instance *inst,
+                                            const struct sg_finish *in, double *work);
 
 /* map.c: doubles that sg_instance_map works in, the first ones an array of the larger of the tensor
  * and the map; v[D] from the model's input into the space of the map. */

@@ -31,13 +31,18 @@ int sg_path_n_search(const struct sg_path *path) {
 }
 
 int sg_path_n_nodes(const struct sg_path *path) {
-    return path->kind == SG_PATH_POINT   ? 1
-           : path->kind == SG_PATH_SPLIT ? 2 * path->nodes
-                                         : path->nodes;
+    return path->kind == SG_PATH_POINT || path->kind == SG_PATH_DRAWN ? 1
+           : path->kind == SG_PATH_SPLIT                              ? 2 * path->nodes
+                                                                      : path->nodes;
 }
 
 int sg_path_is_shared(const struct sg_path *path) {
-    return path->kind == SG_PATH_POINT || path->kind == SG_PATH_STRAIGHT;
+    return path->kind == SG_PATH_POINT || path->kind == SG_PATH_STRAIGHT ||
+           path->kind == SG_PATH_DRAWN;
+}
+
+int sg_path_has_facts(const struct sg_path *path) {
+    return path->kind != SG_PATH_POINT && path->kind != SG_PATH_DRAWN;
 }
 
 int sg_path_is_stepwise(const struct sg_path *path) {

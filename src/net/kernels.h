@@ -71,6 +71,9 @@ void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const 
 void sg_max_pool_forward_wide(const struct sg_pool *s, const float *x, float *y, int32_t *winner);
 void sg_max_pool_backward_wide(const struct sg_pool *s, const int32_t *winner, const float *dy,
                                float *dx, int accumulate);
+/* dx of dy by the shares of each window's elements, shares[oh][ow][kh kw][c], in all samples. */
+void sg_max_pool_backward_shares(const struct sg_pool *s, const float *shares, const float *dy,
+                                 float *dx, int accumulate);
 void sg_average_pool_forward(const struct sg_pool *s, const float *x, float *y);
 void sg_average_pool_backward(const struct sg_pool *s, const float *dy, float *dx, int accumulate);
 

@@ -1,4 +1,5 @@
 /* src/net/model.c - the life of a model, what it tells of itself, and the table of operators. */
+#include "net/gates.h"
 #include "net/image.h"
 #include "net/net_impl.h"
 #include "sgdist/memory.h"
@@ -65,6 +66,7 @@ sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name,
     SG_TRY(sg_graph_build(m));
     SG_TRY(sg_fuse(m));
     SG_TRY(prepare(m));
+    SG_TRY(sg_find_gates(m));
     SG_TRY(sg_make_signature(m));
     m->what = NULL;
     *out = m;

@@ -1,21 +1,12 @@
 /* src/net/net.c - a model at a batch size: one arena, one list of calls, no decisions left. */
 #include "net/kernels.h"
-#include "net/plan.h"
+#include "net/run.h"
 #include "sgdist/memory.h"
 
 #include <string.h>
 
-struct sg_net {
-    const struct sg_model *m;
-    int64_t batch;
-    struct sg_net_plan plan;
-    struct sg_region region;
-    char *arena;
-    struct sg_call *calls; /* [n_nodes] */
-};
-
 static float *at(const struct sg_net *net, int64_t offset) {
-    return offset >= 0 ? (float *)(void *)(net->arena + offset) : NULL;
+    return sg_net_at(net, offset);
 }
 
 static int64_t tables_bytes(const struct sg_net_plan *plan, const struct sg_region *region) {
@@ -131,7 +122,7 @@ static float *data_of(const struct sg_net *net, const struct sg_value *v) {
 }
 
 static float *grad_of(const struct sg_net *net, const struct sg_value *v) {
-    return at(net, net->plan.grad[v->root->index]);
+    return sg_net_gradient_of(net, v);
 }
 
 /* Between the order outside, where samples are `stride` floats apart, and the one in memory. */
@@ -191,7 +182,7 @@ static void run_forward(struct sg_net *net, int64_t i) {
     }
 }
 
-static void run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
+void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
 
@@ -246,8 +237,23 @@ static int64_t earliest(const struct sg_net *net, const float *dx, float *const 
     return first;
 }
 
-sg_status sg_net_backward_at(struct sg_net *net, enum sg_rule rule, const float *dy, float *dx,
-                             float *const *dlayers, const volatile sig_atomic_t *cancel) {
+/* How a backward pass goes through the nodes: by a rule, or with the means of gates. */
+struct how {
+    enum sg_rule rule;
+    const struct sg_counts_view *gates; /* or NULL */
+    float *work;
+};
+
+static void run_node(struct sg_net *net, int64_t i, const struct how *how) {
+    if (how->gates != NULL) {
+        sg_net_run_gates(net, i, how->gates, how->work);
+    } else {
+        sg_net_run_backward(net, i, how->rule);
+    }
+}
+
+static sg_status backward(struct sg_net *net, const struct how *how, const float *dy, float *dx,
+                          float *const *dlayers, const volatile sig_atomic_t *cancel) {
     sg_status status = SG_OK;
     const struct sg_model *m = net->m;
     const int64_t first = earliest(net, dx, dlayers);
@@ -259,7 +265,7 @@ sg_status sg_net_backward_at(struct sg_net *net, enum sg_rule rule, const float 
     for (int64_t i = m->n_nodes - 1; i >= first; i--) {
         SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
         read_layers(net, i + 1, 1, dlayers);
-        run_backward(net, i, rule);
+        run_node(net, i, how);
     }
     read_layers(net, first, 1, dlayers);
     if (dx != NULL) {
@@ -267,4 +273,15 @@ sg_status sg_net_backward_at(struct sg_net *net, enum sg_rule rule, const float 
     }
 done:
     return status;
+}
+
+sg_status sg_net_backward_at(struct sg_net *net, enum sg_rule rule, const float *dy, float *dx,
+                             float *const *dlayers, const volatile sig_atomic_t *cancel) {
+    return backward(net, &(struct how){.rule = rule}, dy, dx, dlayers, cancel);
+}
+
+sg_status sg_net_backward_gates(struct sg_net *net, const struct sg_counts_view *gates, float *work,
+                                const float *dy, float *dx, float *const *dlayers,
+                                const volatile sig_atomic_t *cancel) {
+    return backward(net, &(struct how){.gates = gates, .work = work}, dy, dx, dlayers, cancel);
 }

@@ -75,7 +75,11 @@ enum sg_op_flags {
     SG_OP_RELU = 512,    /* is max(x, 0): disappears into a node with SG_OP_FUSES_RELU */
     SG_OP_TAKES_WHOLE = 1024, /* inputs may be whole values */
     SG_OP_OUTPUTS = 2048,     /* has several outputs, each made by a node of its own */
-    SG_OP_SATURATES = 4096    /* squeezes any number into a probability */
+    SG_OP_SATURATES = 4096,   /* squeezes any number into a probability */
+    SG_OP_ELEMENTWISE = 8192, /* element i of y is made of elements i of the inputs' memory */
+    SG_OP_LINEAR = 16384,  /* the derivative does not depend on the inputs, though they are kept */
+    SG_OP_PRODUCT = 32768, /* ... if only one of them is no constant */
+    SG_OP_GATE = 65536     /* elementwise, the derivative is 0 or 1: the bits that it keeps */
 };
 
 /* Factors of the output's channels that a node has taken into its weights: first come, first done.
@@ -136,6 +140,17 @@ struct sg_affine {
     const float *shift;
 };
 
+/* A maximum: which element of its window an output is. A counter for each element of each window,
+ * in an order of the operator's own. */
+struct sg_choice {
+    int64_t (*n_counters)(const struct sg_node *node);
+    /* at[n] = the counters that outputs first, first + 1, .. of sample j of the batch put up; -1:
+     * none. */
+    void (*counted)(const struct sg_call *call, int64_t j, int64_t first, int64_t n, int32_t *at);
+    /* dx of dy by the shares of the elements in their windows, the same for all samples. */
+    void (*backward)(const struct sg_call *call, const float *shares);
+};
+
 struct sg_op {
     const char *name;
     int opset_min; /* 0: all that are supported */
@@ -155,6 +170,7 @@ struct sg_op {
     void (*memory)(const struct sg_node *node, int64_t batch, struct sg_need *need);
     void (*forward)(const struct sg_call *call);
     void (*backward)(const struct sg_call *call);
+    const struct sg_choice *choice; /* of a maximum */
     /* Says that the node is an affine map per channel: 1 and fills `out`, or 0. */
     int (*as_affine)(const struct sg_node *node, struct sg_affine *out);
     /* Takes the affine map that follows the node into the node's own weights. */
@@ -175,6 +191,7 @@ struct sg_model {
     int n_layers;
     struct sg_value **layers;
     struct sg_signature signature;
+    struct sg_gate *gates; /* [n_nodes] */
     int64_t n_nodes;
     int64_t capacity;
     struct sg_node **nodes;

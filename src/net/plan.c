@@ -1,6 +1,8 @@
 /* src/net/plan.c - lifetimes from the schedule, places by best fit, large buffers first. */
 #include "net/plan.h"
 
+#include "net/gates.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,10 +147,17 @@ static int may_overwrite_gradient(const struct planner *p, const struct sg_node 
            node->in[0]->size == node->out->size;
 }
 
+/* The gradient of a gate of several nodes stays until the node that writes its source's. */
+static int64_t last_read(const struct planner *p, int64_t i) {
+    const struct sg_gate *gate = &p->m->gates[i];
+
+    return backward_step(p, gate->kind == SG_GATE_SLOPES ? gate->writer : i);
+}
+
 static void lay_value(struct planner *p, const struct sg_value *v, int64_t made) {
     const int at = v->index;
     const int64_t bytes = p->batch * v->size * (int64_t)sizeof(float);
-    const int64_t backward = made > 0 ? backward_step(p, made - 1) : p->end;
+    const int64_t backward = made > 0 ? last_read(p, made - 1) : p->end;
 
     p->data[at] = (struct buffer){.bytes = bytes,
                                   .first = made,

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { RUNS = 3 }; /* of which the fastest counts */
+
 /* What of a block is asked for. */
 struct copying {
     struct sg_worker *w;
@@ -91,20 +93,89 @@ static void prepare_sums(struct sg_worker *w) {
     }
 }
 
-sg_status sg_worker_measure(struct sg_worker *w, double *seconds_per_block) {
+static sg_status measure_block(struct sg_worker *w, double *seconds) {
     sg_status status = SG_OK;
-    enum { RUNS = 3 };
 
-    *seconds_per_block = 0;
-    for (int run = 0; run < RUNS && w->plan->n_sweeps > 0; run++) {
+    for (int run = 0; run < RUNS; run++) {
         const double begun = sg_now();
-        double seconds;
 
         prepare_sums(w);
         SG_TRY(sg_block_run(w, &w->plan->sweeps[0], 0));
-        seconds = sg_now() - begun;
-        *seconds_per_block =
-            run == 0 || seconds < *seconds_per_block ? seconds : *seconds_per_block;
+        *seconds = run == 0 ? sg_now() - begun : fmin(*seconds, sg_now() - begun);
+    }
+done:
+    return status;
+}
+
+/* A batch of the item itself: seconds of a sample's forward, and of its backward pass. */
+static sg_status measure_batch(struct sg_worker *w, double *forward_s, double *backward_s) {
+    sg_status status = SG_OK;
+    const int64_t block = w->plan->block;
+    const int64_t k = w->n_outputs;
+
+    for (int64_t j = 0; j < block; j++) {
+        memcpy(w->noisy + j * w->n_features, w->x, (size_t)w->n_features * sizeof(float));
+    }
+    for (int run = 0; run < RUNS; run++) {
+        double at[3] = {sg_now()};
+
+        SG_TRY(sg_net_forward(w->block, w->noisy, w->y, w->o.stop));
+        at[1] = sg_now();
+        for (int64_t j = 0; j < block; j++) {
+            sg_score_gradient(w->plan->job->score, w->y + j * k, k, &w->item.aims[0],
+                              sg_mask_at(w, 0), w->dy + j * k);
+        }
+        SG_TRY(sg_net_backward(w->block, w->dy, w->gradient, w->o.stop));
+        at[2] = sg_now();
+        *forward_s = run == 0 ? at[1] - at[0] : fmin(*forward_s, at[1] - at[0]);
+        *backward_s = run == 0 ? at[2] - at[1] : fmin(*backward_s, at[2] - at[1]);
+    }
+    *forward_s /= (double)block;
+    *backward_s /= (double)block;
+done:
+    return status;
+}
+
+/* Walks are long: their evaluations are counted instead. */
+static sg_status measure_walks(struct sg_worker *w, double *open_s, double *block_s) {
+    sg_status status = SG_OK;
+    const struct sg_plan *plan = w->plan;
+    const int64_t n_blocks = sg_plan_blocks_per_item(plan) - 1;
+    double forward_s = 0;
+    double backward_s = 0;
+
+    SG_TRY(measure_batch(w, &forward_s, &backward_s));
+    *open_s =
+        (double)plan->forwards_at_item * forward_s + (double)plan->gradients_at_item * backward_s;
+    if (n_blocks > 0) {
+        *block_s = ((double)(plan->forwards_per_item - plan->forwards_at_item) * forward_s +
+                    (double)(plan->gradients_per_item - plan->gradients_at_item) * backward_s) /
+                   (double)n_blocks;
+    }
+done:
+    return status;
+}
+
+sg_status sg_worker_measure(struct sg_worker *w, int64_t item, double *open_s, double *block_s) {
+    sg_status status = SG_OK;
+    const struct sg_plan *plan = w->plan;
+    struct sg_item_view view;
+
+    *open_s = 0;
+    *block_s = 0;
+    w->item.index = item;
+    SG_TRY(sg_item_look(w, item));
+    view = sg_worker_view(w);
+    if (plan->n_sweeps > 0) {
+        const struct sg_sweep *first = &plan->sweeps[0];
+
+        SG_TRY(first->sampler->prepare(&first->sampling, &view, w->scale, w->sigma));
+    }
+    if (plan->needs.paths.n_sums > 0) {
+        SG_TRY(measure_walks(w, open_s, block_s));
+    } else if (plan->n_sweeps > 0) {
+        SG_TRY(measure_block(w, block_s));
+        *open_s = *block_s;
     }
 done:
     return status;

@@ -60,6 +60,7 @@ static sg_status clean_outputs(struct sg_worker *w) {
                  "%s: output %lld of the model is %g at the item itself",
                  sg_items_name(w->o.items, w->item.index), (long long)k, (double)w->y[k]);
     }
+    memcpy(w->clean_y, w->y, (size_t)w->n_outputs * sizeof *w->y);
     SG_TRY(sg_target_choose(w));
     *(int32_t *)field(w, SG_FIELD_PREDICTED) = sg_target_predicted(w);
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
@@ -203,7 +204,7 @@ done:
     return status;
 }
 
-sg_status sg_item_begin(struct sg_worker *w, int64_t index) {
+sg_status sg_item_look(struct sg_worker *w, int64_t index) {
     sg_status status = SG_OK;
 
     memset(w->item.record, 0, (size_t)w->plan->record.bytes);
@@ -215,6 +216,14 @@ sg_status sg_item_begin(struct sg_worker *w, int64_t index) {
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
         SG_TRY(clean_readings(w, t));
     }
+done:
+    return status;
+}
+
+sg_status sg_item_begin(struct sg_worker *w, int64_t index) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_item_look(w, index));
     SG_TRY(clean_walks(w)); /* they overwrite the clean outputs */
 done:
     return status;

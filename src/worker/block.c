@@ -199,7 +199,7 @@ sg_status sg_block_read(struct sg_worker *w, const struct sg_sweep *sweep, int64
 
     *n_outside = draw(&b);
     SG_TRY(run_walks(&b));
-    if (sweep->n_passes > 0) {
+    if (sweep->n_passes > 0 || sweep->gates.n_members > 0) {
         SG_TRY(read_gradients(&b));
     }
     take_walks(&b);
@@ -227,7 +227,10 @@ sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_
     int64_t n_outside;
 
     SG_TRY(sg_block_read(w, sweep, i_block, w->o.stop, &n_outside, add, &a));
-    sg_sums_tallies(w->sums[0])[0] += n_outside;
+    if (sweep->gates.n_members > 0) { /* the last forward pass was that of the samples */
+        sg_gates_count(w, sweep, i_block);
+    }
+    sg_tallies(w, sweep)[0] += n_outside;
     w->item.done[i_block / 64] |= UINT64_C(1) << (i_block % 64);
 done:
     return status;

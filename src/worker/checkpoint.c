@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { VERSION = 2 };
+enum { VERSION = 3 };
 
 struct head {
     int64_t version;
@@ -20,7 +20,8 @@ struct head {
     int64_t n_sums; /* of the sweep's readings and targets */
     int64_t record_bytes;
     int64_t n_words;
-    int64_t n_limbs; /* of all these sums */
+    int64_t n_limbs;  /* of all these sums */
+    int64_t n_counts; /* words of gates */
 };
 
 /* What a checkpoint within sweep i_sweep, whose shapes the sums have, must look like. */
@@ -35,11 +36,15 @@ static struct head head_of(struct sg_worker *w, int64_t i_sweep) {
     for (int64_t i = 0; i < h.n_sums; i++) {
         h.n_limbs += sg_sums_n_limbs(w->sums[i]);
     }
+    if (w->plan->sweeps[i_sweep].gates.n_members > 0) {
+        h.n_counts = sg_counts_n_words(w->counts);
+    }
     return h;
 }
 
 static int64_t n_bytes(const struct head *h) {
-    return (int64_t)sizeof *h + h->record_bytes + 8 * (h->n_sums + h->n_words + h->n_limbs);
+    return (int64_t)sizeof *h + h->record_bytes +
+           8 * (h->n_sums + 2 + h->n_words + h->n_limbs + h->n_counts);
 }
 
 static void put(char **at, const void *bytes, int64_t n) {
@@ -56,7 +61,7 @@ int64_t sg_packed_bytes(const struct sg_plan *plan) {
     const struct sg_needs *needs = &plan->needs;
 
     return (int64_t)sizeof(struct head) + plan->record.bytes + needs->checkpoint_bytes +
-           8 * (needs->n_readings * plan->n_targets + (needs->n_blocks + 63) / 64);
+           8 * (needs->n_readings * plan->n_targets + 2 + (needs->n_blocks + 63) / 64);
 }
 
 sg_status sg_item_save(struct sg_worker *w) {
@@ -69,9 +74,14 @@ sg_status sg_item_save(struct sg_worker *w) {
     put(&at, &h, sizeof h);
     put(&at, w->item.record, h.record_bytes);
     put(&at, w->item.exponents, 8 * h.n_sums);
+    put(&at, &w->item.gate_exponent, 8);
+    put(&at, &w->item.n_finished, 8);
     put(&at, w->item.done, 8 * h.n_words);
     for (int64_t i = 0; i < h.n_sums; i++) {
         put(&at, sg_sums_limbs(w->sums[i]), 8 * sg_sums_n_limbs(w->sums[i]));
+    }
+    if (h.n_counts > 0) {
+        put(&at, sg_counts_words(w->counts), 8 * h.n_counts);
     }
     SG_TRY(sg_partial_save(w->o.result, w->o.identity, w->item.index, w->packed, n_bytes(&h)));
     w->item.saved_s = sg_now();
@@ -87,10 +97,16 @@ static void restore(struct sg_worker *w, const struct head *h, const char *at) {
     take(&at, w->item.record, h->record_bytes);
     w->item.before_s = sg_item_seconds(w);
     take(&at, w->item.exponents, 8 * h->n_sums);
+    take(&at, &w->item.gate_exponent, 8);
+    take(&at, &w->item.n_finished, 8);
     take(&at, w->item.done, 8 * h->n_words);
     for (int64_t i = 0; i < h->n_sums; i++) {
         sg_sums_reset(w->sums[i], (int)w->item.exponents[i]);
         take(&at, sg_sums_limbs(w->sums[i]), 8 * sg_sums_n_limbs(w->sums[i]));
+    }
+    if (h->n_counts > 0) {
+        sg_counts_reset(w->counts, (int)w->item.gate_exponent);
+        take(&at, sg_counts_words(w->counts), 8 * h->n_counts);
     }
 }
 
@@ -104,7 +120,8 @@ static int fits(struct sg_worker *w, const struct head *h, int64_t n) {
     sg_worker_shape_sums(w, &w->plan->sweeps[h->i_sweep]);
     expected = head_of(w, h->i_sweep);
     return h->n_sums == expected.n_sums && h->record_bytes == expected.record_bytes &&
-           h->n_words == expected.n_words && h->n_limbs == expected.n_limbs && n == n_bytes(h);
+           h->n_words == expected.n_words && h->n_limbs == expected.n_limbs &&
+           h->n_counts == expected.n_counts && n == n_bytes(h);
 }
 
 sg_status sg_item_restore(struct sg_worker *w, int *found) {

@@ -16,10 +16,13 @@ void sg_item_reset_sums(struct sg_worker *w) {
     for (int64_t i = 0; i < sg_item_n_sums(w); i++) {
         sg_sums_reset(w->sums[i], (int)w->item.exponents[i]);
     }
+    if (sg_has_gates(w)) {
+        sg_counts_reset(w->counts, (int)w->item.gate_exponent);
+    }
     memset(w->item.done, 0, (size_t)w->n_words * sizeof *w->item.done);
 }
 
-/* What lies aside: the blocks' bits, then the limbs of all sums. */
+/* What lies aside: the blocks' bits, then the limbs of all sums, then gates. */
 static int64_t *aside(struct sg_worker *w) {
     return (int64_t *)(void *)w->packed;
 }
@@ -33,6 +36,12 @@ void sg_item_put_aside(struct sg_worker *w) {
         const int64_t n = sg_sums_n_limbs(w->sums[i]);
 
         memcpy(at, sg_sums_limbs(w->sums[i]), (size_t)n * sizeof *at);
+        at += n;
+    }
+    if (sg_has_gates(w)) {
+        const int64_t n = sg_counts_n_words(w->counts);
+
+        memcpy(at, sg_counts_words(w->counts), (size_t)n * sizeof *at);
         at += n;
     }
     SG_ASSERT((char *)at <= w->packed + sg_packed_bytes(w->plan));
@@ -64,5 +73,8 @@ void sg_item_collect(struct sg_worker *w, const struct team *team, int from_asid
 
         give(team, from_aside ? at : sg_sums_limbs(w->sums[i]), n);
         at += n;
+    }
+    if (sg_has_gates(w)) {
+        give(team, from_aside ? at : sg_counts_words(w->counts), sg_counts_n_words(w->counts));
     }
 }

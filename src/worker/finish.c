@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A field of instance i, NULL where the plan has none: "maps/<label>/<name>",
- * "convergence/<label>/<name>". */
-static void *instance_field(struct sg_worker *w, int i, const char *group, const char *name) {
+void *sg_instance_field(struct sg_worker *w, int i, const char *group, const char *name) {
     const struct sg_instance *inst = &w->plan->job->instances[i];
     char path[SG_MAX_PATH + 1];
     const struct sg_field *f;
@@ -20,9 +18,9 @@ static void *instance_field(struct sg_worker *w, int i, const char *group, const
 
 void sg_item_put_path(struct sg_worker *w, int i, int64_t t, const struct sg_path_facts *facts,
                       double gap) {
-    double *baseline_score = instance_field(w, i, "maps", "baseline_score");
-    double *completeness_gap = instance_field(w, i, "maps", "completeness_gap");
-    double *t_star = instance_field(w, i, "maps", "t_star");
+    double *baseline_score = sg_instance_field(w, i, "maps", "baseline_score");
+    double *completeness_gap = sg_instance_field(w, i, "maps", "completeness_gap");
+    double *t_star = sg_instance_field(w, i, "maps", "t_star");
 
     if (baseline_score != NULL) {
         baseline_score[t] = facts->baseline_score;
@@ -68,32 +66,31 @@ static void put_convergence(struct sg_worker *w, int i, int64_t t, int i_stage,
                             const struct convergence *c) {
     const int64_t at = t * w->plan->max_stages + i_stage;
 
-    ((int64_t *)instance_field(w, i, "convergence", "samples"))[at] = c->samples;
-    ((double *)instance_field(w, i, "convergence", "norm"))[at] = c->norm;
-    ((double *)instance_field(w, i, "convergence", "error"))[at] = c->error;
-    ((double *)instance_field(w, i, "convergence", "relative_error"))[at] = c->relative_error;
-    ((double *)instance_field(w, i, "convergence", "change"))[at] = c->change;
+    ((int64_t *)sg_instance_field(w, i, "convergence", "samples"))[at] = c->samples;
+    ((double *)sg_instance_field(w, i, "convergence", "norm"))[at] = c->norm;
+    ((double *)sg_instance_field(w, i, "convergence", "error"))[at] = c->error;
+    ((double *)sg_instance_field(w, i, "convergence", "relative_error"))[at] = c->relative_error;
+    ((double *)sg_instance_field(w, i, "convergence", "change"))[at] = c->change;
 }
 
 /* 1 if the record's map of instance i is the one of this stage: early stages may have too few
  * samples for a map. */
 static int has_map(struct sg_worker *w, int i, int64_t t, int i_stage) {
-    const int64_t *samples = instance_field(w, i, "convergence", "samples");
+    const int64_t *samples = sg_instance_field(w, i, "convergence", "samples");
 
     return i_stage >= 0 && samples[t * w->plan->max_stages + i_stage] > 0;
 }
 
-/* What instance i needs to know of target t at the item. */
-static struct sg_finish finish_of(const struct sg_worker *w, int i, int64_t t) {
+struct sg_finish sg_item_finish_of(const struct sg_worker *w, int i, int64_t t) {
     const struct sg_plan *plan = w->plan;
     const struct sg_probed *p = &plan->probed[plan->probed_of[i]];
+    const int is_read = sg_is_gradient(p) || sg_is_path(p);
 
     return (struct sg_finish){.shape = &p->shape,
                               .input = &plan->input,
                               .domain = &plan->domain,
-                              .x = sg_seen_at(w, p),
-                              .clean =
-                                  p->probing.kind != SG_PROBE_NOTHING ? sg_clean_at(w, p, t) : NULL,
+                              .x = is_read || p->layer < 0 ? sg_seen_at(w, p) : NULL,
+                              .clean = is_read ? sg_clean_at(w, p, t) : NULL,
                               .n_features = p->n_features,
                               .seed = (uint64_t)plan->job->seed,
                               .key = sg_items_key(w->o.items, w->item.index),
@@ -106,11 +103,11 @@ static sg_status finish_target(struct sg_worker *w, int i, const struct sg_sums 
                                int i_stage) {
     sg_status status = SG_OK;
     const struct sg_instance *inst = &w->plan->job->instances[i];
-    const struct sg_finish from = finish_of(w, i, t);
+    const struct sg_finish from = sg_item_finish_of(w, i, t);
     struct sg_shape shape;
     struct convergence c = {.samples = sg_sums_n_added(sums)};
-    float *map = instance_field(w, i, "maps", "map");
-    float *se = instance_field(w, i, "maps", "se");
+    float *map = sg_instance_field(w, i, "maps", "map");
+    float *se = sg_instance_field(w, i, "maps", "se");
     int64_t n;
 
     sg_plan_map_shape(w->plan, i, &shape);
@@ -125,7 +122,7 @@ static sg_status finish_target(struct sg_worker *w, int i, const struct sg_sums 
     c.change = has_map(w, i, t, i_stage - 1) ? distance(w->map, map, n) / c.norm : NAN;
     memcpy(map, w->map, (size_t)n * sizeof *map);
     put_convergence(w, i, t, i_stage, &c);
-    ((int64_t *)instance_field(w, i, "maps", "samples"))[t] = c.samples;
+    ((int64_t *)sg_instance_field(w, i, "maps", "samples"))[t] = c.samples;
 done:
     return status;
 }
@@ -146,18 +143,28 @@ static void clear_convergence(struct sg_worker *w, int i, int64_t t, int first_s
     }
 }
 
+void sg_item_put_only_stage(struct sg_worker *w, int i, int64_t t, int i_stage, int64_t samples,
+                            const float *map, const float *se, int64_t n) {
+    struct convergence c = {.samples = samples, .norm = norm(map, n), .change = NAN};
+
+    c.error = se != NULL ? norm(se, n) : NAN;
+    c.relative_error = c.error / c.norm;
+    clear_convergence(w, i, t, 0);
+    put_convergence(w, i, t, i_stage, &c);
+}
+
 /* What a finished sweep reports: the absolute noise scale, and the share of elements that left the
  * domain. */
 static void put_sweep_report(struct sg_worker *w, int i, const struct sg_sweep *sweep) {
-    double *sigma = instance_field(w, i, "maps", "sigma");
-    double *outside = instance_field(w, i, "maps", "out_of_range");
+    double *sigma = sg_instance_field(w, i, "maps", "sigma");
+    double *outside = sg_instance_field(w, i, "maps", "out_of_range");
     const double n_elements = (double)sweep->n_draws * (double)w->n_features;
 
     if (sigma != NULL) {
         memcpy(sigma, w->sigma, (size_t)w->plan->input.axes[0] * sizeof *sigma);
     }
     if (outside != NULL && w->plan->domain.known) {
-        *outside = (double)sg_sums_tallies(sg_sums_at(w, 0, 0))[0] / n_elements;
+        *outside = (double)sg_tallies(w, sweep)[0] / n_elements;
     } else if (outside != NULL) {
         fill_nan(outside, 1);
     }
@@ -187,7 +194,14 @@ sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep
     const int is_last = i_stage == sweep->n_stages - 1;
     int64_t *nonfinite = sg_record_at(&w->plan->record, w->item.record, SG_FIELD_NONFINITE);
 
+    if (is_last && sweep->gates.n_members > 0) { /* first: it may be interrupted and come again */
+        SG_TRY(sg_gates_finish(w, sweep));
+        *nonfinite += sg_counts_n_skipped(w->counts);
+    }
     sg_phase_enter(w, SG_PHASE_FINISH);
+    for (int m = 0; is_last && m < sweep->gates.n_members; m++) {
+        put_sweep_report(w, sweep->gates.members[m], sweep);
+    }
     for (int r = 0; r < sweep->n_readings; r++) {
         for (int m = 0; m < sweep->readings[r].n_members; m++) {
             const int i = sweep->readings[r].members[m];
@@ -212,7 +226,7 @@ sg_status sg_item_finish_clean(struct sg_worker *w) {
     for (int i = 0; i < w->plan->job->n_instances; i++) {
         const struct sg_instance *inst = &w->plan->job->instances[i];
         struct sg_shape shape;
-        float *se = instance_field(w, i, "maps", "se");
+        float *se = sg_instance_field(w, i, "maps", "se");
         int64_t n;
 
         if (w->plan->sweep_of[i] >= 0) {
@@ -221,12 +235,12 @@ sg_status sg_item_finish_clean(struct sg_worker *w) {
         sg_plan_map_shape(w->plan, i, &shape);
         n = sg_shape_size(&shape);
         for (int64_t t = 0; t < w->plan->n_targets; t++) {
-            const struct sg_finish from = finish_of(w, i, t);
+            const struct sg_finish from = sg_item_finish_of(w, i, t);
 
             SG_TRY(sg_instance_finish(inst, &from, NULL, NULL, w->work,
-                                      (float *)instance_field(w, i, "maps", "map") + t * n,
+                                      (float *)sg_instance_field(w, i, "maps", "map") + t * n,
                                       se != NULL ? se + t * n : NULL));
-            ((int64_t *)instance_field(w, i, "maps", "samples"))[t] = 1;
+            ((int64_t *)sg_instance_field(w, i, "maps", "samples"))[t] = 1;
         }
     }
 done:

@@ -147,7 +147,8 @@ static void keep_scores(struct way *y, int64_t row, int64_t point, int node, int
 static sg_status scan(struct way *y) {
     sg_status status = SG_OK;
     const int n_scan = sg_path_n_scan(y->path);
-    const int n_looks = n_scan == 0 && y->walk->facts != NULL ? 1 : n_scan;
+    const int wants_begin = y->walk->facts != NULL && sg_path_has_facts(y->path);
+    const int n_looks = n_scan == 0 && wants_begin ? 1 : n_scan;
     const int64_t n_points = y->walk->n_points;
     const int64_t n = n_looks * n_points;
     const int64_t block = y->w->plan->block;
@@ -409,6 +410,59 @@ done:
     return status;
 }
 
+/* ---- drawn at random ---- */
+
+/* The item that the row's path begins at; of items that cannot be read the next one that can. Where
+ * there is none, nothing is a number. */
+static void load_begin(struct sg_worker *w, int64_t i_item, float *out) {
+    const int64_t n = w->plan->n_items;
+
+    for (int64_t i = 0; i < n; i++) {
+        if (sg_items_load(w->o.items, (i_item + i) % n, out) == SG_OK) {
+            return;
+        }
+    }
+    memset(out, 0xff, (size_t)w->n_features * sizeof *out);
+}
+
+static void draw_row(struct way *y, int64_t row) {
+    struct sg_worker *w = y->w;
+    const struct sg_item_view view = sg_worker_view(w);
+    float *begin = w->path.begins + row * w->n_features;
+    int64_t i_item;
+    double t;
+
+    sg_path_draw(&view, y->walk->first_sample + row, w->plan->n_items, &i_item, &t);
+    load_begin(w, i_item, begin);
+    sg_path_point(begin, w->x, t, w->n_features, w->path.points + row * w->n_features);
+}
+
+/* One point of a path for each sample, for all targets. */
+static sg_status walk_drawn(struct way *y) {
+    sg_status status = SG_OK;
+    struct sg_worker *w = y->w;
+    const int64_t d = w->n_features;
+    const int64_t n = y->walk->n_points;
+    struct sg_net *net = net_for(w, n);
+
+    for (int64_t row = 0; row < n; row++) {
+        draw_row(y, row);
+    }
+    SG_TRY(forward(y, net, n));
+    for (int64_t t = 0; t < w->plan->n_targets; t++) {
+        for (int64_t row = 0; row < n; row++) {
+            set_target(y, row, t);
+        }
+        SG_TRY(backward(y, net, n));
+        for (int64_t row = 0; row < n; row++) {
+            sg_path_add(y->path, 1, w->path.begins + row * d, w->x, w->gradient + row * d, d,
+                        sum_at(y, 0, t, row));
+        }
+    }
+done:
+    return status;
+}
+
 /* ---- the walk ---- */
 
 static sg_status walk_from(struct way *y) {
@@ -418,7 +472,13 @@ static sg_status walk_from(struct way *y) {
     if (y->path->kind == SG_PATH_SPLIT) {
         SG_TRY(find_saturation(y));
     }
-    SG_TRY((sg_path_is_stepwise(y->path) ? walk_steps : walk_nodes)(y));
+    if (sg_path_is_stepwise(y->path)) {
+        SG_TRY(walk_steps(y));
+    } else if (y->path->kind == SG_PATH_DRAWN) {
+        SG_TRY(walk_drawn(y));
+    } else {
+        SG_TRY(walk_nodes(y));
+    }
 done:
     return status;
 }
@@ -468,7 +528,8 @@ done:
 void sg_walk_values(const struct sg_worker *w, const struct sg_walk *walk, int r, int64_t t,
                     float *out) {
     const int64_t n = walk->n_points * w->n_features;
-    const int at = sg_path_is_stepwise(&walk->probing->path) ? 0 : r;
+    const struct sg_path *path = &walk->probing->path;
+    const int at = sg_path_is_stepwise(path) || path->kind == SG_PATH_DRAWN ? 0 : r;
     const double *sums = walk->sums + (at * w->plan->n_targets + t) * n;
 
     for (int64_t i = 0; i < n; i++) {

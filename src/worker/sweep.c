@@ -62,7 +62,7 @@ static int64_t rounds_until_meeting(double seconds, int64_t rounds) {
     return n < 1 ? 1 : n > MAX_ROUNDS ? MAX_ROUNDS : (int64_t)n;
 }
 
-static int is_checkpoint_due(const struct sg_worker *w) {
+int sg_item_is_save_due(const struct sg_worker *w) {
     return sg_now() - w->item.saved_s >= w->plan->job->checkpoint_seconds;
 }
 
@@ -72,7 +72,7 @@ static struct meeting meet(struct sg_worker *w, const struct team *team) {
     sg_phase_enter(w, SG_PHASE_REDUCE);
     if (is_leader(team)) {
         m.stop |= w->o.upstream.stop_requested(w->o.upstream.context);
-        m.checkpoint = is_checkpoint_due(w);
+        m.checkpoint = sg_item_is_save_due(w);
         m.rounds = rounds_until_meeting(sg_now() - w->met_s, w->rounds);
     }
     if (team->comm != NULL) {
@@ -85,6 +85,28 @@ static struct meeting meet(struct sg_worker *w, const struct team *team) {
 }
 
 /* ---- stages ---- */
+
+/* Slopes without end have no mean, whatever samples are skipped. */
+static sg_status judge_gates(struct sg_worker *w, int *start_again) {
+    sg_status status = SG_OK;
+    const int64_t n_skipped = sg_counts_n_skipped(w->counts);
+    const char *item = sg_items_name(w->o.items, w->item.index);
+
+    SG_CHECK(n_skipped == 0 || w->plan->job->nonfinite == SG_NONFINITE_SKIP, SG_E_NUMBERS,
+             "%s: the outputs of %lld of %lld noisy samples are not finite (to go on without them "
+             "set sampling.nonfinite: skip)",
+             item, (long long)n_skipped, (long long)(sg_counts_n_added(w->counts) + n_skipped));
+    SG_CHECK(sg_counts_n_nonfinite(w->counts) == 0, SG_E_NUMBERS,
+             "%s: %lld slopes of the network's nonlinearities are not finite; their mean does not "
+             "exist",
+             item, (long long)sg_counts_n_nonfinite(w->counts));
+    if (sg_counts_n_off_grid(w->counts) > 0) {
+        w->item.gate_exponent += COARSER;
+        *start_again = 1;
+    }
+done:
+    return status;
+}
 
 /* Leader: what the sums of a whole stage say. Off-grid values choose coarser grids. */
 static sg_status judge(struct sg_worker *w, int *start_again) {
@@ -103,6 +125,9 @@ static sg_status judge(struct sg_worker *w, int *start_again) {
             w->item.exponents[i] += COARSER;
             *start_again = 1;
         }
+    }
+    if (sg_has_gates(w)) {
+        SG_TRY(judge_gates(w, start_again));
     }
 done:
     return status;
@@ -130,9 +155,14 @@ static sg_status close_stage(struct sg_worker *w, const struct sg_sweep *sweep, 
     }
     SG_TRY(judge(w, start_again));
     if (!*start_again) {
-        SG_TRY(sg_item_finish_stage(w, sweep, s));
+        status = sg_item_finish_stage(w, sweep, s);
+        if (status == SG_E_INTERRUPTED) { /* it can be long where the network has to run for it */
+            SG_TRY(sg_item_save(w));
+            return SG_E_INTERRUPTED;
+        }
+        SG_TRY(status);
         w->item.n_stages_done = s + 1;
-        if (is_checkpoint_due(w) &&
+        if (sg_item_is_save_due(w) &&
             !(s + 1 == sweep->n_stages && w->item.i_sweep + 1 == w->plan->n_sweeps)) {
             sg_phase_enter(w, SG_PHASE_OUTPUT);
             SG_TRY(sg_item_save(w));
@@ -284,6 +314,7 @@ static sg_status exponents_from_block(struct sg_worker *w, const struct sg_sweep
 static sg_status choose_exponents(struct sg_worker *w, const struct sg_sweep *sweep) {
     int any_zero = 0;
 
+    w->item.gate_exponent = SG_COUNTS_EXPONENT;
     for (int i = 0; i < sweep->n_readings; i++) {
         for (int64_t t = 0; t < w->plan->n_targets; t++) {
             const double largest = sg_clean_max(w, &sweep->readings[i], t);
@@ -305,6 +336,7 @@ static void share_start(struct sg_worker *w, const struct team *team) {
     sg_comm_bcast(team->comm, 0, &w->item.n_stages_done, sizeof w->item.n_stages_done);
     sg_comm_bcast(team->comm, 0, w->item.exponents,
                   (size_t)sg_item_n_sums(w) * sizeof *w->item.exponents);
+    sg_comm_bcast(team->comm, 0, &w->item.gate_exponent, sizeof w->item.gate_exponent);
     sg_comm_bcast(team->comm, 0, w->item.done, (size_t)w->n_words * sizeof *w->item.done);
 }
 
@@ -321,6 +353,7 @@ static int64_t list_todo(struct sg_worker *w, const struct sg_sweep *sweep) {
 
 static void forget_progress(struct sg_worker *w) {
     w->item.n_stages_done = 0;
+    w->item.n_finished = 0;
     memset(w->item.done, 0, (size_t)w->n_words * sizeof *w->item.done);
 }
 

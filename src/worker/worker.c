@@ -54,6 +54,9 @@ static sg_status take_arrays(struct sg_worker *w) {
     w->n_words = (needs->n_blocks + 63) / 64;
     w->x = sg_malloc_aligned(d, sizeof *w->x);
     w->clean = sg_malloc_aligned(n_targets * (size_t)needs->n_clean + 1, sizeof *w->clean);
+    w->clean_y = sg_malloc_aligned(k, sizeof *w->clean_y);
+    w->expected = sg_malloc_aligned((size_t)needs->n_expected + 1, sizeof *w->expected);
+    w->gate_means = sg_malloc_aligned((size_t)needs->n_gates + 1, sizeof *w->gate_means);
     w->activations = needs->has_layers
                          ? sg_malloc_aligned((size_t)needs->n_clean, sizeof *w->activations)
                          : NULL;
@@ -76,9 +79,10 @@ static sg_status take_arrays(struct sg_worker *w) {
     w->item.clean_max = sg_calloc((size_t)plan->n_probed * n_targets, sizeof *w->item.clean_max);
     w->item.done = sg_calloc((size_t)w->n_words, sizeof *w->item.done);
     w->item.record = sg_calloc((size_t)plan->record.bytes, 1);
-    SG_CHECK(w->x && w->clean && (w->activations || !needs->has_layers) && w->layers && w->scale &&
-                 w->noisy && w->gradient && w->y && w->dy && w->map && w->sigma && w->work &&
-                 w->sums && w->todo && w->packed && w->ranked && w->item.aims && w->item.masks &&
+    SG_CHECK(w->x && w->clean && w->clean_y && w->expected && w->gate_means &&
+                 (w->activations || !needs->has_layers) && w->layers && w->scale && w->noisy &&
+                 w->gradient && w->y && w->dy && w->map && w->sigma && w->work && w->sums &&
+                 w->todo && w->packed && w->ranked && w->item.aims && w->item.masks &&
                  w->item.exponents && w->item.clean_max && w->item.done && w->item.record,
              SG_E_NOMEM, "no memory for the arrays of a worker");
 done:
@@ -101,14 +105,16 @@ static sg_status take_paths(struct sg_worker *w) {
     p->places =
         sg_malloc_aligned(need->is_stepwise ? (size_t)w->plan->block * d : 1, sizeof *p->places);
     p->baseline = sg_malloc_aligned(d, sizeof *p->baseline);
+    p->begins =
+        sg_malloc_aligned(need->is_drawn ? (size_t)w->plan->block * d : 1, sizeof *p->begins);
     p->at = sg_malloc_aligned(d, sizeof *p->at);
     p->scale = sg_malloc_aligned(d, sizeof *p->scale);
     p->sigma = sg_calloc((size_t)w->plan->input.axes[0], sizeof *p->sigma);
     p->scratch = sg_malloc_aligned(2 * d, sizeof *p->scratch);
     p->sums = sg_malloc_aligned(n_targets * (size_t)need->n_sums, sizeof *p->sums);
     p->table = sg_malloc_aligned((size_t)need->n_table, sizeof *p->table);
-    SG_CHECK(p->points && p->places && p->baseline && p->at && p->scale && p->sigma && p->scratch &&
-                 p->sums && p->table,
+    SG_CHECK(p->points && p->places && p->baseline && p->begins && p->at && p->scale && p->sigma &&
+                 p->scratch && p->sums && p->table,
              SG_E_NOMEM, "no memory for the paths of a worker");
 done:
     return status;
@@ -119,6 +125,7 @@ static void free_paths(struct sg_worker *w) {
     sg_free(w->path.points);
     sg_free(w->path.places);
     sg_free(w->path.baseline);
+    sg_free(w->path.begins);
     sg_free(w->path.at);
     sg_free(w->path.scale);
     sg_free(w->path.sigma);
@@ -142,6 +149,9 @@ static sg_status take_memory(struct sg_worker *w) {
     if (needs->one_sum.n > 0) {
         SG_TRY(sg_sums_create(needs->one_sum.n, needs->one_sum.n_powers, 1, &w->one_sum));
     }
+    if (needs->counts.n_groups > 0) {
+        SG_TRY(sg_counts_create(&needs->counts, &w->counts));
+    }
     SG_TRY(sg_net_create(w->o.model, 1, &w->one));
     SG_TRY(sg_net_create(w->o.model, plan->block, &w->block));
 done:
@@ -157,14 +167,19 @@ void sg_worker_shape_sums(struct sg_worker *w, const struct sg_sweep *sweep) {
                             r->n_groups);
         }
     }
+    if (sweep->gates.n_members > 0) {
+        const struct sg_counts_shape shape = sg_plan_counts_shape(w->plan, sweep);
+
+        sg_counts_reshape(w->counts, &shape);
+    }
 }
 
 int64_t sg_worker_bytes(const struct sg_plan *plan) {
     const struct sg_needs *n = &plan->needs;
     const int64_t d = sg_shape_size(&plan->input);
     const int64_t of_block = d + n->n_pass + 2 * plan->n_outputs;
-    const int64_t floats =
-        2 * d + n->n_map + n->n_clean * (plan->n_targets + n->has_layers) + plan->block * of_block;
+    const int64_t floats = 2 * d + n->n_map + n->n_clean * (plan->n_targets + n->has_layers) +
+                           plan->n_outputs + n->n_expected + n->n_gates + plan->block * of_block;
     int64_t bytes = n->checkpoint_bytes + 3 * plan->record.bytes;
 
     for (int i = 0; i < n->n_readings; i++) {
@@ -173,6 +188,9 @@ int64_t sg_worker_bytes(const struct sg_plan *plan) {
     }
     if (n->one_sum.n > 0) {
         bytes += sg_sums_bytes(n->one_sum.n, n->one_sum.n_powers, 1);
+    }
+    if (n->counts.n_groups > 0) {
+        bytes += sg_counts_bytes(&n->counts);
     }
     return bytes + sg_plan_path_bytes(plan) + 4 * floats + 8 * n->n_work + 8 * n->n_blocks +
            8 * plan->n_targets * plan->mask_words;
@@ -213,7 +231,11 @@ void sg_worker_destroy(struct sg_worker *w) {
     sg_sums_destroy(w->one_sum);
     sg_free(w->sums);
     sg_free(w->x);
+    sg_counts_destroy(w->counts);
     sg_free(w->clean);
+    sg_free(w->clean_y);
+    sg_free(w->expected);
+    sg_free(w->gate_means);
     sg_free(w->activations);
     sg_free(w->layers);
     sg_free(w->scale);

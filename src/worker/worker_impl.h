@@ -43,11 +43,13 @@ struct sg_ranked {
 /* The item in hand. Leader: everything; members: what the blocks need. */
 struct item {
     int64_t index;
-    struct sg_aim *aims; /* [n_targets] */
-    uint64_t *masks;     /* [n_targets][mask_words] sets of positions */
-    int64_t *exponents;  /* [readings][n_targets] grids of the running sweep */
-    double *clean_max;   /* [n_probed][n_targets] largest |reading| at the item, leader only */
-    int64_t i_sweep;     /* the running sweep */
+    struct sg_aim *aims;   /* [n_targets] */
+    uint64_t *masks;       /* [n_targets][mask_words] sets of positions */
+    int64_t *exponents;    /* [readings][n_targets] grids of the running sweep */
+    int64_t gate_exponent; /* grid of its slopes */
+    int64_t n_finished;    /* batches of targets whose maps by mean gates are in the record */
+    double *clean_max;     /* [n_probed][n_targets] largest |reading| at the item, leader only */
+    int64_t i_sweep;       /* the running sweep */
     int64_t n_stages_done;
     uint64_t *done; /* [n_words] blocks of the running sweep that are in the sums of this rank */
     char *record;   /* leader only: the record so far */
@@ -62,6 +64,7 @@ struct paths {
     float *points;   /* [block][D] */
     double *places;  /* [block][D] of stepwise paths */
     float *baseline; /* [D] */
+    float *begins;   /* [block][D] of paths that are drawn */
     float *at;       /* [D] a point of a path that noise goes round */
     float *scale;    /* [D] of that noise */
     double *sigma;   /* [C] */
@@ -117,6 +120,10 @@ struct sg_worker {
     struct sg_path_facts *facts; /* [n_targets] */
     struct sg_sums **sums;       /* [readings][n_targets], of the shapes of the running sweep */
     struct sg_sums *one_sum;     /* one group; NULL without sweeps */
+    struct sg_counts *counts;    /* of gates, of the shape of the running sweep; NULL: none */
+    float *expected;             /* gradients with their means, see gates.c */
+    float *gate_means;           /* of one node */
+    float *clean_y;              /* [K] outputs at the item; leader only */
     int64_t *todo;               /* [blocks of the largest sweep] */
     char *packed;    /* [sg_packed_bytes] a checkpoint in the making; members: collect.c */
     int64_t n_words; /* of the largest sweep's block bitmap */
@@ -209,9 +216,29 @@ int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *swee
 /* Into the sums. SG_E_INTERRUPTED leaves them as they were. */
 sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block);
 
+/* gates.c: the gates of the block that has just run forward; and, leader, at the end of the sweep
+ * the maps of instances that count gates. It may be interrupted, or saved, between two batches of
+ * targets, and goes on from there. */
+void sg_gates_count(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block);
+sg_status sg_gates_finish(struct sg_worker *w, const struct sg_sweep *sweep);
+
+/* 1 if the running sweep counts gates. */
+static inline int sg_has_gates(const struct sg_worker *w) {
+    return w->plan->sweeps[w->item.i_sweep].gates.n_members > 0;
+}
+
+/* Counters that are merged along with a sweep's sums. */
+static inline int64_t *sg_tallies(const struct sg_worker *w, const struct sg_sweep *sweep) {
+    return sweep->n_readings > 0 ? sg_sums_tallies(w->sums[0]) : sg_counts_tallies(w->counts);
+}
+
 /* begin.c, leader: load the item, clean pass, targets, what the record says of the item itself. */
 sg_status sg_item_begin(struct sg_worker *w, int64_t index);
+sg_status sg_item_look(struct sg_worker *w, int64_t index); /* the same without walks */
 void sg_item_fail(struct sg_worker *w); /* the trace's message becomes the record's */
+
+/* finish.c, leader: what instance i needs to know of target t at the item. */
+struct sg_finish sg_item_finish_of(const struct sg_worker *w, int i, int64_t t);
 
 /* finish.c, leader: maps, errors and convergence at the end of a stage, and of methods without a
  * sweep. */
@@ -220,6 +247,12 @@ sg_status sg_item_finish_stage(struct sg_worker *w, const struct sg_sweep *sweep
 /* What a walk to the item says, where instance i keeps it. */
 void sg_item_put_path(struct sg_worker *w, int i, int64_t t, const struct sg_path_facts *facts,
                       double gap);
+/* A field of instance i, NULL where the plan has none: "maps/<label>/<name>",
+ * "convergence/<label>/<name>". */
+void *sg_instance_field(struct sg_worker *w, int i, const char *group, const char *name);
+/* For a method that is finished with its sweep alone: the convergence record of target t. */
+void sg_item_put_only_stage(struct sg_worker *w, int i, int64_t t, int i_stage, int64_t samples,
+                            const float *map, const float *se, int64_t n);
 void sg_item_finish_cost(struct sg_worker *w);
 void sg_item_put_seconds(struct sg_worker *w); /* what the item took, earlier runs and this one */
 double sg_item_seconds(const struct sg_worker *w);
@@ -240,6 +273,7 @@ int64_t sg_packed_bytes(const struct sg_plan *plan);
 /* checkpoint.c, leader. Restoring fills record, sweep, blocks, grids and sums; *found 0: there is
  * nothing to go on from. */
 sg_status sg_item_save(struct sg_worker *w);
+int sg_item_is_save_due(const struct sg_worker *w);
 sg_status sg_item_restore(struct sg_worker *w, int *found);
 
 /* Gives the sums the shapes of this sweep's readings; they are zero then. */

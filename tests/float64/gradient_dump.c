@@ -1,6 +1,7 @@
 /* tests/float64/gradient_dump.c - many small networks, one after the other: outputs and input
  * gradients for test_gradients.py. Compiled twice: over the runtime as it is, and in double
- * (double.h), where it gives the central differences of the forward pass too.
+ * (double.h). As the third result it gives the central differences of the forward pass in double;
+ * in float the gradient by way of the gates of each sample alone, which must be the same.
  *
  * Cases come on standard input, each as
  *   int64 bytes, samples, inputs, outputs; the model; double x[samples][inputs],
@@ -89,6 +90,50 @@ static void differences(struct sg_net *net, const struct sizes *s, struct number
     }
 }
 
+/* Counts sample n alone; a second time on a coarser grid where slopes are too large. */
+static void count_one(struct sg_net *net, const struct sizes *s, int64_t n,
+                      struct sg_counts *counts) {
+    unsigned char *skip = room(s->samples, 1);
+
+    memset(skip, 1, (size_t)s->samples);
+    skip[n] = 0;
+    for (int exponent = SG_COUNTS_EXPONENT; exponent <= 40; exponent += 8) {
+        sg_counts_reset(counts, exponent);
+        sg_net_count_gates(net, 0, s->samples, skip, counts);
+        if (sg_counts_n_off_grid(counts) == 0) {
+            break;
+        }
+    }
+    need(sg_counts_n_added(counts) == 1 && sg_counts_n_skipped(counts) == s->samples - 1);
+    free(skip);
+}
+
+/* Row n of a backward pass with the gates of sample n. */
+static sg_status by_gates(const struct sg_model *m, struct sg_net *net, const struct sizes *s,
+                          struct numbers *v) {
+    sg_status status = SG_OK;
+    const struct sg_gate_totals *totals = &sg_model_signature(m)->gates;
+    const struct sg_counts_shape shape = {.n_counters = totals->n_counters,
+                                          .n_slopes = totals->n_slopes,
+                                          .n_samples = s->samples,
+                                          .n_groups = 1};
+    struct sg_counts *counts = NULL;
+    float *work = room(totals->largest, sizeof *work);
+
+    SG_TRY(sg_counts_create(&shape, &counts));
+    for (int64_t n = 0; n < s->samples; n++) {
+        const struct sg_counts_view view = {.counts = counts, .without = -1, .of = 1};
+
+        count_one(net, s, n, counts);
+        SG_TRY(sg_net_backward_gates(net, &view, work, v->dy_in, v->dx_out, NULL, NULL));
+        from_runtime(v->dx_out + n * s->inputs, v->differences + n * s->inputs, s->inputs);
+    }
+done:
+    free(work);
+    sg_counts_destroy(counts);
+    return status;
+}
+
 static sg_status run(const void *model, const struct sizes *s, struct numbers *v) {
     sg_status status = SG_OK;
     struct sg_model *m = NULL;
@@ -107,6 +152,8 @@ static sg_status run(const void *model, const struct sizes *s, struct numbers *v
     from_runtime(v->dx_out, v->dx, s->samples * s->inputs);
     if (sizeof *v->x_in == sizeof *v->x) {
         differences(net, s, v);
+    } else {
+        SG_TRY(by_gates(m, net, s, v));
     }
 done:
     sg_net_destroy(net);

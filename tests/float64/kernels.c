@@ -84,6 +84,26 @@ void sg_max_pool_backward_wide(const struct sg_pool *s, const int32_t *winner, c
     sg_ref_max_pool_backward(s, winner, dy, dx, accumulate);
 }
 
+void sg_max_pool_backward_shares(const struct sg_pool *s, const float *shares, const float *dy,
+                                 float *dx, int accumulate) {
+    const int64_t taps = s->kh * s->kw, pixels = s->oh * s->ow;
+
+    if (!accumulate) {
+        memset(dx, 0, (size_t)(s->n * s->h * s->w * s->c) * sizeof *dx);
+    }
+    for (int64_t i = 0; i < s->n * pixels * taps * s->c; i++) {
+        const int64_t c = i % s->c, t = i / s->c % taps, p = i / s->c / taps % pixels;
+        const int64_t y = p / s->ow * s->stride_h - s->pad_top + t / s->kw;
+        const int64_t x = p % s->ow * s->stride_w - s->pad_left + t % s->kw;
+        const int64_t n = i / s->c / taps / pixels;
+
+        if (y >= 0 && y < s->h && x >= 0 && x < s->w) {
+            dx[((n * s->h + y) * s->w + x) * s->c + c] +=
+                shares[(p * taps + t) * s->c + c] * dy[(n * pixels + p) * s->c + c];
+        }
+    }
+}
+
 void sg_average_pool_forward(const struct sg_pool *s, const float *x, float *y) {
     sg_ref_average_pool_forward(s, x, y);
 }

@@ -6,7 +6,8 @@ operands, run for two samples at a time with a random dy (gradient_case.py and t
   a. the gradient of the runtime compiled in double, with the reference loops as kernels (tests/float64), with central
      differences of its own forward pass: the five-point rule, all elements;
   b. outputs and gradient of that with float64 torch, which reads the case's steps and never the file;
-  c. outputs and gradient of the runtime as it is, in float32, with float64 torch.
+  c. outputs and gradient of the runtime as it is, in float32, with float64 torch;
+  d. the gradient of (c) with that by way of the gates of each sample alone: counted, then read back as means.
 
 Bounds: (a) and (b) leave room for rounding in double; (c) for ROUNDINGS roundings of float32 of numbers of the size
 of the largest ones at hand. Cases nearer to a kink than central differences reach are drawn again; at kinks
@@ -93,7 +94,8 @@ def judge(wanted, double, single):
             "double: y and torch": worst(double[0], y, size_y) / 1e-13,
             "double: dx and torch": worst(double[1], dx, size_dx) / 1e-12,
             "float: y and torch": worst(single[0], y, size_y) / (ROUNDINGS * 2.0 ** -24),
-            "float: dx and torch": worst(single[1], dx, size_dx) / (ROUNDINGS * 2.0 ** -24)}
+            "float: dx and torch": worst(single[1], dx, size_dx) / (ROUNDINGS * 2.0 ** -24),
+            "float: dx by gates and dx": worst(single[2], single[1], size_dx) / (ROUNDINGS * 2.0 ** -24)}
 
 
 def one_family(family, make, n, programs, verbose):

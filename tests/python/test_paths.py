@@ -6,6 +6,7 @@ A smooth network of three channels, given to both sides as its weights. The judg
 docs/methods.md: nodes by numpy.polynomial.legendre, noise by the documented generator.
 """
 import os
+import re
 import sys
 import tempfile
 
@@ -19,7 +20,7 @@ except ImportError as missing:
     sys.exit(77)
 
 import tiny_onnx
-from program import sgdist, write_job
+from program import REPOSITORY, sgdist, write_job
 from test_sample_audit import documented_normals
 
 PROGRAM = os.path.abspath(sys.argv[1])
@@ -32,6 +33,14 @@ def check(fact, text):
     print("ok     " if fact else "FAILED ", text, flush=True)
     if not fact:
         failures.append(text)
+
+
+def documented():
+    """The names of the one block of Python in docs/methods.md."""
+    names = {}
+    with open(os.path.join(REPOSITORY, "docs", "methods.md")) as f:
+        exec(re.findall(r"```python\n(.*?)```", f.read(), re.S)[0], names)
+    return names
 
 
 def close(got, want, text, bound=2e-5):
@@ -347,6 +356,32 @@ def composed(folder, net):
         close(f["gradients"][:, 0], of_ig[1, 0], "single samples of SmoothGrad of IG")
 
 
+def expected(folder, net):
+    """The baselines and places by the documented generator: word 0 chooses the item, word 1 the place."""
+    source = documented()
+    s = Study(folder, net, "expected", ["expected_gradients"], target=["predicted", {"class": 1}], samples=40)
+
+    def draws(i):
+        key = int(s.keys[i])
+        for k in range(40):
+            counter = [np.array([v], dtype=np.uint64) for v in (0, k, key & 0xFFFFFFFF, key >> 32)]
+            w = [int(v) for v in source["philox"](counter, (2017, 6 << 24))[0]]
+            yield w[0] * ITEMS >> 32, (w[1] + 0.5) / 2**32
+
+    def each(i, k):
+        return np.stack([(s.x[i] - s.x[b]) * net.gradients(line(s.x[b], s.x[i], t), k)[0] for b, t in draws(i)])
+
+    seen = np.array([[each(i, k) for k in s.target[i]] for i in range(ITEMS)])
+    close(s.map("expected_gradients"), seen.mean(2), "expected gradients")
+    close(s.map("expected_gradients", "se"), seen.std(2, ddof=1) / np.sqrt(40), "and their standard error", 1e-4)
+    check(len({b for i in range(ITEMS) for b, _ in draws(i)}) == ITEMS, "all items are baselines")
+    check((s.file["items/forwards"][:] == 1 + 1 + 40).all() and (s.file["items/backwards"][:] == 2 * (1 + 40)).all(),
+          "one evaluation a sample")
+    other = f"{s.output}.3"
+    sgdist(PROGRAM, s.job, "--set", f"study.output={other}", launcher=("mpirun", "-n", "3"))
+    check("no difference" in sgdist(PROGRAM, "diff", s.output, other), "3 ranks")
+
+
 def under_a_rule(folder):
     net = Net(folder, relu=True)
     s = Study(folder, net, "rule", [{"method": ["smoothgrad", "vargrad"], "rule": "guided_backprop"},
@@ -367,6 +402,7 @@ def main():
         straight(folder, net)
         saturated(folder, net)
         composed(folder, net)
+        expected(folder, net)
         under_a_rule(folder)
     sys.exit(len(failures) > 0)
 

@@ -148,6 +148,28 @@ void sg_max_pool_backward_wide(const struct sg_pool *s, const int32_t *winner, c
     }
 }
 
+void sg_max_pool_backward_shares(const struct sg_pool *s, const float *shares, const float *dy,
+                                 float *dx, int accumulate) {
+    const int64_t taps = s->kh * s->kw;
+    const int64_t a_sample = s->oh * s->ow * s->c;
+
+    clear(s, dx, accumulate);
+    for (struct place p = first_place(s, 0); p.out < n_outputs(s); p = next_place(s, &p)) {
+        const struct sg_window *w = &p.window;
+        const float *share = shares + (p.out % a_sample) * taps + w->first * s->c;
+
+        for (int64_t t = 0; t < w->n_y * w->n_x; t++) {
+            const int64_t iy = t / w->n_x, ix = t % w->n_x;
+            const float *of_tap = share + (iy * s->kw + ix) * s->c;
+            float *to = dx + p.in + iy * w->row_stride + ix * s->c;
+
+            for (int64_t c = 0; c < s->c; c++) {
+                to[c] += of_tap[c] * dy[p.out + c];
+            }
+        }
+    }
+}
+
 /* Elements that the average of a window divides by; 0 for an empty one. */
 static int64_t divisor(const struct sg_pool *s, const struct place *p) {
     if (!s->count_include_pad) {

@@ -81,7 +81,8 @@ static void backward(const struct sg_call *call) {
 
 static const struct sg_op op_affine = {
     .name = "affine",
-    .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_FUSES_RELU,
+    .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_FUSES_RELU |
+             SG_OP_ELEMENTWISE,
     .prepare = prepare,
     .forward = forward,
     .backward = backward,

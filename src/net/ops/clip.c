@@ -77,7 +77,8 @@ static void backward(const struct sg_call *call) {
 
 const struct sg_op sg_op_clip = {
     .name = "Clip",
-    .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE,
+    .flags =
+        SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_ELEMENTWISE | SG_OP_GATE,
     .fold = fold,
     .infer = infer,
     .memory = memory,

@@ -47,7 +47,7 @@ static void backward(const struct sg_call *call) {
 
 const struct sg_op sg_op_leaky_relu = {
     .name = "LeakyRelu",
-    .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE,
+    .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_ELEMENTWISE,
     .infer = infer,
     .memory = memory,
     .forward = forward,

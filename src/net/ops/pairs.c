@@ -56,6 +56,23 @@ static int is_affine(const struct sg_node *node, enum sg_pair_affine kind) {
     return c.n_axes <= a.n_axes;
 }
 
+/* 1 if the values among the operands are walked through as the result is. */
+static int is_elementwise(const struct sg_node *node) {
+    const struct sg_spread *s = node->own;
+
+    for (int i = 0; i < node->n_in; i++) {
+        int64_t step = 1;
+
+        for (int k = s->n - 1; k >= 0 && node->in[i]->kind == SG_VALUE_DYNAMIC; k--) {
+            if (s->stride[i][k] != step && s->length[k] > 1) {
+                return 0;
+            }
+            step *= s->length[k];
+        }
+    }
+    return 1;
+}
+
 sg_status sg_pair_infer(struct sg_node *node, const struct sg_pair *pair) {
     sg_status status = SG_OK;
 
@@ -68,6 +85,15 @@ sg_status sg_pair_infer(struct sg_node *node, const struct sg_pair *pair) {
     SG_TRY(sg_become_spread(node));
     if (pair->reads) {
         node->flags |= SG_OP_KEEPS_INPUT;
+    }
+    if (pair->affine == MUL) {
+        node->flags |= SG_OP_PRODUCT;
+    }
+    if (pair->affine == DIV && sg_is_constant(node, 1)) {
+        node->flags |= SG_OP_LINEAR;
+    }
+    if (is_elementwise(node)) {
+        node->flags |= SG_OP_ELEMENTWISE;
     }
     if (((const struct sg_spread *)node->own)->same) {
         node->flags |= SG_OP_GRAD_INPLACE | (pair->reads ? 0u : (unsigned)SG_OP_INPLACE);

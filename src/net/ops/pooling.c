@@ -94,6 +94,41 @@ static void backward_max(const struct sg_call *call) {
     }
 }
 
+/* ---- a maximum as a choice: counters [oh][ow][kh kw][c] ---- */
+
+static int64_t n_counters(const struct sg_node *node) {
+    const struct sg_pool *own = node->own;
+
+    return node->out->size * own->kh * own->kw;
+}
+
+static void count_winners(const struct sg_call *call, int64_t j, int64_t first, int64_t n,
+                          int32_t *at) {
+    const struct sg_pool *own = call->node->own;
+    const int64_t from = j * call->node->out->size + first;
+    const uint8_t *narrow = call->kept;
+    const int32_t *wide = call->kept;
+    const int is_narrow = !is_wide(call->node);
+
+    for (int64_t i = 0; i < n; i++) {
+        const int32_t tap = !is_narrow                      ? wide[from + i]
+                            : narrow[from + i] == UINT8_MAX ? -1
+                                                            : narrow[from + i];
+        const int64_t pixel = (first + i) / own->c, c = (first + i) % own->c;
+
+        at[i] = tap < 0 ? -1 : (int32_t)((pixel * own->kh * own->kw + tap) * own->c + c);
+    }
+}
+
+static void backward_shares(const struct sg_call *call, const float *shares) {
+    const struct sg_pool shape = shape_for(call);
+
+    sg_max_pool_backward_shares(&shape, shares, call->dy, call->dx[0], call->accumulate[0]);
+}
+
+static const struct sg_choice choice = {
+    .n_counters = n_counters, .counted = count_winners, .backward = backward_shares};
+
 static void forward_average(const struct sg_call *call) {
     const struct sg_pool shape = shape_for(call);
 
@@ -112,6 +147,7 @@ const struct sg_op sg_op_max_pool = {
     .memory = memory_max,
     .forward = forward_max,
     .backward = backward_max,
+    .choice = &choice,
 };
 
 const struct sg_op sg_op_average_pool = {

@@ -207,10 +207,53 @@ static sg_status fold(struct sg_node *node, double (*add)(double, double), doubl
     return fold_whole(node, add, first);
 }
 
+/* ---- a maximum or minimum as a choice: a counter for each element of each result ---- */
+
+static int64_t n_counters(const struct sg_node *node) {
+    const struct reduce *own = node->own;
+
+    return own->n_out * own->n;
+}
+
+/* The first element that is the result, as backward has it. */
+static void count_winners(const struct sg_call *call, int64_t j, int64_t first, int64_t n,
+                          int32_t *at) {
+    const struct reduce *own = call->node->own;
+
+    for (int64_t o = first; o < first + n; o++) {
+        const float *x = call->x[0] + j * call->node->in[0]->size + own->start[o];
+        const float y = call->y[j * own->n_out + o];
+        int64_t k = 0;
+
+        while (k < own->n && !(x[own->step[k]] == y)) {
+            k++;
+        }
+        at[o - first] = k < own->n ? (int32_t)(o * own->n + k) : -1;
+    }
+}
+
+static void backward_shares(const struct sg_call *call, const float *shares) {
+    const struct reduce *own = call->node->own;
+
+    for (int64_t b = 0; b < call->batch; b++) {
+        for (int64_t o = 0; o < own->n_out; o++) {
+            const float dy = call->dy[b * own->n_out + o];
+
+            for (int64_t k = 0; k < own->n; k++) {
+                sg_put(call->dx[0], b * call->node->in[0]->size + own->start[o] + own->step[k],
+                       shares[o * own->n + k] * dy, call->accumulate[0]);
+            }
+        }
+    }
+}
+
+static const struct sg_choice choice = {
+    .n_counters = n_counters, .counted = count_winners, .backward = backward_shares};
+
 /* `first` is the sum of nothing; then for each element x: sum = add; at the end y = finish. The
  * derivative by x is slope; `is_first` holds until an element has passed a gradient on: of equal
  * maxima the first wins. */
-#define REDUCTION(op_name, file_name, how, first, added, finished, slope)                          \
+#define REDUCTION(op_name, file_name, how, more_flags, its_choice, first, added, finished, slope)  \
     static double add_##file_name(double sum, double x) {                                          \
         return added;                                                                              \
     }                                                                                              \
@@ -262,7 +305,8 @@ static sg_status fold(struct sg_node *node, double (*add)(double, double), doubl
     }                                                                                              \
     const struct sg_op sg_op_##file_name = {                                                       \
         .name = op_name,                                                                           \
-        .flags = SG_OP_TAKES_WHOLE | SG_OP_KEEPS_INPUT | SG_OP_KEEPS_OUTPUT,                       \
+        .flags = SG_OP_TAKES_WHOLE | SG_OP_KEEPS_INPUT | SG_OP_KEEPS_OUTPUT | (more_flags),        \
+        .choice = its_choice,                                                                      \
         .fold = fold_##file_name,                                                                  \
         .infer = how,                                                                              \
         .forward = forward_##file_name,                                                            \
@@ -274,21 +318,22 @@ static double share(double a, double b) {
     return b != 0.0 ? a / b : 0.0;
 }
 
-REDUCTION("ReduceL1", reduce_l1, infer_any, 0.0, sum + fabs(x), sum,
+REDUCTION("ReduceL1", reduce_l1, infer_any, 0, NULL, 0.0, sum + fabs(x), sum,
           x > 0.0   ? 1.0
           : x < 0.0 ? -1.0
                     : 0.0);
-REDUCTION("ReduceL2", reduce_l2, infer_any, 0.0, sum + x * x, sqrt(sum), share(x, y));
-REDUCTION("ReduceLogSum", reduce_log_sum, infer_any, 0.0, sum + x, log(sum), exp(-y));
-REDUCTION("ReduceLogSumExp", reduce_log_sum_exp, infer_any, -INFINITY,
+REDUCTION("ReduceL2", reduce_l2, infer_any, 0, NULL, 0.0, sum + x * x, sqrt(sum), share(x, y));
+REDUCTION("ReduceLogSum", reduce_log_sum, infer_any, 0, NULL, 0.0, sum + x, log(sum), exp(-y));
+REDUCTION("ReduceLogSumExp", reduce_log_sum_exp, infer_any, 0, NULL, -INFINITY,
           x > sum ? x + log1p(exp(sum - x)) : sum + log1p(exp(x - sum)), sum, exp(x - y));
-REDUCTION("ReduceMean", reduce_mean, infer_mean, 0.0, sum + x, sum / n, 1.0 / n);
-REDUCTION("ReduceMax", reduce_max, infer_any, -INFINITY, x > sum || x != x ? x : sum, sum,
-          is_first &&x == y ? 1.0 : 0.0);
-REDUCTION("ReduceMin", reduce_min, infer_any, INFINITY, x < sum || x != x ? x : sum, sum,
-          is_first &&x == y ? 1.0 : 0.0);
-REDUCTION("ReduceProd", reduce_prod, infer_any, 1.0, sum *x, sum, share(y, x));
-REDUCTION("ReduceSum", reduce_sum, infer_any, 0.0, sum + x, sum, 1.0);
-REDUCTION("ReduceSumSquare", reduce_sum_square, infer_any, 0.0, sum + x * x, sum, 2.0 * x);
-REDUCTION("GlobalMaxPool", global_max_pool, infer_global, -INFINITY, x > sum || x != x ? x : sum,
+REDUCTION("ReduceMean", reduce_mean, infer_mean, SG_OP_LINEAR, NULL, 0.0, sum + x, sum / n,
+          1.0 / n);
+REDUCTION("ReduceMax", reduce_max, infer_any, 0, &choice, -INFINITY, x > sum || x != x ? x : sum,
           sum, is_first &&x == y ? 1.0 : 0.0);
+REDUCTION("ReduceMin", reduce_min, infer_any, 0, &choice, INFINITY, x < sum || x != x ? x : sum,
+          sum, is_first &&x == y ? 1.0 : 0.0);
+REDUCTION("ReduceProd", reduce_prod, infer_any, 0, NULL, 1.0, sum *x, sum, share(y, x));
+REDUCTION("ReduceSum", reduce_sum, infer_any, SG_OP_LINEAR, NULL, 0.0, sum + x, sum, 1.0);
+REDUCTION("ReduceSumSquare", reduce_sum_square, infer_any, 0, NULL, 0.0, sum + x * x, sum, 2.0 * x);
+REDUCTION("GlobalMaxPool", global_max_pool, infer_global, 0, &choice, -INFINITY,
+          x > sum || x != x ? x : sum, sum, is_first &&x == y ? 1.0 : 0.0);

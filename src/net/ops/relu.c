@@ -31,7 +31,8 @@ static void backward(const struct sg_call *call) {
 
 const struct sg_op sg_op_relu = {
     .name = "Relu",
-    .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_RELU,
+    .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_RELU |
+             SG_OP_ELEMENTWISE | SG_OP_GATE,
     .infer = infer,
     .memory = memory,
     .forward = forward,

@@ -37,7 +37,7 @@ done:
     const struct sg_op sg_op_##file_name = {                                                       \
         .name = op_name,                                                                           \
         .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_KEEPS_OUTPUT |     \
-                 (more_flags),                                                                     \
+                 SG_OP_ELEMENTWISE | (more_flags),                                                 \
         .infer = infer,                                                                            \
         .forward = forward_##file_name,                                                            \
         .backward = backward_##file_name,                                                          \

@@ -119,7 +119,7 @@ done:
     const struct sg_op sg_op_##file_name = {                                                       \
         .name = op_name,                                                                           \
         .opset_min = since,                                                                        \
-        .flags = SG_OP_TAKES_WHOLE | SG_OP_KEEPS_INPUT | SG_OP_GRAD_INPLACE,                       \
+        .flags = SG_OP_TAKES_WHOLE | SG_OP_KEEPS_INPUT | SG_OP_GRAD_INPLACE | SG_OP_ELEMENTWISE,   \
         .fold = fold_##file_name,                                                                  \
         .infer = infer_##file_name,                                                                \
         .forward = forward_##file_name,                                                            \

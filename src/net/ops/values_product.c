@@ -161,7 +161,7 @@ static void backward(const struct sg_call *call) {
 
 static const struct sg_op op_values_product = {
     .name = "product of values",
-    .flags = SG_OP_TAKES_WHOLE | SG_OP_KEEPS_INPUT,
+    .flags = SG_OP_TAKES_WHOLE | SG_OP_KEEPS_INPUT | SG_OP_PRODUCT,
     .forward = forward,
     .backward = backward,
 };

@@ -302,6 +302,60 @@ static void backward_max(const struct sg_call *call) {
     }
 }
 
+static int64_t n_counters(const struct sg_node *node) {
+    return node->out->size * n_cells(node->own);
+}
+
+/* The place in memory of output `at` of a sample, which is in any order, as channel and position:
+ * its coordinates, and where its channel of the input begins. */
+static int64_t find_output(const struct volume *v, int64_t at, int64_t *o) {
+    const int64_t y_channel = v->y_step[0];
+    const int64_t c = y_channel == 1 ? at % v->c : at / y_channel;
+
+    (void)place(v, y_channel == 1 ? at / v->c : at % y_channel, o);
+    return c * v->x_step[0];
+}
+
+/* The cell is found again from the winner's offset. */
+static void count_winners(const struct sg_call *call, int64_t j, int64_t first, int64_t n,
+                          int32_t *at) {
+    const struct volume *v = call->node->own;
+    const int64_t *winner = (const int64_t *)call->kept + j * call->node->out->size;
+    const int64_t cells = n_cells(v);
+
+    for (int64_t i = first; i < first + n; i++) {
+        int64_t o[3], offset;
+        const int64_t from = j * call->node->in[0]->size + find_output(v, i, o);
+
+        at[i - first] = -1;
+        for (int64_t cell = 0; cell < cells && winner[i] >= 0; cell++) {
+            if (cell_at(v, o, cell, &offset) && from + offset == winner[i]) {
+                at[i - first] = (int32_t)(i * cells + cell);
+            }
+        }
+    }
+}
+
+static void backward_shares(const struct sg_call *call, const float *shares) {
+    const struct volume *v = call->node->own;
+    const int64_t size = call->node->out->size, cells = n_cells(v);
+
+    clear(call);
+    for (int64_t i = 0; i < call->batch * size; i++) {
+        int64_t o[3], offset;
+        const int64_t from = i / size * call->node->in[0]->size + find_output(v, i % size, o);
+
+        for (int64_t cell = 0; cell < cells; cell++) {
+            if (cell_at(v, o, cell, &offset)) {
+                call->dx[0][from + offset] += shares[i % size * cells + cell] * call->dy[i];
+            }
+        }
+    }
+}
+
+static const struct sg_choice choice = {
+    .n_counters = n_counters, .counted = count_winners, .backward = backward_shares};
+
 /* Cells that an average counts: those of the image, or of the padded image. */
 static double counted(const struct volume *v, const int64_t *o) {
     int64_t n = 1;
@@ -384,6 +438,7 @@ static const struct sg_op op_max = {
     .memory = memory_max,
     .forward = forward_max,
     .backward = backward_max,
+    .choice = &choice,
 };
 
 static const struct sg_op op_average = {

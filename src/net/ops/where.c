@@ -9,6 +9,7 @@ static sg_status infer_where(struct sg_node *node) {
 
     SG_TRY(sg_check_inputs(node, 3, 3));
     SG_TRY(sg_become_spread(node));
+    node->flags |= sg_is_constant(node, 0) ? (unsigned)SG_OP_LINEAR : 0u;
 done:
     return status;
 }

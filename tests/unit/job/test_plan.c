@@ -411,9 +411,10 @@ static void the_print_tells_the_plan(void **state) {
     plan_good("methods: [gradient, smoothgrad, vargrad, adaptgrad, {method: smoothgrad, as: long, "
               "samples: 100000, noise: {sigma: 0.5, space: pixel, clean: extra, outside: clip}}]\n"
               "target: {top: 3}\nrun: {max_hours: 3}\n");
-    sg_plan_print(now.plan,
-                  &(struct sg_rank_bytes){.model = 5000000, .nets = 20000000, .items = 1000}, 3,
-                  &(struct sg_prediction){.block_s = 0.01, .seconds = 60, .efficiency = 0.5}, f);
+    sg_plan_print(
+        now.plan, &(struct sg_rank_bytes){.model = 5000000, .nets = 20000000, .items = 1000}, 3,
+        &(struct sg_prediction){.open_s = 0.01, .block_s = 0.01, .seconds = 60, .efficiency = 0.5},
+        f);
     assert_int_equal(fclose(f), 0);
     if (getenv("SGDIST_SHOW") != NULL) {
         puts(text);

@@ -14,7 +14,9 @@
     "  - gradient\n"                                                                               \
     "  - [smoothgrad, vargrad]\n"                                                                  \
     "  - {method: vargrad, as: hidden, layer: r, channels: none}\n"                                \
-    "  - {method: adaptgrad, confidence: 0.9, samples: 21}\n"
+    "  - {method: adaptgrad, confidence: 0.9, samples: 21}\n"                                      \
+    "  - {method: smoothdiff, scale: smoothgrad, groups: 4, standard_error: true}\n"               \
+    "  - {method: smoothdiff, as: alone, samples: 9}\n"
 #define MANY "sampling: {samples: 50, block: 4, noise: {level: 0.3}}\n" METHODS
 
 /* Stopped at question k, then to the end. Returns 0 if the item ended before question k. */

@@ -1,0 +1,31 @@
+/* src/net/run.h - a net as the files that run it see it. */
+#ifndef NET_RUN_H
+#define NET_RUN_H
+
+#include "net/plan.h"
+
+struct sg_net {
+    const struct sg_model *m;
+    int64_t batch;
+    struct sg_net_plan plan;
+    struct sg_region region;
+    char *arena;
+    struct sg_call *calls; /* [n_nodes] */
+};
+
+static inline float *sg_net_at(const struct sg_net *net, int64_t offset) {
+    return offset >= 0 ? (float *)(void *)(net->arena + offset) : NULL;
+}
+
+static inline float *sg_net_gradient_of(const struct sg_net *net, const struct sg_value *v) {
+    return sg_net_at(net, net->plan.grad[v->root->index]);
+}
+
+/* Node i backward, with a Relu that was fused into it. */
+void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule);
+
+/* Node i backward with the means of gates; work[gates.largest]. */
+void sg_net_run_gates(struct sg_net *net, int64_t i, const struct sg_counts_view *gates,
+                      float *work);
+
+#endif
