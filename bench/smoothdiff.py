@@ -4,12 +4,13 @@ very many samples, and the cost of one item's map for every class.
 
     bench/smoothdiff.py SGDIST JOB.yaml [--reference 20000] [--ranks 3] [--work FOLDER]
 
-The job names model, data, target and noise; its methods and samples are replaced. Each time is that of one worker on one
-core, as the result states it for the items; the reference has another seed, so that no map shares its noise. The
-reference is kept in the work folder.
+The job names model, data, target and noise; its methods and samples are replaced. Each time is the processor time of a run
+on one core, less that of a run with the gradient alone; the reference has another seed, so that no map shares its noise.
+The reference is kept in the work folder.
 """
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -19,20 +20,23 @@ import numpy as np
 
 
 def run(options, name, methods, samples, *sets, ranks=1, keep=False):
-    """Maps of each label [items, elements], seconds of the items, forward and backward passes."""
+    """Maps of each label [items, elements], processor seconds of the run, forward and backward passes."""
     path = os.path.join(options.work, f"{name}.h5")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     if not (keep and os.path.exists(path)):
         command = [options.program, options.job, "--fresh", "--set", f"study.output={path}", "--set", f"methods={methods}",
                    "--set", f"sampling.samples={samples}"]
         for s in sets:
             command += ["--set", s]
         launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
-        subprocess.run(launcher + command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(launcher + command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     with h5py.File(path, "r") as f:
         assert (f["items/status"][:] == 1).all(), f["items/message"][:]
         maps = {label: f[f"maps/{label}/map"][:, 0].astype("f8") for label in f["maps"]}
-        return ({k: v.reshape(len(v), -1) for k, v in maps.items()}, f["items/seconds"][:].sum(),
-                f["items/forwards"][:].sum(), f["items/backwards"][:].sum())
+        return ({k: v.reshape(len(v), -1) for k, v in maps.items()}, seconds, f["items/forwards"][:].sum(),
+                f["items/backwards"][:].sum())
 
 
 def cosine(a, b):
@@ -41,11 +45,11 @@ def cosine(a, b):
 
 
 def crossing(rows, wanted):
-    """Samples and seconds at which a list of (samples, cosine, seconds) reaches a cosine, between rows by its logarithm."""
+    """Samples and seconds at which a list of (samples, cosine, seconds) reaches a cosine, between rows by the logarithm of samples."""
     for (n0, c0, s0), (n1, c1, s1) in zip(rows, rows[1:]):
         if c0 <= wanted <= c1:
             at = (wanted - c0) / (c1 - c0)
-            return tuple(np.exp(np.log(a) + at * (np.log(b) - np.log(a))) for a, b in ((n0, n1), (s0, s1)))
+            return n0 * (n1 / n0) ** at, s0 + (s1 - s0) * (2**at - 1)
     return None
 
 
@@ -74,13 +78,16 @@ def compare(options):
     quick = "maps.standard_error=false"
     reference = run(options, "reference", "[smoothgrad]", options.reference, quick, "study.seed=99991", ranks=options.ranks,
                     keep=True)[0]["smoothgrad"]
+    start = min(run(options, "start", "[gradient]", 1, quick)[1] for _ in range(3))
     found = {}
     for method in ("smoothdiff", "smoothgrad"):
         print(f"{method:12} {'samples':>8} {'cosine':>8} {'length':>8} {'core-seconds':>13} {'forward':>9} {'backward':>9}")
         rows = found[method] = []
         n = 1
         while n <= (options.most if method == "smoothgrad" else min(256, options.most)):
-            maps, seconds, forwards, backwards = run(options, f"{method}-{n}", f"[{method}]", n, quick)
+            maps, seconds, forwards, backwards = run(options, f"{method}-{n}", f"[{method}]", n, quick,
+                                                       f"sampling.block={min(n, 16)}")
+            seconds = max(seconds - start, 0)
             rows.append((n, cosine(maps[method], reference), seconds))
             length = (np.linalg.norm(maps[method], axis=1) / np.linalg.norm(reference, axis=1)).mean()
             print(f"{'':12} {n:8} {rows[-1][1]:8.4f} {length:8.3f} {seconds:13.2f} {forwards:9} {backwards:9}", flush=True)
@@ -89,7 +96,7 @@ def compare(options):
     for n, c, seconds in found["smoothdiff"]:
         other = crossing(found["smoothgrad"], c)
         if other is not None:
-            print(f"{c:8.4f} {f'n = {n}, {seconds:.2f} s':>24} {f'n = {other[0]:.0f}, {other[1]:.2f} s':>24} {other[1] / seconds:22.1f}")
+            print(f"{c:8.4f} {f'n = {n}, {seconds:.2f} s':>24} {f'n = {other[0]:.0f}, {other[1]:.2f} s':>24} {other[1] / max(seconds, 1e-9):22.1f}")
         else:
             print(f"{c:8.4f} {f'n = {n}, {seconds:.2f} s':>24} {'not reached':>24}")
 

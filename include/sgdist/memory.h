@@ -32,4 +32,11 @@ void sg_memory_fail_at(int64_t n);
  * does not tell. */
 int64_t sg_memory_of_process(int n_sharing);
 
+/* From now on large blocks that are freed go back to the system at once, instead of leaving holes
+ * that the next ones may not fit. For work that takes and frees many. */
+void sg_memory_return_blocks(void);
+
+/* Bytes that this machine can still give to programs; -1 where /proc does not tell. */
+int64_t sg_memory_available(void);
+
 #endif

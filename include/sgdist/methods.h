@@ -12,6 +12,7 @@
 #include "sgdist/shape.h"
 #include "sgdist/status.h"
 #include "sgdist/sums.h"
+#include "sgdist/weight_noise.h"
 
 #include <stdint.h>
 
@@ -42,8 +43,7 @@ enum sg_bounds {
 enum sg_adaptgrad_z { SG_Z_CENTRED, SG_Z_HALF, SG_Z_ONE_SIDED, SG_Z_EXACT };
 
 /* Options that only some samplers and methods look at: the job refuses those that an instance does
- * not use, and keeps their fields 0. Every stochastic sampler uses samples, channels, clean and
- * outside. */
+ * not use, and keeps their fields 0. Every stochastic sampler uses `clean`. */
 enum sg_uses {
     SG_USES_AMOUNT = 1,     /* amount, absolute, space, range */
     SG_USES_CONFIDENCE = 2, /* confidence, z, bounds */
@@ -54,20 +54,22 @@ enum sg_uses {
     SG_USES_OF = 64,           /* may be composed with another method */
     SG_USES_GATES = 128,       /* scale, groups */
     SG_USES_CAM = 256,         /* a class activation map: it reads a layer, see struct sg_cam */
+    SG_USES_WEIGHTS = 1024,    /* draws, weights */
     SG_USES_NODES = 2048,      /* how many */
     SG_USES_QUADRATURE = 4096, /* and where */
     SG_USES_THRESHOLD = 8192,  /* of saturation */
     SG_USES_GUIDANCE = 16384,  /* fraction, max_distance */
-    SG_USES_NUMERATOR = 1 << 20,
-    SG_USES_DENOMINATOR = 1 << 21,
-    SG_USES_PLACES = 1 << 22 /* needs an input with places beside its channels */
+    SG_USES_NUMERATOR = 1 << 24,
+    SG_USES_DENOMINATOR = 1 << 25,
+    SG_USES_PLACES = 1 << 26 /* needs an input with places beside its channels */
 };
 
 /* Everything that decides which points are visited: equal values mean equal samples. Zeroed before
  * it is filled, so that memcmp compares it. Fields that a sampler does not use stay 0. */
 struct sg_sampling {
-    int64_t samples;
-    double amount; /* noise level, or sigma where `absolute` */
+    int64_t samples; /* of the input; with draws of the weights: for each of them */
+    int64_t draws;   /* of the weights; 0: they are as in the model's file */
+    double amount;   /* noise level, or sigma where `absolute` */
     int32_t absolute;
     int32_t space;     /* enum sg_space: of range and noise */
     int32_t range;     /* enum sg_noise_range */
@@ -78,6 +80,7 @@ struct sg_sampling {
     int32_t unused;    /* 0: no bytes between the members */
     uint64_t channels; /* bit c: noise on channel c; all bits: all */
     double confidence; /* AdaptGrad's c */
+    struct sg_weight_noise weights;
 };
 
 /* What is read at a point. */
@@ -95,6 +98,7 @@ struct sg_probing {
     int32_t kind;                  /* enum sg_probe */
     int32_t rule;                  /* of the backward pass: enum sg_rule of net.h */
     int32_t absolute;              /* 1: the absolute value of each element of the gradient */
+    int32_t unused;                /* 0: no bytes between the members */
     char layer[SG_MAX_TENSOR + 1]; /* the tensor whose gradient it is; "": the model's input */
     struct sg_path path;           /* of SG_PROBE_PATH */
 };
@@ -178,6 +182,7 @@ struct sg_sampler {
     int is_clean;      /* 1: its only point is the item itself, where everything is read once an
                         * item anyhow: there is no sweep, samples is 1 */
     int is_stochastic; /* 1: draws random points, so that maps have a standard error */
+    int is_still;      /* 1: of these that one point is all, for each draw of the weights */
     int is_noiseless;  /* 1: of the stochastic ones that whose points are all the item itself */
     int needs_domain;
     unsigned uses; /* of enum sg_uses */
@@ -265,7 +270,8 @@ int sg_instance_has_sweep(const struct sg_instance *inst);
 int sg_instance_n_powers(const struct sg_instance *inst);
 int sg_instance_n_groups(const struct sg_instance *inst);
 
-/* Noisy samples that the sweep draws: `samples`, one less where the clean input is one of them. */
+/* Points that the sweep draws: `samples`, one less where the clean input is one of them; with draws
+ * of the weights so many for each, one draw after the other. */
 int64_t sg_sampling_n_draws(const struct sg_sampling *p);
 
 /* The map's shape. `read`: of the tensor that the instance reads, `input`: of the model's input. */

@@ -13,6 +13,7 @@
 #include "sgdist/counts.h"
 #include "sgdist/shape.h"
 #include "sgdist/status.h"
+#include "sgdist/weight_noise.h"
 
 #include <signal.h>
 #include <stdint.h>
@@ -59,6 +60,9 @@ struct sg_explain {
                                    * the file leaves open; NULL: it leaves none open */
     int n_fixed;
     const struct sg_fixed_input *fixed;
+    const struct sg_weight_draw *draw; /* noise on the parameters; NULL: they are as in the file */
+    int is_filled_elsewhere; /* 1: another rank will say `fill`, so the noise of large tensors can
+                              * be left out here */
 };
 
 /* Builds the model from the bytes of an image or of an ONNX file, which are not needed afterwards.
@@ -83,6 +87,16 @@ sg_status sg_model_place(struct sg_model *m, void *memory, int fill);
 
 /* The model as it is seen from outside; lives as long as the model. */
 const struct sg_signature *sg_model_signature(const struct sg_model *m);
+
+/* The parameters of the file that the model uses, in no order that means anything: tensors of
+ * floats that are stored as initialisers (in a file without such ones, in Constant nodes), with one
+ * axis or more, but for those that no training changes: the mean and variance of a batch norm, and
+ * settings like the scales of a Resize or the bounds of a Clip. NULL past the last one. */
+struct sg_parameter {
+    const char *name;
+    int64_t n; /* numbers */
+};
+const struct sg_parameter *sg_model_parameter(const struct sg_model *m, int64_t i);
 
 const struct sg_shape *sg_model_input(const struct sg_model *m); /* without the batch axis */
 int64_t
@@ -110,6 +124,18 @@ void sg_model_print(const struct sg_model *m, int64_t block, int layers, FILE *o
 sg_status sg_net_create(const struct sg_model *m, int64_t batch, struct sg_net **out);
 void sg_net_destroy(struct sg_net *net);
 int64_t sg_net_bytes_for(const struct sg_model *m, int64_t batch);
+
+/* The same in memory of the caller's, aligned to 64: sg_net_arena_bytes of those that
+ * sg_net_bytes_for tells. Nets may have it in common as long as what one of them has read forward
+ * is not asked of it backward after another one has run. */
+int64_t sg_net_arena_bytes(const struct sg_model *m, int64_t batch);
+sg_status sg_net_create_in(const struct sg_model *m, int64_t batch, void *arena,
+                           struct sg_net **out);
+
+/* From now on the net is one of `m`, which has the same graph with other weights (SG_ASSERT: as
+ * many nodes); sg_model_is_alike tells if it has. Cheap. */
+void sg_net_bind(struct sg_net *net, const struct sg_model *m);
+int sg_model_is_alike(const struct sg_model *a, const struct sg_model *b);
 
 /* y[batch][K] = the explained tensors at x[batch][D], one after the other in a sample; keeps what
  * backward needs. `cancel` (may be NULL) is looked at between layers. Errors: only

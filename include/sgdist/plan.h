@@ -60,15 +60,50 @@ struct sg_gate_reading {
 struct sg_sweep {
     const struct sg_sampler *sampler;
     struct sg_sampling sampling;
-    int64_t n_draws;  /* points of an item */
-    int64_t n_blocks; /* ceil(n_draws / block) */
-    int n_passes;     /* backward passes at a point for a target: different rules */
-    int n_walks;      /* different paths to a point */
+    int64_t n_draws; /* points of an item */
+    int weights;     /* of the plan's weight noises; -1: the weights are as in the model's file */
+    /* Points that have the weights in common; n_draws without noise on them. Their last block may
+     * be short: no block has points of two. */
+    int64_t run;
+    int64_t run_blocks;
+    int64_t batch; /* points of a full block: the job's, or run if that is less */
+    int64_t n_blocks;
+    int n_passes; /* backward passes at a point for a target: different rules */
+    int n_walks;  /* different paths to a point */
     int n_readings;
     struct sg_reading *readings;
     struct sg_gate_reading gates;
     int n_stages;
     int64_t *stage_ends; /* in blocks, ascending, the last one is n_blocks */
+};
+
+/* Block b of a sweep: which draw of the weights it is of, its first point, how many it has. */
+static inline int64_t sg_sweep_draw(const struct sg_sweep *s, int64_t b) {
+    return b / s->run_blocks;
+}
+
+static inline int64_t sg_sweep_first(const struct sg_sweep *s, int64_t b) {
+    return b / s->run_blocks * s->run + b % s->run_blocks * s->batch;
+}
+
+static inline int64_t sg_sweep_n(const struct sg_sweep *s, int64_t b) {
+    const int64_t left = s->run - b % s->run_blocks * s->batch;
+
+    return left < s->batch ? left : s->batch;
+}
+
+/* The block of point k. */
+static inline int64_t sg_sweep_block(const struct sg_sweep *s, int64_t k) {
+    return k / s->run * s->run_blocks + k % s->run / s->batch;
+}
+
+/* Noise on the weights that sweeps have in common, as many draws of it as the largest wants. */
+struct sg_plan_weights {
+    struct sg_weight_noise noise;
+    int64_t n_draws;
+    int64_t first;     /* of all draws of the plan */
+    int64_t n_tensors; /* that get noise, and their numbers: for whoever has the model to fill in */
+    int64_t n_numbers;
 };
 
 /* Sums that a worker has memory for: of the largest reading that uses this place. */
@@ -131,6 +166,11 @@ struct sg_plan {
     int n_clean_passes; /* backward passes at the item itself for a target: different rules */
     int n_sweeps;
     struct sg_sweep *sweeps;
+    int n_batches;
+    int64_t *batches; /* different ones of the sweeps and of paths, the largest first */
+    int n_weights;
+    struct sg_plan_weights *weights;
+    int64_t n_weight_draws;   /* of all of these */
     int *probed_of;           /* [n_instances] */
     int *sweep_of;            /* [n_instances]: the instance's sweep, or -1 */
     int max_stages;           /* length of the axis "stage" */
@@ -205,8 +245,10 @@ struct sg_rank_bytes {
     int64_t nets;    /* for one sample and for a block */
     int64_t
         start; /* beside the program, while the model is read and built: may be more than later */
-    int64_t shared; /* the weights, once a machine, where its ranks share them */
-    int64_t items;  /* the list of items */
+    int64_t shared;       /* the weights, once a machine, where its ranks share them */
+    int64_t draws;        /* models of draws of the weights, with these unless they are shared */
+    int64_t shared_draws; /* their weights, once a machine */
+    int64_t items;        /* the list of items */
 };
 
 /* How long a run is expected to take. */
@@ -219,6 +261,10 @@ struct sg_prediction {
 
 /* Blocks of an item; reading it, the clean pass and finishing the maps are counted as one more. */
 int64_t sg_plan_blocks_per_item(const struct sg_plan *plan);
+/* What the blocks of all sweeps cost on the mean, in blocks of the first: they may have fewer
+ * points.
+ */
+double sg_plan_mean_block(const struct sg_plan *plan);
 
 /* Prints sweeps, who shares them, gradients, memory, disk and time. For `sgdist check`. */
 void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes, int n_ranks,

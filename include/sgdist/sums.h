@@ -50,6 +50,11 @@ int sg_sums_exponent_for(double max_abs);
  * Never allocates. */
 void sg_sums_add_block(struct sg_sums *s, int64_t first_sample, const float *v, int64_t n_samples);
 
+/* The same for samples of which `run` consecutive ones belong together (they have the same draw of
+ * the weights, say): sample k is in group (k / run) mod n_groups. */
+void sg_sums_add_runs(struct sg_sums *s, int64_t first_sample, int64_t run, const float *v,
+                      int64_t n_samples);
+
 int64_t sg_sums_n_added(const struct sg_sums *s);     /* samples in the sums, all groups */
 int64_t sg_sums_n_off_grid(const struct sg_sums *s);  /* finite samples that did not fit the grid */
 int64_t sg_sums_n_nonfinite(const struct sg_sums *s); /* samples with a NaN or an infinity */

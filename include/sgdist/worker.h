@@ -15,6 +15,7 @@ struct sg_worker;
 struct sg_worker_options {
     const struct sg_plan *plan;
     const struct sg_model *model;
+    const struct sg_model *const *draws; /* the plan's draws of its weights; NULL: there are none */
     struct sg_items *items;
     const struct sg_comm *workers; /* the workers' communicator, or NULL: one alone */
     struct sg_upstream upstream;
@@ -32,6 +33,9 @@ void sg_worker_destroy(struct sg_worker *w); /* Collective over `workers`. */
 
 /* Bytes that a worker takes besides its nets: arrays, sums, and the buffer of a checkpoint. */
 int64_t sg_worker_bytes(const struct sg_plan *plan);
+
+/* Bytes of its nets. */
+int64_t sg_worker_net_bytes(const struct sg_plan *plan, const struct sg_model *model);
 
 /* Works until the master says that it is over. */
 void sg_worker_run(struct sg_worker *w);

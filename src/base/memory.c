@@ -2,6 +2,7 @@
  * from threads. */
 #include "sgdist/memory.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,4 +100,25 @@ int64_t sg_memory_of_process(int n_sharing) {
     }
     (void)fclose(f);
     return n_found < 3 ? -1 : (own + of_files / n_sharing) * 1024;
+}
+
+void sg_memory_return_blocks(void) {
+    (void)mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* where it starts; else it grows with use */
+}
+
+int64_t sg_memory_available(void) {
+    FILE *f = fopen("/proc/meminfo", "r");
+    char line[256];
+    long long kib = -1;
+
+    if (f == NULL) {
+        return -1;
+    }
+    while (kib < 0 && fgets(line, sizeof line, f) != NULL) {
+        if (sscanf(line, "MemAvailable: %lld kB", &kib) != 1) {
+            kib = -1;
+        }
+    }
+    (void)fclose(f);
+    return kib < 0 ? -1 : kib * 1024;
 }

@@ -22,6 +22,7 @@ sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct 
         .plan = s->plan,
         .baselines = s->baselines,
         .model = s->model,
+        .draws = (const struct sg_model *const *)s->draws,
         .items = s->items,
         .upstream = {.stop_requested = never},
         .result = s->job->output,
@@ -38,7 +39,7 @@ static sg_status measure(const struct study *s, struct sg_prediction *time) {
     double range[2 * SG_MAX_CHANNELS];
     int64_t item = 0;
 
-    if (s->plan->n_sweeps == 0 && s->plan->needs.paths.n_sums == 0) {
+    if (s->lack[0] != '\0' || (s->plan->n_sweeps == 0 && s->plan->needs.paths.n_sums == 0)) {
         return SG_OK;
     }
     for (int64_t c = 0; c < s->plan->input.axes[0]; c++) { /* stands in for the data set's range */
@@ -129,6 +130,7 @@ static sg_status print_plan(const struct study *s, int n_ranks) {
     s->plan->result_bytes = reserve.bytes;
     sg_plan_print(s->plan, &bytes, n_ranks, &time, stdout);
     SG_TRY(print_result_state(s));
+    SG_TRY(sg_study_check_draws(s));
     SG_CHECK(limit <= 0 || (double)sg_study_rank_bytes(s) <= limit, SG_E_JOB,
              "%s: a rank needs more than run.memory_mb allows: lower sampling.block, or the number "
              "of targets",

@@ -54,6 +54,9 @@ struct study {
     struct sg_shared *shared_image; /* until the model is built; NULL where one rank runs alone */
     struct sg_shared *weights;      /* NULL where one rank runs alone */
     int share_weights;
+    struct sg_model **draws; /* [n_weight_draws of the plan] with their own weights; or NULL */
+    struct sg_shared *draw_weights;
+    char lack[512]; /* why the draws were not made, for want of memory; "" */
     struct sg_items *items;
     struct sg_plan *plan;
     int64_t program_bytes; /* of this process, before it read anything */
@@ -86,6 +89,8 @@ sg_status sg_study_read_targets(struct sg_job *job, const struct sg_items *items
 
 /* Bytes of a rank that do not depend on the result: model, nets, worker; without what it shares. */
 int64_t sg_study_rank_bytes(const struct study *s);
+/* SG_E_JOB where the plan has draws of the weights that memory is too small for. */
+sg_status sg_study_check_draws(const struct study *s);
 /* Its parts; n_ranks: for a study that one rank opened, where so many would share the weights. */
 struct sg_rank_bytes sg_study_memory(const struct study *s, int n_ranks);
 

@@ -93,13 +93,33 @@ static void say_adaptive(const struct facts *f, const char *label, const char *c
            words[1], confidence, words[2], z);
 }
 
+/* Which weights, and how they are changed in a draw. */
+static void say_weights(const struct facts *f, const char *label, const char *draws) {
+    const char *tau = method_fact(f, label, "weights.tau", "?");
+    const char *only = method_fact(f, label, "weights.only", NULL);
+    const char *except = method_fact(f, label, "weights.except", NULL);
+
+    printf("%s draws of the network's parameters, the same for all items, %s Gaussian noise of "
+           "mean %s and standard deviation %s",
+           draws,
+           strcmp(method_fact(f, label, "weights.noise", "?"), "additive") == 0 ? "plus" : "times",
+           strcmp(method_fact(f, label, "weights.noise", "?"), "additive") == 0 ? "0" : "1", tau);
+    if (only != NULL) {
+        printf(", for those named %s", only);
+    }
+    if (except != NULL) {
+        printf("%s except those named %s", only != NULL ? "" : ",", except);
+    }
+}
+
 static void say_sampling(const struct facts *f, const char *label, const struct sg_method *m) {
+    const char *draws = method_fact(f, label, "weights.draws", NULL);
     const char *confidence = method_fact(f, label, "confidence", NULL);
     const char *samples = method_fact(f, label, "samples", NULL);
     const char *clean = method_fact(f, label, "noise.clean", "none");
     const char *outside = method_fact(f, label, "noise.outside", "keep");
 
-    if (samples == NULL) {
+    if (samples == NULL && draws == NULL) {
         printf("%s", method_fact(f, label, "nodes", NULL) != NULL ? ""
                      : m != NULL && m->over == SG_OVER_PLACES     ? " (at the item itself)"
                      : m != NULL && m->probe == SG_PROBE_NOTHING
@@ -107,14 +127,21 @@ static void say_sampling(const struct facts *f, const char *label, const struct 
                          : " (from the gradient at the input itself)");
         return;
     }
-    if (method_fact(f, label, "noise.channels", NULL) == NULL) {
+    if (draws == NULL && method_fact(f, label, "noise.channels", NULL) == NULL) {
         printf(" (%s samples an item, each from an item of the data)", samples);
         return;
     }
-    printf(" (%s samples an item; ", samples);
-    if (confidence != NULL) {
+    printf(" (");
+    if (draws != NULL) {
+        say_weights(f, label, draws);
+    }
+    if (samples != NULL) {
+        printf("%s%s samples %s; ", draws != NULL ? "; " : "", samples,
+               draws != NULL ? "of the input for each draw" : "an item");
+    }
+    if (samples != NULL && confidence != NULL) {
         say_adaptive(f, label, confidence);
-    } else {
+    } else if (samples != NULL) {
         say_noise(f, label);
     }
     if (strcmp(clean, "none") != 0) {

@@ -58,6 +58,7 @@ static sg_status create_worker(struct run *r) {
     struct sg_worker_options options = {.plan = plan,
                                         .baselines = r->study.baselines,
                                         .model = r->study.model,
+                                        .draws = (const struct sg_model *const *)r->study.draws,
                                         .items = r->study.items,
                                         .workers = r->workers,
                                         .stop = &sg_stop,

@@ -15,6 +15,7 @@ sg_status sg_run_check_memory(const struct run *r) {
     char need_text[32];
     char limit_text[32];
 
+    SG_TRY(sg_study_check_draws(&r->study));
     SG_CHECK(limit <= 0 || need <= limit, SG_E_JOB,
              "%s: a rank needs %s, more than run.memory_mb allows (%s): lower sampling.block, or "
              "the number of targets",

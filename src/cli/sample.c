@@ -148,12 +148,15 @@ static sg_status write_answer(const struct study *s, const struct answer *a, con
     const struct sg_record none = {0};
     const char *name = sg_items_name(s->items, a->range.item);
     const uint64_t key = sg_items_key(s->items, a->range.item);
-    const char *layer = s->job->instances[a->instance].params.probing.layer;
+    const struct sg_probing *probing = &s->job->instances[a->instance].params.probing;
+    const char *layer = probing->layer;
     int64_t *numbers = sg_calloc((size_t)a->range.n, sizeof *numbers);
     struct sg_constant k[] = {
         constant("sample", SG_TYPE_I64, numbers, "number of the sample"),
         constant("inputs", SG_TYPE_F32, a->inputs, "what the network saw, in model-input units"),
-        constant("gradients", SG_TYPE_F32, a->gradients, "gradient of the target's score"),
+        constant("gradients", SG_TYPE_F32, a->gradients,
+                 probing->kind == SG_PROBE_PATH ? "what the path to the input adds up"
+                                                : "gradient of the target's score"),
         constant("target", SG_TYPE_I32, a->targets, "explained class"),
         constant("item_name", SG_TYPE_TEXT, name, "the item"),
         constant("item_key", SG_TYPE_U64, &key, "its noise key"),
@@ -202,6 +205,7 @@ static sg_status take_samples(const struct request *q, const struct study *s, co
     const size_t n_targets = (size_t)s->plan->n_targets;
     size_t n_read;
 
+    SG_TRY(sg_study_check_draws(s));
     SG_TRY(find_item(s, q->item, &a->range.item));
     SG_TRY(find_reading(s, q->method, a));
     SG_TRY(parse_range(q->samples, s->plan->sweeps[a->range.i_sweep].n_draws, &a->range.first,

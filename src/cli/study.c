@@ -94,6 +94,9 @@ static sg_status plan_all(const struct job_arguments *a, struct study *s, size_t
     if (status == SG_OK) {
         status = check_rules(s);
     }
+    if (status == SG_OK) {
+        status = sg_study_check_scopes(s);
+    }
     if (status != SG_OK) {
         SG_TRY(sg_job_locate(s->job, s->job_text, n_job, a->sets, a->n_sets, status));
     }
@@ -222,6 +225,8 @@ sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments 
     SG_TRY(sg_agree(world, status));
     SG_TRY(share_all(world, arguments, &s, n_job));
     SG_TRY(sg_study_place_weights(world, &s));
+    SG_TRY(sg_study_make_draws(world, &s));
+    sg_study_drop_image(&s);
     *out = s;
     s = (struct study){0};
 done:
@@ -230,9 +235,9 @@ done:
 }
 
 void sg_study_close(struct study *s) {
+    sg_study_close_model(s);
     sg_plan_destroy(s->plan);
     sg_items_close(s->items);
-    sg_study_close_model(s);
     sg_job_destroy(s->job);
     sg_free(s->baselines);
     sg_free(s->inputs);
@@ -242,7 +247,7 @@ void sg_study_close(struct study *s) {
 
 int64_t sg_study_rank_bytes(const struct study *s) {
     const struct sg_rank_bytes b = sg_study_memory(s, 1);
-    const int64_t working = b.model + b.nets + b.items + sg_worker_bytes(s->plan);
+    const int64_t working = b.model + b.draws + b.nets + b.items + sg_worker_bytes(s->plan);
 
     return b.program + (working > b.start ? working : b.start);
 }

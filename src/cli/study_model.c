@@ -5,6 +5,7 @@
  * others point at them. */
 #include "cli/study_impl.h"
 #include "sgdist/memory.h"
+#include "sgdist/worker.h"
 
 #include <string.h>
 
@@ -36,7 +37,8 @@ sg_status sg_study_share_image(const struct sg_comm *world, struct study *s) {
     }
     sg_comm_bcast(world, 0, &terms, sizeof terms);
     s->share_weights = (int)terms.share;
-    SG_TRY(sg_shared_create(world, terms.n, s->share_weights, "the model", &s->shared_image));
+    SG_TRY(sg_shared_create(world, terms.n, s->share_weights ? SG_SHARE_ONE_WRITES : SG_SHARE_NOT,
+                            "the model", &s->shared_image));
     if (is_root) {
         memcpy(sg_shared_bytes(s->shared_image), s->image.bytes, s->image.n);
     }
@@ -48,23 +50,31 @@ done:
     return status;
 }
 
-/* What the job asks of its model. */
-sg_status sg_study_open_model(struct study *s) {
+sg_status sg_study_explain(const struct study *s, struct sg_fixed_input **fixed,
+                           struct sg_explain *out) {
     sg_status status = SG_OK;
     const struct sg_job *job = s->job;
-    const void *bytes = s->shared_image != NULL ? sg_shared_bytes(s->shared_image) : s->image.bytes;
-    struct sg_fixed_input *fixed = NULL;
-    struct sg_explain what = {.n_tensors = job->n_tensors,
-                              .tensors = job->tensors,
-                              .n_layers = job->n_layers,
-                              .layers = job->layers,
-                              .input = job->input,
-                              .shape = job->shape.n_axes > 0 ? &job->shape : NULL,
-                              .n_fixed = job->n_inputs};
 
-    SG_TRY(sg_study_take_inputs(job, s->inputs, &fixed));
-    what.fixed = fixed;
-    SG_TRY(sg_model_open(bytes, s->image.n, job->model_file, &what, &s->model));
+    SG_TRY(sg_study_take_inputs(job, s->inputs, fixed));
+    *out = (struct sg_explain){.n_tensors = job->n_tensors,
+                               .tensors = job->tensors,
+                               .n_layers = job->n_layers,
+                               .layers = job->layers,
+                               .input = job->input,
+                               .shape = job->shape.n_axes > 0 ? &job->shape : NULL,
+                               .n_fixed = job->n_inputs,
+                               .fixed = *fixed};
+done:
+    return status;
+}
+
+sg_status sg_study_open_model(struct study *s) {
+    sg_status status = SG_OK;
+    struct sg_fixed_input *fixed = NULL;
+    struct sg_explain what;
+
+    SG_TRY(sg_study_explain(s, &fixed, &what));
+    SG_TRY(sg_model_open(sg_study_image(s), s->image.n, s->job->model_file, &what, &s->model));
     SG_TRY(sg_job_name_layers(s->job, sg_model_signature(s->model)));
 done:
     sg_free(fixed);
@@ -75,26 +85,30 @@ sg_status sg_study_place_weights(const struct sg_comm *world, struct study *s) {
     sg_status status = SG_OK;
 
     if (sg_comm_size(world) == 1) {
-        const struct sg_model_image sizes = {.n = s->image.n, .n_reading = s->image.n_reading};
-
-        status = sg_model_place(s->model, NULL, 1);
-        sg_model_image_free(&s->image);
-        s->image = sizes;
-        return status;
+        return sg_model_place(s->model, NULL, 1);
     }
-    SG_TRY(sg_shared_create(world, (size_t)sg_model_weight_bytes(s->model), s->share_weights,
-                            "the weights", &s->weights));
+    SG_TRY(sg_shared_create(world, (size_t)sg_model_weight_bytes(s->model),
+                            s->share_weights ? SG_SHARE_ONE_WRITES : SG_SHARE_NOT, "the weights",
+                            &s->weights));
     status = sg_agree(world, sg_model_place(s->model, sg_shared_bytes(s->weights),
                                             sg_shared_is_writer(s->weights)));
     SG_TRY(status);
     sg_shared_written(s->weights);
 done:
-    sg_shared_destroy(s->shared_image);
-    s->shared_image = NULL;
     return status;
 }
 
+void sg_study_drop_image(struct study *s) {
+    const struct sg_model_image sizes = {.n = s->image.n, .n_reading = s->image.n_reading};
+
+    sg_model_image_free(&s->image);
+    s->image = sizes;
+    sg_shared_destroy(s->shared_image);
+    s->shared_image = NULL;
+}
+
 void sg_study_close_model(struct study *s) {
+    sg_study_close_draws(s);
     sg_model_destroy(s->model);
     sg_shared_destroy(s->shared_image);
     sg_shared_destroy(s->weights);
@@ -107,14 +121,17 @@ struct sg_rank_bytes sg_study_memory(const struct study *s, int n_ranks) {
     const int is_shared = s->weights != NULL ? sg_shared_n_ranks(s->weights) > 1
                                              : n_ranks > 1 && s->job->share_weights;
     const int64_t model = graph + (is_shared ? 0 : weights);
-    const int64_t building = model + (is_shared ? 0 : (int64_t)s->image.n);
     const int64_t reading = (int64_t)s->image.n_reading;
-
-    return (struct sg_rank_bytes){.program = s->program_bytes,
+    int64_t building = model + (is_shared ? 0 : (int64_t)s->image.n);
+    struct sg_rank_bytes bytes = {.program = s->program_bytes,
                                   .model = model,
                                   .items = sg_items_bytes(s->items),
-                                  .nets = sg_net_bytes_for(s->model, 1) +
-                                          sg_net_bytes_for(s->model, s->plan->block),
-                                  .start = building > reading ? building : reading,
+                                  .nets = sg_worker_net_bytes(s->plan, s->model),
                                   .shared = is_shared ? weights : 0};
+
+    sg_study_measure_draws(s, is_shared, &bytes);
+    /* A draw in the making holds its weights with the noise beside their form for the kernels. */
+    building += bytes.draws + (s->plan->n_weight_draws > 0 ? weights : 0);
+    bytes.start = building > reading ? building : reading;
+    return bytes;
 }

@@ -96,22 +96,22 @@ static void *make(struct offer *offer, size_t n) {
     return bytes;
 }
 
-static void *attach(struct offer *offer, size_t n) {
+static void *attach(struct offer *offer, size_t n, int writes) {
     void *bytes = NULL;
-    const int fd = shm_open(offer->name, O_RDONLY | O_CLOEXEC, 0);
+    const int fd = shm_open(offer->name, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC, 0);
 
     if (fd < 0) {
         (void)snprintf(offer->reason, sizeof offer->reason,
                        "a rank cannot open the shared memory of its machine: %s", strerror(errno));
         return NULL;
     }
-    bytes = map(fd, n, PROT_READ, offer->reason);
+    bytes = map(fd, n, writes ? PROT_READ | PROT_WRITE : PROT_READ, offer->reason);
     (void)close(fd);
     return bytes;
 }
 
 /* Maps the machine's block, on all of its ranks or on none. */
-static void share(struct sg_shared *s, const char *what) {
+static void share(struct sg_shared *s, int all_write, const char *what) {
     const int is_first = sg_comm_rank(s->machine) == 0;
     struct offer offer = {.name = ""};
     int64_t failed;
@@ -121,7 +121,7 @@ static void share(struct sg_shared *s, const char *what) {
     }
     sg_comm_bcast(s->machine, 0, &offer, sizeof offer);
     if (!is_first && offer.name[0] != '\0') {
-        s->bytes = attach(&offer, s->n);
+        s->bytes = attach(&offer, s->n, all_write);
     }
     failed = s->bytes == NULL;
     sg_comm_allreduce_max(s->machine, &failed, 1);
@@ -140,8 +140,8 @@ static void share(struct sg_shared *s, const char *what) {
     s->is_mapped = s->bytes != NULL;
 }
 
-sg_status sg_shared_create(const struct sg_comm *world, size_t n, int share_it, const char *what,
-                           struct sg_shared **out) {
+sg_status sg_shared_create(const struct sg_comm *world, size_t n, enum sg_share how,
+                           const char *what, struct sg_shared **out) {
     sg_status status = SG_OK;
     struct sg_shared *s = sg_calloc(1, sizeof *s);
     int64_t failed = s == NULL;
@@ -151,8 +151,8 @@ sg_status sg_shared_create(const struct sg_comm *world, size_t n, int share_it, 
     s->world = world;
     s->n = n > 0 ? n : 1;
     SG_TRY(sg_comm_split_machine(world, &s->machine));
-    if (share_it && sg_comm_size(s->machine) > 1) {
-        share(s, what);
+    if (how != SG_SHARE_NOT && sg_comm_size(s->machine) > 1) {
+        share(s, how == SG_SHARE_ALL_WRITE, what);
     }
     s->n_ranks = s->is_mapped ? sg_comm_size(s->machine) : 1;
     s->is_writer = !s->is_mapped || sg_comm_rank(s->machine) == 0;
@@ -194,6 +194,14 @@ int sg_shared_is_writer(const struct sg_shared *s) {
 
 int sg_shared_n_ranks(const struct sg_shared *s) {
     return s->n_ranks;
+}
+
+int sg_shared_rank(const struct sg_shared *s) {
+    return s->is_mapped ? sg_comm_rank(s->machine) : 0;
+}
+
+int sg_shared_on_machine(const struct sg_shared *s) {
+    return sg_comm_size(s->machine);
 }
 
 void sg_shared_bcast(const struct sg_shared *s) {

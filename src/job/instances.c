@@ -19,21 +19,26 @@ struct entry {
 };
 
 unsigned sg_method_uses(const struct sg_method *method) {
-    const int reads_derivatives =
-        method->probe != SG_PROBE_NOTHING && method->probe != SG_PROBE_GATES;
-    unsigned uses = method->uses | method->sampler->uses;
+    const struct sg_sampler *s = method->sampler;
+    const int has_noise = s->is_stochastic && !s->is_noiseless;
+    const int has_gates = method->probe == SG_PROBE_GATES;
+    const int reads_derivatives = method->probe != SG_PROBE_NOTHING && !has_gates;
+    unsigned uses = method->uses | s->uses;
 
-    if (method->sampler->is_stochastic) {
-        uses |= SG_USES_SAMPLES | (method->sampler->is_noiseless ? 0 : SG_USES_NOISE);
-    }
+    uses |= s->is_stochastic && !s->is_still ? SG_USES_SAMPLES : 0;
+    uses |= has_noise ? SG_USES_NOISE : 0;
+    uses |= has_noise || s->is_still ? SG_USES_CLEAN : 0;
+    uses |= s->is_stochastic && !has_gates ? SG_USES_DRAWS : 0;
     uses |= method->over == SG_OVER_TENSOR ? SG_USES_CHANNELS : 0;
     uses |= reads_derivatives && method->rule == 0 ? SG_USES_RULE : 0;
     return uses | (reads_derivatives ? SG_USES_ABSOLUTE : 0);
 }
 
-/* A path reads the input, and layers only as the gradient of a smoother could. */
+/* A path reads the input, and layers only as the gradient of a smoother could. Anything with
+ * samples may have noise on the weights. */
 unsigned sg_instance_uses(const struct sg_instance *inst) {
-    const unsigned uses = sg_method_uses(inst->method);
+    const unsigned weights = inst->params.sampling.draws > 0 ? (unsigned)SG_USES_WEIGHTS : 0u;
+    const unsigned uses = sg_method_uses(inst->method) | weights;
 
     return inst->path == NULL
                ? uses
@@ -139,14 +144,22 @@ static struct sg_instance *append(struct entry *e, const struct sg_node *at) {
 void sg_clear_unused(struct sg_params *p, unsigned uses) {
     struct sg_sampling *s = &p->sampling;
 
-    if ((uses & SG_USES_SAMPLES) == 0) {
+    if ((uses & (SG_USES_SAMPLES | SG_USES_WEIGHTS)) == 0) {
         memset(s, 0, sizeof *s);
-        s->samples = 1;
     }
     if ((uses & SG_USES_NOISE) == 0) {
         s->channels = 0;
-        s->clean = 0;
         s->outside = 0;
+    }
+    if ((uses & SG_USES_CLEAN) == 0) {
+        s->clean = 0;
+    }
+    if ((uses & SG_USES_SAMPLES) == 0) {
+        s->samples = 1;
+    }
+    if ((uses & SG_USES_WEIGHTS) == 0) {
+        s->draws = 0;
+        memset(&s->weights, 0, sizeof s->weights);
     }
     if ((uses & SG_USES_AMOUNT) == 0) {
         s->amount = 0.0;
@@ -253,6 +266,39 @@ static void choose_reading(const struct sg_method *method, struct sg_probing *pr
     }
 }
 
+/* What an entry may say, beside its `of` and of draws of the weights, too. */
+static unsigned uses_of_entry(const struct entry *e, const struct sg_method *method) {
+    struct sg_instance inst = {.method = method};
+    unsigned uses;
+
+    sg_of_apply(&e->of, method, &inst);
+    uses = sg_instance_uses(&inst) | (sg_method_uses(method) & (unsigned)SG_USES_OF);
+    uses &= ~(unsigned)(inst.params.probing.rule != 0 ? SG_USES_RULE : 0); /* `of` has said it */
+    return uses | ((uses & SG_USES_DRAWS) != 0 && sg_node_find(e->map, "weights") != NULL
+                       ? (unsigned)SG_USES_WEIGHTS
+                       : 0u);
+}
+
+/* `sampling.samples` is for an item; an entry with draws of the weights has so many for each. */
+static int settle_weights(struct entry *e, const struct sg_method *method, const struct sg_node *at,
+                          struct sg_params *params) {
+    struct sg_sampling *s = &params->sampling;
+
+    if ((uses_of_entry(e, method) & SG_USES_WEIGHTS) == 0) {
+        s->draws = 0;
+        return 1;
+    }
+    if (sg_node_find(e->map, "samples") == NULL && sg_node_find(e->map, "like") == NULL) {
+        s->samples = SG_JOB_SAMPLES_A_DRAW;
+    }
+    if (s->clean == SG_CLEAN_ONE_OF_N) {
+        sg_problem(e->r, &at->at, e->path,
+                   "noise.clean: one_of_n has no meaning with draws of the weights, which are of "
+                   "equal size; set noise: {clean: extra}, or none");
+    }
+    return s->clean != SG_CLEAN_ONE_OF_N;
+}
+
 /* Integrated gradients has no threshold unless it is given one. */
 static void refuse_threshold(struct entry *e, const struct sg_method *outer,
                              const struct sg_params *params) {
@@ -281,6 +327,9 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
     struct sg_params params;
     const struct sg_preset *preset = read_params(e, &params);
 
+    if (!settle_weights(e, method, at, &params)) {
+        return 0;
+    }
     sg_expansion_label(&e->expansion, base, label, sizeof label);
     if (!is_label(label)) {
         sg_problem(e->r, &at->at, e->path,
@@ -299,12 +348,13 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
     if (inst != NULL) {
         memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
         inst->params = params;
+        inst->params = params;
         refuse_threshold(e, method, &params);
         sg_of_apply(&e->of, method, inst);
         sg_clear_unused(&inst->params, sg_instance_uses(inst));
         choose_reading(inst->method, &inst->params.probing);
         sg_path_settle(inst);
-        if (preset != NULL && (sg_instance_uses(inst) & SG_USES_NOISE) != 0) {
+        if (preset != NULL && (sg_instance_uses(inst) & SG_USES_CLEAN) != 0) {
             sg_preset_add_line(e->r, preset, inst, &e->draft->presets);
         }
     }
@@ -326,15 +376,6 @@ static void add_expanded(struct entry *e, const struct sg_method *method, const 
         is_added = add_instance(e, method, at, base);
         sg_expansion_restore(x);
     } while (is_added && n_problems == e->r->n_problems && sg_expansion_next(x));
-}
-
-/* What an entry may say beside its `of`, too. */
-static unsigned uses_of_entry(const struct entry *e, const struct sg_method *method) {
-    struct sg_instance inst = {.method = method};
-
-    sg_of_apply(&e->of, method, &inst);
-    return (sg_instance_uses(&inst) | (sg_method_uses(method) & (unsigned)SG_USES_OF)) &
-           ~(unsigned)(inst.params.probing.rule != 0 ? SG_USES_RULE : 0); /* `of` has said it */
 }
 
 /* An option without an effect would make a reader of the job believe in one. */

@@ -25,6 +25,7 @@ static const char *const words_divisor[] = {"unbiased", "population", NULL};
 static const char *const words_bounds[] = {"channel", "global", NULL};
 static const char *const words_z[] = {"centred", "half", "one_sided", "exact", NULL};
 static const char *const words_rule[] = {"gradient", "guided_backprop", "deconvnet", NULL};
+static const char *const words_weights[] = {"multiplicative", "additive", NULL};
 static const char *const words_quadrature[] = {"gauss_legendre", "midpoint",      "trapezoid",
                                                "riemann_left",   "riemann_right", NULL};
 static const char *const words_threshold_on[] = {"score", "logit", "probability", NULL};
@@ -139,9 +140,35 @@ static const struct sg_key noise_keys[] = {
     {CUSTOM("channels", channels), IN_PARAMS(sampling.channels), .fallback = "all",
      .uses = SG_USES_NOISE},
     {WORD("clean", words_clean), IN_PARAMS(sampling.clean), .fallback = "none",
-     .flags = SG_KEY_EXPANDS, .uses = SG_USES_NOISE},
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_CLEAN},
     {WORD("outside", words_outside), IN_PARAMS(sampling.outside), .fallback = "keep",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_NOISE},
+    {0}};
+
+/* Noise on the model's weights; only methods that have it, or entries that ask for it, look at it.
+ */
+static const struct sg_key weights_keys[] = {
+    {.name = "draws",
+     .kind = SG_KIND_INT,
+     IN_PARAMS(sampling.draws),
+     .min = 1,
+     .max = 1 << 20,
+     .fallback = "10",
+     .flags = SG_KEY_EXPANDS,
+     .suffix = "m",
+     .uses = SG_USES_WEIGHTS},
+    {.name = "tau",
+     .kind = SG_KIND_NUMBER,
+     IN_PARAMS(sampling.weights.tau),
+     .high = INFINITY,
+     .fallback = "0.2",
+     .flags = SG_KEY_EXPANDS,
+     .suffix = "tau",
+     .uses = SG_USES_WEIGHTS},
+    {WORD("noise", words_weights), IN_PARAMS(sampling.weights.kind), .fallback = "multiplicative",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_WEIGHTS},
+    {CUSTOM("only", scope), IN_PARAMS(sampling.weights.only), .uses = SG_USES_WEIGHTS},
+    {CUSTOM("except", scope), IN_PARAMS(sampling.weights.except), .uses = SG_USES_WEIGHTS},
     {0}};
 
 static const struct sg_key sampling_keys[] = {
@@ -159,6 +186,7 @@ static const struct sg_key sampling_keys[] = {
      .max = SG_MAX_BLOCK,
      .fallback = "16"},
     {MAP("noise", noise_keys), IN_DRAFT(defaults), .flags = SG_KEY_LOCAL},
+    {MAP("weights", weights_keys), IN_DRAFT(defaults), .flags = SG_KEY_LOCAL},
     {WORD("nonfinite", words_nonfinite), IN_JOB(nonfinite), .fallback = "fail"},
     {0}};
 
@@ -210,7 +238,7 @@ const struct sg_key sg_job_keys[] = {{CUSTOM("like", name), .flags = SG_KEY_LOCA
 const struct sg_key sg_instance_keys[] = {
     {CUSTOM("method", name), .flags = SG_KEY_REQUIRED},
     {CUSTOM("as", name)},
-    {CUSTOM("like", name), .flags = SG_KEY_EXPANDS | SG_KEY_LOCAL, .uses = SG_USES_NOISE},
+    {CUSTOM("like", name), .flags = SG_KEY_EXPANDS | SG_KEY_LOCAL, .uses = SG_USES_CLEAN},
     {.name = "samples",
      .kind = SG_KIND_INT,
      IN_PARAMS(sampling.samples),
@@ -219,7 +247,8 @@ const struct sg_key sg_instance_keys[] = {
      .flags = SG_KEY_EXPANDS,
      .suffix = "n",
      .uses = SG_USES_SAMPLES},
-    {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_NOISE},
+    {MAP("noise", noise_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_CLEAN},
+    {MAP("weights", weights_keys), .flags = SG_KEY_INHERITS, .uses = SG_USES_DRAWS},
     {WORD("rule", words_rule), IN_PARAMS(probing.rule), .fallback = "gradient",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_RULE},
     {WORD("absolute", words_bool), IN_PARAMS(probing.absolute), .fallback = "false",

@@ -140,6 +140,8 @@ void sg_plan_destroy(struct sg_plan *plan) {
         sg_free(plan->sweeps[i].stage_ends);
     }
     sg_free(plan->sweeps);
+    sg_free(plan->batches);
+    sg_free(plan->weights);
     sg_free(plan->places);
     sg_free(plan->probed);
     sg_free(plan->probed_of);

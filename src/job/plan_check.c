@@ -107,6 +107,21 @@ done:
     return status;
 }
 
+/* Also where the memory for so many draws would be there. */
+static sg_status check_weights(const struct sg_plan *plan, const struct sg_instance *inst) {
+    sg_status status = SG_OK;
+    const struct sg_sampling *s = &inst->params.sampling;
+
+    SG_CHECK(
+        s->draws == 0 || s->samples <= SG_SAMPLES_MAX / s->draws, SG_E_JOB,
+        "%s: methods.%s.samples: %lld for each of %lld draws of the weights are more than %lld "
+        "together",
+        plan->job->file, inst->label, (long long)s->samples, (long long)s->draws,
+        (long long)SG_SAMPLES_MAX);
+done:
+    return status;
+}
+
 static sg_status check_confidence(const struct sg_plan *plan, const struct sg_instance *inst) {
     sg_status status = SG_OK;
     const struct sg_sampling *s = &inst->params.sampling;
@@ -278,6 +293,7 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
         SG_TRY(check_domain(plan, inst));
         SG_TRY(check_samples(plan, inst));
         SG_TRY(check_confidence(plan, inst));
+        SG_TRY(check_weights(plan, inst));
         SG_TRY(check_channels(plan, i));
         SG_TRY(check_cam(plan, i));
         SG_TRY(check_places(plan, i));

@@ -84,11 +84,20 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
                                  used > 0 ? ", " : "", number, forms[p->z],
                                  p->bounds == SG_BOUNDS_GLOBAL ? "global" : "channel");
     }
+    if ((uses & SG_USES_WEIGHTS) != 0) {
+        (void)sg_number_text(p->weights.tau, number, sizeof number);
+        used += (size_t)snprintf(buf + used, cap - used, "%sweights tau %s%s, %lld draw%s",
+                                 used > 0 ? ", " : "", number,
+                                 p->weights.kind == SG_WEIGHTS_ADDITIVE ? " added" : "",
+                                 (long long)p->draws, sg_text_plural(p->draws));
+        used = used < cap ? used : cap - 1;
+    }
     if ((uses & SG_USES_NOISE) != 0 && p->channels != UINT64_MAX) {
         (void)sg_echo_channels(&channels, &p->channels);
     }
-    if ((uses & SG_USES_NOISE) == 0) {
-        used += (size_t)snprintf(buf + used, cap - used, "the item, from items of the data");
+    if ((uses & SG_USES_CLEAN) == 0) {
+        used += (size_t)snprintf(buf + used, cap - used, "%sthe item, from items of the data",
+                                 used > 0 ? ", " : "");
     }
     (void)snprintf(buf + used, cap - used, "%s%s%s%s", channels.data != NULL ? ", channels " : "",
                    channels.data != NULL ? channels.data : "", clean[p->clean],
@@ -187,6 +196,33 @@ static void print_sweeps(const struct sg_plan *plan, FILE *out) {
     }
     fprintf(out, "\n");
     sg_text_free(&members);
+}
+
+/* Which of the model's parameters the draws of the weights are of. */
+static void print_weights(const struct sg_plan *plan, FILE *out) {
+    const char *name = "weights";
+
+    for (int i = 0; i < plan->n_weights; i++) {
+        const struct sg_plan_weights *w = &plan->weights[i];
+        struct sg_text scope = {0};
+        char number[32];
+
+        if (w->noise.only[0] != '\0') {
+            sg_text_add(&scope, " only ");
+            (void)sg_echo_scope(&scope, w->noise.only);
+        }
+        if (w->noise.except[0] != '\0') {
+            sg_text_add(&scope, "%s except ", scope.length > 0 ? "," : "");
+            (void)sg_echo_scope(&scope, w->noise.except);
+        }
+        fprintf(out,
+                "  %-15s %lld draw%s of %lld tensors, %s parameters%s%s, the same for all items\n",
+                name, (long long)w->n_draws, sg_text_plural(w->n_draws), (long long)w->n_tensors,
+                count_text(w->n_numbers, number, sizeof number), scope.length > 0 ? ":" : "",
+                scope.data != NULL ? scope.data : "");
+        sg_text_free(&scope);
+        name = "";
+    }
 }
 
 /* The walk of probed thing p: who reads it, and what it costs. */
@@ -289,7 +325,8 @@ static void print_stages(const struct sg_plan *plan, FILE *out) {
         }
         fprintf(out, " %lld", (long long)longest->stage_ends[i]);
     }
-    fprintf(out, " blocks of %lld samples\n", (long long)plan->block);
+    fprintf(out, " blocks of %lld sample%s\n", (long long)longest->batch,
+            sg_text_plural(longest->batch));
 }
 
 /* The backward passes with mean gates count as half a block for each batch of targets. */
@@ -301,6 +338,17 @@ int64_t sg_plan_blocks_per_item(const struct sg_plan *plan) {
         n += sg_plan_n_gate_passes(plan, &plan->sweeps[i]) / (2 * plan->block);
     }
     return n;
+}
+
+double sg_plan_mean_block(const struct sg_plan *plan) {
+    double points = 0;
+    double blocks = 0;
+
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        points += (double)plan->sweeps[i].n_blocks * (double)plan->sweeps[i].batch;
+        blocks += (double)plan->sweeps[i].n_blocks;
+    }
+    return blocks > 0 ? points / blocks / (double)plan->sweeps[0].batch : 1;
 }
 
 static int64_t most_blocks(const struct sg_plan *plan) {
@@ -353,8 +401,8 @@ static void print_memory(const struct sg_plan *plan, const struct sg_rank_bytes 
     char start[32];
     const double before = (double)bytes->program + (double)bytes->start;
     char items[32];
-    const double total = (double)bytes->program + (double)bytes->model + (double)bytes->nets +
-                         (double)plan->sums_bytes + (double)bytes->items;
+    const double total = (double)bytes->program + (double)bytes->model + (double)bytes->draws +
+                         (double)bytes->nets + (double)plan->sums_bytes + (double)bytes->items;
 
     (void)sg_text_bytes(total, all, sizeof all);
     if (before > total) {
@@ -366,13 +414,21 @@ static void print_memory(const struct sg_plan *plan, const struct sg_rank_bytes 
             "list of items %s\n",
             before > total ? "" : "memory a rank", all,
             sg_text_bytes((double)bytes->program, program, sizeof program),
-            sg_text_bytes((double)bytes->model, model, sizeof model),
+            sg_text_bytes((double)bytes->model + (double)bytes->draws, model, sizeof model),
             sg_text_bytes((double)bytes->nets, net, sizeof net),
             sg_text_bytes((double)plan->sums_bytes, sums, sizeof sums),
             sg_text_bytes((double)bytes->items, items, sizeof items));
+    if (bytes->draws > 0) {
+        fprintf(out, "  %-15s %s of that for %lld draw%s of the weights%s\n", "",
+                sg_text_bytes((double)bytes->draws, all, sizeof all),
+                (long long)plan->n_weight_draws, sg_text_plural(plan->n_weight_draws),
+                bytes->shared_draws > 0 ? ": their graphs" : "");
+    }
     if (bytes->shared > 0) {
-        fprintf(out, "  %-15s %s for the weights, which the ranks of a machine share\n",
-                "memory a machine", sg_text_bytes((double)bytes->shared, all, sizeof all));
+        fprintf(out, "  %-15s %s for the weights%s, which the ranks of a machine share\n",
+                "memory a machine",
+                sg_text_bytes((double)bytes->shared + (double)bytes->shared_draws, all, sizeof all),
+                bytes->shared_draws > 0 ? " and the draws of them" : "");
     }
 }
 
@@ -416,6 +472,7 @@ void sg_plan_print(const struct sg_plan *plan, const struct sg_rank_bytes *bytes
     fprintf(out, "plan of %s\n", plan->job->file);
     print_items(plan, out);
     print_sweeps(plan, out);
+    print_weights(plan, out);
     print_walks(plan, out);
     print_presets(plan, out);
     print_gate_totals(plan, out);

@@ -134,6 +134,41 @@ static struct sg_sweep *find_sweep(struct sg_plan *plan, const struct sg_instanc
     return NULL;
 }
 
+/* The noise on the weights that the sweep shares with others, -1 for none. */
+static int find_weights(struct sg_plan *plan, const struct sg_sampling *s) {
+    struct sg_plan_weights *w = plan->weights;
+    int i = 0;
+
+    if (s->draws == 0) {
+        return -1;
+    }
+    while (i < plan->n_weights && memcmp(&w[i].noise, &s->weights, sizeof s->weights) != 0) {
+        i++;
+    }
+    if (i == plan->n_weights) {
+        plan->n_weights++;
+        w[i].noise = s->weights;
+    }
+    w[i].n_draws = s->draws > w[i].n_draws ? s->draws : w[i].n_draws;
+    return i;
+}
+
+/* Every draw of the weights has as many points, and blocks of its own. */
+static void divide(const struct sg_plan *plan, struct sg_sweep *s) {
+    const int64_t n_runs = s->sampling.draws > 0 ? s->sampling.draws : 1;
+
+    s->run = s->n_draws / n_runs;
+    s->batch = s->sampling.draws > 0 && s->run < plan->block ? s->run : plan->block;
+    s->run_blocks = (s->run + s->batch - 1) / s->batch;
+    s->n_blocks = n_runs * s->run_blocks;
+    /* Stages end at whole draws. */
+    s->n_stages = sg_plan_stage_ends(s->sampling.draws > 0 ? n_runs : s->n_blocks, s->stage_ends,
+                                     SG_PLAN_MAX_STAGES);
+    for (int i = 0; s->sampling.draws > 0 && i < s->n_stages; i++) {
+        s->stage_ends[i] *= s->run_blocks;
+    }
+}
+
 static sg_status add_sweep(struct sg_plan *plan, const struct sg_instance *inst,
                            struct sg_sweep **out) {
     sg_status status = SG_OK;
@@ -142,13 +177,13 @@ static sg_status add_sweep(struct sg_plan *plan, const struct sg_instance *inst,
     s->sampler = inst->method->sampler;
     s->sampling = inst->params.sampling;
     s->n_draws = sg_sampling_n_draws(&s->sampling);
-    s->n_blocks = (s->n_draws + plan->block - 1) / plan->block;
+    s->weights = find_weights(plan, &s->sampling);
     s->readings = sg_calloc((size_t)plan->n_probed, sizeof s->readings[0]);
     s->gates.members = sg_calloc((size_t)plan->job->n_instances, sizeof s->gates.members[0]);
     s->stage_ends = sg_calloc(SG_PLAN_MAX_STAGES, sizeof s->stage_ends[0]);
     SG_CHECK(s->readings != NULL && s->gates.members != NULL && s->stage_ends != NULL, SG_E_NOMEM,
              "no memory for the plan");
-    s->n_stages = sg_plan_stage_ends(s->n_blocks, s->stage_ends, SG_PLAN_MAX_STAGES);
+    divide(plan, s);
     plan->max_stages = s->n_stages > plan->max_stages ? s->n_stages : plan->max_stages;
     *out = s;
 done:
@@ -256,6 +291,43 @@ static void place_readings(const struct sg_plan *plan, struct sg_sweep *s) {
     }
 }
 
+/* Once, behind larger ones. */
+static void add_batch(struct sg_plan *plan, int64_t batch) {
+    int at = 0;
+
+    while (at < plan->n_batches && plan->batches[at] > batch) {
+        at++;
+    }
+    if (at < plan->n_batches && plan->batches[at] == batch) {
+        return;
+    }
+    for (int k = plan->n_batches++; k > at; k--) {
+        plan->batches[k] = plan->batches[k - 1];
+    }
+    plan->batches[at] = batch;
+}
+
+/* Those of sweeps whose points go through the network as they are; walks fill the job's blocks. */
+static void list_batches(struct sg_plan *plan) {
+    for (int i = 0; i < plan->n_sweeps; i++) {
+        if (plan->sweeps[i].n_passes > 0 || plan->sweeps[i].gates.n_members > 0) {
+            add_batch(plan, plan->sweeps[i].batch);
+        }
+    }
+    for (int i = 0; i < plan->n_probed; i++) {
+        if (sg_is_path(&plan->probed[i])) {
+            add_batch(plan, plan->block);
+        }
+    }
+}
+
+static void place_weights(struct sg_plan *plan) {
+    for (int i = 0; i < plan->n_weights; i++) {
+        plan->weights[i].first = plan->n_weight_draws;
+        plan->n_weight_draws += plan->weights[i].n_draws;
+    }
+}
+
 sg_status sg_plan_make_sweeps(struct sg_plan *plan) {
     sg_status status = SG_OK;
     const size_t n = (size_t)plan->job->n_instances;
@@ -263,7 +335,11 @@ sg_status sg_plan_make_sweeps(struct sg_plan *plan) {
     SG_TRY(make_probed(plan));
     plan->sweeps = sg_calloc(n, sizeof plan->sweeps[0]);
     plan->sweep_of = sg_calloc(n, sizeof plan->sweep_of[0]);
-    SG_CHECK(plan->sweeps != NULL && plan->sweep_of != NULL, SG_E_NOMEM, "no memory for the plan");
+    plan->batches = sg_calloc(n + 1, sizeof plan->batches[0]);
+    plan->weights = sg_calloc(n, sizeof plan->weights[0]);
+    SG_CHECK(plan->sweeps != NULL && plan->sweep_of != NULL && plan->batches != NULL &&
+                 plan->weights != NULL,
+             SG_E_NOMEM, "no memory for the plan");
     for (int i = 0; i < plan->job->n_instances; i++) {
         const struct sg_instance *inst = &plan->job->instances[i];
         struct sg_sweep *s = find_sweep(plan, inst);
@@ -287,6 +363,8 @@ sg_status sg_plan_make_sweeps(struct sg_plan *plan) {
     for (int i = 0; i < plan->n_sweeps; i++) {
         place_readings(plan, &plan->sweeps[i]);
     }
+    list_batches(plan);
+    place_weights(plan);
 done:
     return status;
 }

@@ -37,8 +37,9 @@ static const struct sg_preset table[] = {
      .version = "2026-05-22",
      .tool = "the AdaptGrad authors' ImageNet experiment",
      .settings = "{samples: 50, noise: {level: 0.2, range: domain, space: input, channels: all, "
-                 "clean: extra, outside: keep}, confidence: 0.95, z: centred, bounds: global, "
-                 "channels: sum, space: input, absolute: false}"},
+                 "clean: extra, outside: keep}, weights: {draws: 50, tau: 0.2, noise: "
+                 "multiplicative, except: '*classifier*'}, confidence: 0.95, z: centred, bounds: "
+                 "global, channels: sum, space: input, absolute: false}"},
     {.name = "roar",
      .version = "1806.10758v3",
      .tool = "the ensembles of Hooker et al. 2019",

@@ -8,9 +8,15 @@ int sg_instance_has_sweep(const struct sg_instance *inst) {
     return !inst->method->sampler->is_clean;
 }
 
+/* Points of one draw of the weights are not independent of each other: then the groups, which are
+ * of draws, tell the error. */
+static int is_independent(const struct sg_sampling *p) {
+    return p->draws == 0 || p->samples == 1;
+}
+
 static int is_analytic(const struct sg_instance *inst) {
     return inst->method->standard_error != NULL && inst->params.reduction == SG_CHANNELS_NONE &&
-           !sg_filter_is_on(&inst->params.filter);
+           !sg_filter_is_on(&inst->params.filter) && is_independent(&inst->params.sampling);
 }
 
 static int is_jackknifed(const struct sg_instance *inst) {
@@ -34,7 +40,9 @@ int sg_instance_n_groups(const struct sg_instance *inst) {
 }
 
 int64_t sg_sampling_n_draws(const struct sg_sampling *p) {
-    return p->clean == SG_CLEAN_ONE_OF_N ? p->samples - 1 : p->samples;
+    const int64_t n = p->clean == SG_CLEAN_ONE_OF_N ? p->samples - 1 : p->samples;
+
+    return p->draws > 0 ? p->draws * n : n;
 }
 
 static int64_t map_size(const struct sg_instance *inst, const struct sg_finish *in) {

@@ -10,6 +10,7 @@
 
 /* The samplers. */
 extern const struct sg_sampler sg_sampler_clean;     /* the item itself */
+extern const struct sg_sampler sg_sampler_still;     /* ... once for each draw of the weights */
 extern const struct sg_sampler sg_sampler_gaussian;  /* x + sigma z, sigma common to a channel */
 extern const struct sg_sampler sg_sampler_adaptgrad; /* x + sigma_i z, sigma_i from the box */
 
@@ -106,6 +107,13 @@ sg_status sg_finish_mean_se(const struct sg_finish *in, double *se);
 
 /* 1 if channel c gets noise. Bits past the 64th do not exist: a full mask stands for them, too. */
 int sg_sampling_has_channel(const struct sg_sampling *p, int64_t c);
+
+/* The item itself as a point, without noise on it: of sampler_clean.c, for sampler_still.c as well.
+ */
+sg_status sg_prepare_still(const struct sg_sampling *p, const struct sg_item_view *item,
+                           float *scale, double *sigma);
+int64_t sg_draw_still(const struct sg_sampling *p, const struct sg_item_view *item,
+                      const float *scale, int64_t k, float *out);
 
 /* z[D] = the standard normals of sample k: the item's input stream. */
 void sg_sampling_noise(const struct sg_item_view *item, int64_t k, float *z);

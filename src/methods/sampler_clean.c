@@ -3,16 +3,16 @@
 
 #include <string.h>
 
-static sg_status prepare(const struct sg_sampling *p, const struct sg_item_view *item, float *scale,
-                         double *sigma) {
+sg_status sg_prepare_still(const struct sg_sampling *p, const struct sg_item_view *item,
+                           float *scale, double *sigma) {
     (void)p;
     memset(scale, 0, (size_t)sg_shape_size(item->input) * sizeof *scale);
     memset(sigma, 0, (size_t)item->input->axes[0] * sizeof *sigma);
     return SG_OK;
 }
 
-static int64_t draw(const struct sg_sampling *p, const struct sg_item_view *item,
-                    const float *scale, int64_t k, float *out) {
+int64_t sg_draw_still(const struct sg_sampling *p, const struct sg_item_view *item,
+                      const float *scale, int64_t k, float *out) {
     (void)p;
     (void)scale;
     (void)k;
@@ -21,4 +21,4 @@ static int64_t draw(const struct sg_sampling *p, const struct sg_item_view *item
 }
 
 const struct sg_sampler sg_sampler_clean = {
-    .name = "clean", .is_clean = 1, .needs_domain = 0, .prepare = prepare, .draw = draw};
+    .name = "clean", .is_clean = 1, .prepare = sg_prepare_still, .draw = sg_draw_still};

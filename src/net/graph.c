@@ -99,6 +99,29 @@ done:
     return status;
 }
 
+/* Marks the initialisers that nodes have for settings, directly or by another name. */
+static void mark_settings(const struct sg_model *m, const struct names *t) {
+    const struct onnx_graph *g = &m->graph;
+
+    for (int64_t i = 0; i < g->n_nodes; i++) {
+        for (int64_t k = 0; k < g->nodes[i].n_in; k++) {
+            struct sg_value *v = NULL;
+
+            if (g->nodes[i].in[k][0] != '\0' && sg_is_setting(g->nodes[i].op_type, k)) {
+                v = *slot_of(t, g->nodes[i].in[k]);
+            }
+            for (int64_t steps = 0; v != NULL && v->source != NULL && steps < g->n_nodes &&
+                                    strcmp(v->source->op_type, "Identity") == 0;
+                 steps++) {
+                v = v->source->n_in > 0 ? *slot_of(t, v->source->in[0]) : NULL;
+            }
+            if (v != NULL) {
+                v->is_setting = 1;
+            }
+        }
+    }
+}
+
 /* The first output; before a softmax at the end, where nothing but reshaping follows it. */
 static sg_status find_auto(struct sg_model *m, const struct names *t, struct sg_value **out) {
     sg_status status = SG_OK;
@@ -362,6 +385,7 @@ sg_status sg_graph_build(struct sg_model *m) {
     SG_TRY(define_all(m, &t));
     SG_TRY(check_missing(m, &t));
     SG_TRY(sg_check_fixed(m));
+    mark_settings(m, &t);
     SG_TRY(find_explained(m, &t));
     SG_TRY(walk_all(m, &t));
 done:

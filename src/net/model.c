@@ -99,6 +99,40 @@ void sg_model_destroy(struct sg_model *m) {
     }
 }
 
+/* Dynamic inputs are told apart by where their numbers are stored. */
+static int have_like_input(const struct sg_value *a, const struct sg_value *b) {
+    if (a == NULL || b == NULL || a->kind != b->kind) {
+        return a == b;
+    }
+    return a->kind != SG_VALUE_DYNAMIC || (a->root->index == b->root->index && a->size == b->size);
+}
+
+static int is_alike(const struct sg_node *a, const struct sg_node *b) {
+    if (a->op != b->op || a->flags != b->flags || a->relu != b->relu || a->n_in != b->n_in ||
+        a->out->index != b->out->index || a->out->size != b->out->size) {
+        return 0;
+    }
+    for (int i = 0; i < a->n_in; i++) {
+        if (!have_like_input(a->in[i], b->in[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int sg_model_is_alike(const struct sg_model *a, const struct sg_model *b) {
+    if (a->n_nodes != b->n_nodes || a->weight_bytes != b->weight_bytes ||
+        a->n_outputs != b->n_outputs || a->n_layers != b->n_layers) {
+        return 0;
+    }
+    for (int64_t i = 0; i < a->n_nodes; i++) {
+        if (!is_alike(a->nodes[i], b->nodes[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 const struct sg_signature *sg_model_signature(const struct sg_model *m) {
     return &m->signature;
 }

@@ -81,11 +81,20 @@ done:
 }
 
 sg_status sg_net_create(const struct sg_model *m, int64_t batch, struct sg_net **out) {
+    return sg_net_create_in(m, batch, NULL, out);
+}
+
+sg_status sg_net_create_in(const struct sg_model *m, int64_t batch, void *arena,
+                           struct sg_net **out) {
     sg_status status = SG_OK;
     struct sg_net *net = NULL;
 
     SG_TRY(make_tables(m, batch, &net));
-    net->arena = sg_malloc_aligned((size_t)net->plan.arena_bytes, 1);
+    net->arena = arena;
+    if (arena == NULL) {
+        net->own_arena = sg_malloc_aligned((size_t)net->plan.arena_bytes, 1);
+        net->arena = net->own_arena;
+    }
     SG_CHECK(net->arena != NULL, SG_E_NOMEM,
              "%s: no memory for batches of %lld samples (%lld bytes)", m->file, (long long)batch,
              (long long)net->plan.arena_bytes);
@@ -99,7 +108,7 @@ done:
 
 void sg_net_destroy(struct sg_net *net) {
     if (net != NULL) {
-        sg_free(net->arena);
+        sg_free(net->own_arena);
         sg_region_free(&net->region);
         sg_net_plan_free(&net->plan);
         sg_free(net);
@@ -115,6 +124,25 @@ int64_t sg_net_bytes_for(const struct sg_model *m, int64_t batch) {
     }
     sg_net_destroy(net);
     return bytes;
+}
+
+int64_t sg_net_arena_bytes(const struct sg_model *m, int64_t batch) {
+    struct sg_net *net = NULL;
+    int64_t bytes = INT64_MAX;
+
+    if (make_tables(m, batch, &net) == SG_OK) {
+        bytes = net->plan.arena_bytes;
+    }
+    sg_net_destroy(net);
+    return bytes;
+}
+
+void sg_net_bind(struct sg_net *net, const struct sg_model *m) {
+    SG_ASSERT(m->n_nodes == net->m->n_nodes);
+    net->m = m;
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        net->calls[i].node = m->nodes[i];
+    }
 }
 
 static float *data_of(const struct sg_net *net, const struct sg_value *v) {

@@ -55,10 +55,11 @@ struct sg_value {
     struct sg_value *of;      /* a view of this; NULL for a root */
     struct sg_node *producer; /* of a root; NULL for the input */
     const struct onnx_node *source;
-    int index;    /* of a root in the model's list of stored values */
-    int of_shape; /* a constant that was worked out from the shape of a dynamic value */
-    int visited;  /* by the search for needed nodes */
-    int counted;  /* among the parameters */
+    int index;      /* of a root in the model's list of stored values */
+    int of_shape;   /* a constant that was worked out from the shape of a dynamic value */
+    int visited;    /* by the search for needed nodes */
+    int counted;    /* among the parameters */
+    int is_setting; /* an initialiser that is no parameter, see perturb.c */
 };
 
 enum sg_op_flags {
@@ -199,6 +200,8 @@ struct sg_model {
     int64_t n_multiply_adds;
     int64_t weight_bytes;
     int64_t n_dropped; /* nodes that no explained tensor needs */
+    int64_t n_listed;  /* of the parameters below */
+    struct sg_parameter *parameters;
     const char *remark;
 };
 
@@ -359,6 +362,12 @@ sg_status sg_broadcast(const struct sg_node *node, const struct sg_constant *c,
 /* reshape.c: node->out becomes input 0 under the shape axes[n_axes] (with the batch axis), by view
  * where the order in memory allows, otherwise through transpositions. */
 sg_status sg_reshape_to(struct sg_node *node, int n_axes, const int64_t *axes);
+
+/* perturb.c: 1 if input i of the operator is a setting or a statistic, no parameter. */
+int sg_is_setting(const char *op_type, int64_t i);
+/* An initialiser or the tensor of a Constant node was read: lists it if it is a parameter, and puts
+ * the draw's noise on it. */
+sg_status sg_take_parameter(struct sg_model *m, struct sg_value *v);
 
 /* graph.c: 1 if the graph's operator set is one that can be read. */
 int sg_graph_is_readable(const struct onnx_graph *g);

@@ -10,6 +10,7 @@ struct sg_net {
     struct sg_net_plan plan;
     struct sg_region region;
     char *arena;
+    void *own_arena;       /* the same, unless it is the caller's */
     struct sg_call *calls; /* [n_nodes] */
 };
 

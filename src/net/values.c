@@ -297,6 +297,7 @@ sg_status sg_load_constant(struct sg_model *m, struct sg_value *v) {
     if (v->kind == SG_VALUE_CONSTANT && v->tensor != NULL) {
         SG_TRY(sg_constant_of(m, v->tensor, &v->constant));
         v->tensor = NULL;
+        SG_TRY(sg_take_parameter(m, v));
     }
 done:
     return status;

@@ -132,10 +132,9 @@ static void add_tile(struct sg_sums *s, int group, int64_t first, int64_t n, con
     }
 }
 
-/* Counts sample k and returns 1 if it is to be added. */
-static int admit(struct sg_sums *s, int64_t k, const float *v) {
+/* Counts a sample of the group and returns 1 if it is to be added. */
+static int admit(struct sg_sums *s, int group, const float *v) {
     const int32_t most = max_bits(s->n, v);
-    const int group = (int)(k % s->n_groups);
 
     if (most >= BITS_INFINITY) {
         s->limbs[s->n_groups + 1]++;
@@ -150,22 +149,30 @@ static int admit(struct sg_sums *s, int64_t k, const float *v) {
     return 1;
 }
 
+static int group_of(const struct sg_sums *s, int64_t k, int64_t run) {
+    return (int)(k / run % s->n_groups);
+}
+
 void sg_sums_add_block(struct sg_sums *s, int64_t first_sample, const float *v, int64_t n_samples) {
+    sg_sums_add_runs(s, first_sample, 1, v, n_samples);
+}
+
+void sg_sums_add_runs(struct sg_sums *s, int64_t first_sample, int64_t run, const float *v,
+                      int64_t n_samples) {
     for (int64_t start = 0; start < n_samples; start += CHUNK) {
         const int64_t m = n_samples - start < CHUNK ? n_samples - start : CHUNK;
         const float *rows = v + start * s->n;
         int admitted[CHUNK];
 
         for (int64_t j = 0; j < m; j++) {
-            admitted[j] = admit(s, first_sample + start + j, rows + j * s->n);
+            admitted[j] = admit(s, group_of(s, first_sample + start + j, run), rows + j * s->n);
         }
         for (int64_t i = 0; i < s->n; i += TILE) {
             const int64_t n = s->n - i < TILE ? s->n - i : TILE;
 
             for (int64_t j = 0; j < m; j++) {
                 if (admitted[j]) {
-                    add_tile(s, (int)((first_sample + start + j) % s->n_groups), i, n,
-                             rows + j * s->n);
+                    add_tile(s, group_of(s, first_sample + start + j, run), i, n, rows + j * s->n);
                 }
             }
         }

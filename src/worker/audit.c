@@ -39,8 +39,9 @@ static void take_reading(void *context, int r, int64_t t, const float *values) {
 static sg_status audit_block(struct sg_worker *w, const struct sg_sample_range *q, int64_t i_block,
                              float *inputs, float *readings) {
     sg_status status = SG_OK;
-    const int64_t b0 = i_block * w->plan->block;
-    const int64_t b1 = b0 + w->plan->block;
+    const struct sg_sweep *sweep = &w->plan->sweeps[q->i_sweep];
+    const int64_t b0 = sg_sweep_first(sweep, i_block);
+    const int64_t b1 = b0 + sg_sweep_n(sweep, i_block);
     struct copying c = {.w = w,
                         .q = q,
                         .b0 = b0,
@@ -70,7 +71,7 @@ sg_status sg_worker_samples(struct sg_worker *w, const struct sg_sample_range *q
     SG_TRY(sg_item_begin(w, q->item));
     view = sg_worker_view(w);
     SG_TRY(sweep->sampler->prepare(&sweep->sampling, &view, w->scale, w->sigma));
-    for (int64_t b = q->first / w->plan->block; b * w->plan->block < end; b++) {
+    for (int64_t b = sg_sweep_block(sweep, q->first); b <= sg_sweep_block(sweep, end - 1); b++) {
         SG_TRY(audit_block(w, q, b, inputs, readings));
     }
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
@@ -175,6 +176,7 @@ sg_status sg_worker_measure(struct sg_worker *w, int64_t item, double *open_s, d
         SG_TRY(measure_walks(w, open_s, block_s));
     } else if (plan->n_sweeps > 0) {
         SG_TRY(measure_block(w, block_s));
+        *block_s *= sg_plan_mean_block(plan);
         *open_s = *block_s;
     }
 done:

@@ -23,6 +23,11 @@ void sg_item_fail(struct sg_worker *w) {
                    is_named ? "" : ": ", message);
 }
 
+/* 1 if it is a layer whose activation at the item a finish may ask for: gates have none. */
+static int is_kept(const struct sg_probed *p) {
+    return p->layer >= 0 && !sg_is_gates(p);
+}
+
 /* Outputs, and the layers' activations; a layer that is read under several rules lies as often. */
 static sg_status forward_at_item(struct sg_worker *w) {
     sg_status status = SG_OK;
@@ -32,7 +37,7 @@ static sg_status forward_at_item(struct sg_worker *w) {
     for (int i = 0; i < plan->n_probed; i++) {
         const struct sg_probed *p = &plan->probed[i];
 
-        if (p->layer >= 0) {
+        if (is_kept(p)) {
             w->layers[p->layer] = w->activations + p->offset;
         }
     }
@@ -40,7 +45,7 @@ static sg_status forward_at_item(struct sg_worker *w) {
     for (int i = 0; i < plan->n_probed; i++) {
         const struct sg_probed *p = &plan->probed[i];
 
-        if (p->layer >= 0 && w->layers[p->layer] != w->activations + p->offset) {
+        if (is_kept(p) && w->layers[p->layer] != w->activations + p->offset) {
             memcpy(w->activations + p->offset, w->layers[p->layer],
                    (size_t)p->n_features * sizeof(float));
         }

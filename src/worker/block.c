@@ -17,18 +17,35 @@ struct sg_item_view sg_worker_view(const struct sg_worker *w) {
                                  .seed = (uint64_t)w->plan->job->seed};
 }
 
-int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *sweep,
-                         int64_t i_block) {
-    const int64_t left = sweep->n_draws - i_block * plan->block;
+/* The net of the sweep's batch. */
+static void take_net(struct sg_worker *w, const struct sg_sweep *sweep) {
+    int i = 0;
 
-    return left < plan->block ? left : plan->block;
+    while (i < w->plan->n_batches && w->plan->batches[i] != sweep->batch) {
+        i++;
+    }
+    w->net = i < w->plan->n_batches ? w->nets[i] : NULL; /* walks have their own */
+    w->batch = sweep->batch;
+}
+
+/* All that the block goes through has these weights. */
+static void bind_all(struct sg_worker *w, const struct sg_model *model) {
+    sg_net_bind(w->one, model);
+    for (int i = 0; i < w->plan->n_batches; i++) {
+        sg_net_bind(w->nets[i], model);
+    }
+}
+
+static const struct sg_model *draw_of(const struct sg_worker *w, const struct sg_sweep *sweep,
+                                      int64_t i_block) {
+    return w->o.draws[w->plan->weights[sweep->weights].first + sg_sweep_draw(sweep, i_block)];
 }
 
 /* The reading of a block that is under way. */
 struct reading {
     struct sg_worker *w;
     const struct sg_sweep *sweep;
-    int64_t i_block;
+    int64_t first;                       /* sample */
     int64_t n;                           /* samples */
     const volatile sig_atomic_t *cancel; /* NULL once something has been taken */
     sg_block_taker *take;
@@ -67,12 +84,12 @@ static int64_t draw(const struct reading *b) {
     int64_t n_outside = 0;
 
     sg_phase_enter(w, SG_PHASE_NOISE);
-    for (int64_t j = 0; j < w->plan->block; j++) {
+    for (int64_t j = 0; j < w->batch; j++) {
         float *out = w->noisy + j * d;
 
         if (j < b->n) {
-            n_outside += b->sweep->sampler->draw(&b->sweep->sampling, &view, w->scale,
-                                                 b->i_block * w->plan->block + j, out);
+            n_outside +=
+                b->sweep->sampler->draw(&b->sweep->sampling, &view, w->scale, b->first + j, out);
         } else {
             memcpy(out, w->x, (size_t)d * sizeof *out);
         }
@@ -91,7 +108,7 @@ static struct sg_walk walk_of(const struct reading *b, int first) {
                            .n_points = b->n,
                            .sampler = is_inside ? b->sweep->sampler : NULL,
                            .sampling = &b->sweep->sampling,
-                           .first_sample = b->i_block * w->plan->block,
+                           .first_sample = b->first,
                            .sums = w->path.sums + b->sweep->readings[first].offset *
                                                       w->plan->n_targets * w->plan->block};
 
@@ -146,7 +163,7 @@ static sg_status read_pass(struct reading *b, int first, int64_t t) {
     float *dx = NULL;
 
     sg_phase_enter(w, SG_PHASE_BACKWARD);
-    for (int64_t j = 0; j < w->plan->block; j++) {
+    for (int64_t j = 0; j < w->batch; j++) {
         sg_score_gradient(w->plan->job->score, w->y + j * k, k, &w->item.aims[t], sg_mask_at(w, t),
                           w->dy + j * k);
     }
@@ -156,7 +173,7 @@ static sg_status read_pass(struct reading *b, int first, int64_t t) {
 
         *(layer < 0 ? &dx : &w->layers[layer]) = sg_read_at(w, &b->sweep->readings[r]);
     }
-    SG_TRY(sg_net_backward_at(w->block, (enum sg_rule)probed_at(b, first)->probing.rule, w->dy, dx,
+    SG_TRY(sg_net_backward_at(w->net, (enum sg_rule)probed_at(b, first)->probing.rule, w->dy, dx,
                               w->layers, b->cancel));
     w->phases.n_backwards += b->n;
     w->item.n_gradients += b->n;
@@ -172,7 +189,7 @@ static sg_status read_gradients(struct reading *b) {
     struct sg_worker *w = b->w;
 
     sg_phase_enter(w, SG_PHASE_FORWARD);
-    SG_TRY(sg_net_forward(w->block, w->noisy, w->y, b->cancel));
+    SG_TRY(sg_net_forward(w->net, w->noisy, w->y, b->cancel));
     w->phases.n_forwards += b->n;
     for (int64_t t = 0; t < w->plan->n_targets; t++) {
         for (int r = 0; r < b->sweep->n_readings; r = pass_end(b, r)) {
@@ -185,25 +202,39 @@ done:
     return status;
 }
 
+static sg_status read_all(struct reading *b, int64_t *n_outside) {
+    sg_status status = SG_OK;
+
+    *n_outside = draw(b);
+    SG_TRY(run_walks(b));
+    if (b->sweep->n_passes > 0 || b->sweep->gates.n_members > 0) {
+        SG_TRY(read_gradients(b));
+    }
+    take_walks(b);
+done:
+    return status;
+}
+
 sg_status sg_block_read(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block,
                         const volatile sig_atomic_t *cancel, int64_t *n_outside,
                         sg_block_taker *take, void *context) {
-    sg_status status = SG_OK;
     struct reading b = {.w = w,
                         .sweep = sweep,
-                        .i_block = i_block,
-                        .n = sg_block_samples(w->plan, sweep, i_block),
+                        .first = sg_sweep_first(sweep, i_block),
+                        .n = sg_sweep_n(sweep, i_block),
                         .cancel = cancel,
                         .take = take,
                         .context = context};
+    sg_status status;
 
-    *n_outside = draw(&b);
-    SG_TRY(run_walks(&b));
-    if (sweep->n_passes > 0 || sweep->gates.n_members > 0) {
-        SG_TRY(read_gradients(&b));
+    take_net(w, sweep);
+    if (sweep->weights >= 0) {
+        bind_all(w, draw_of(w, sweep, i_block));
     }
-    take_walks(&b);
-done:
+    status = read_all(&b, n_outside);
+    if (sweep->weights >= 0) { /* what is read at the item has the file's weights */
+        bind_all(w, w->o.model);
+    }
     return status;
 }
 
@@ -212,18 +243,22 @@ done:
 struct adding {
     struct sg_worker *w;
     int64_t first_sample;
+    int64_t run; /* samples that belong together */
     int64_t n;
 };
 
 static void add(void *context, int r, int64_t t, const float *values) {
     const struct adding *a = context;
 
-    sg_sums_add_block(sg_sums_at(a->w, r, t), a->first_sample, values, a->n);
+    sg_sums_add_runs(sg_sums_at(a->w, r, t), a->first_sample, a->run, values, a->n);
 }
 
 sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block) {
     sg_status status = SG_OK;
-    struct adding a = {w, i_block * w->plan->block, sg_block_samples(w->plan, sweep, i_block)};
+    struct adding a = {.w = w,
+                       .first_sample = sg_sweep_first(sweep, i_block),
+                       .run = sweep->weights >= 0 ? sweep->run : 1,
+                       .n = sg_sweep_n(sweep, i_block)};
     int64_t n_outside;
 
     SG_TRY(sg_block_read(w, sweep, i_block, w->o.stop, &n_outside, add, &a));

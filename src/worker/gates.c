@@ -8,7 +8,7 @@
 #include <string.h>
 
 void sg_gates_count(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block) {
-    const int64_t n = sg_block_samples(w->plan, sweep, i_block);
+    const int64_t n = sg_sweep_n(sweep, i_block);
     unsigned char skip[SG_MAX_BLOCK];
 
     sg_phase_enter(w, SG_PHASE_SUMS);
@@ -20,7 +20,7 @@ void sg_gates_count(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i
         }
         skip[j] = k < w->n_outputs;
     }
-    sg_net_count_gates(w->block, i_block * w->plan->block, n, skip, w->counts);
+    sg_net_count_gates(w->net, sg_sweep_first(sweep, i_block), n, skip, w->counts);
 }
 
 /* An instance that is being finished. */

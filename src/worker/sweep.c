@@ -300,8 +300,8 @@ static void take_exponent(void *context, int r, int64_t t, const float *values) 
     const struct sg_reading *reading = &sweep->readings[r];
 
     if (sg_clean_max(w, reading, t) <= 0) {
-        w->item.exponents[r * w->plan->n_targets + t] = sg_sums_exponent_for(largest_of(
-            values, sg_block_samples(w->plan, sweep, 0) * sg_probed_of(w, reading)->n_features));
+        w->item.exponents[r * w->plan->n_targets + t] = sg_sums_exponent_for(
+            largest_of(values, sg_sweep_n(sweep, 0) * sg_probed_of(w, reading)->n_features));
     }
 }
 

@@ -89,6 +89,30 @@ done:
     return status;
 }
 
+/* Nets of different batches never run between each other's passes, so one arena serves all. */
+static sg_status take_nets(struct sg_worker *w) {
+    sg_status status = SG_OK;
+    const struct sg_plan *plan = w->plan;
+    int64_t bytes = 1;
+
+    for (int i = 0; i < plan->n_batches; i++) {
+        const int64_t n = sg_net_arena_bytes(w->o.model, plan->batches[i]);
+
+        bytes = n > bytes ? n : bytes;
+    }
+    w->arena = sg_malloc_aligned((size_t)bytes, 1);
+    w->nets = sg_calloc((size_t)plan->n_batches + 1, sizeof(struct sg_net *));
+    SG_CHECK(w->arena != NULL && w->nets != NULL, SG_E_NOMEM,
+             "no memory for batches of %lld samples (%lld bytes)",
+             (long long)(plan->n_batches > 0 ? plan->batches[0] : 0), (long long)bytes);
+    for (int i = 0; i < plan->n_batches; i++) {
+        SG_TRY(sg_net_create_in(w->o.model, plan->batches[i], w->arena, &w->nets[i]));
+        w->block = plan->batches[i] == plan->block ? w->nets[i] : w->block;
+    }
+done:
+    return status;
+}
+
 static sg_status take_paths(struct sg_worker *w) {
     sg_status status = SG_OK;
     const struct sg_path_need *need = &w->plan->needs.paths;
@@ -118,6 +142,19 @@ static sg_status take_paths(struct sg_worker *w) {
              SG_E_NOMEM, "no memory for the paths of a worker");
 done:
     return status;
+}
+
+int64_t sg_worker_net_bytes(const struct sg_plan *plan, const struct sg_model *model) {
+    int64_t bytes = sg_net_bytes_for(model, 1);
+    int64_t arena = 0;
+
+    for (int i = 0; i < plan->n_batches; i++) {
+        const int64_t n = sg_net_arena_bytes(model, plan->batches[i]);
+
+        bytes += sg_net_bytes_for(model, plan->batches[i]) - n;
+        arena = n > arena ? n : arena;
+    }
+    return bytes + arena;
 }
 
 static void free_paths(struct sg_worker *w) {
@@ -153,7 +190,7 @@ static sg_status take_memory(struct sg_worker *w) {
         SG_TRY(sg_counts_create(&needs->counts, &w->counts));
     }
     SG_TRY(sg_net_create(w->o.model, 1, &w->one));
-    SG_TRY(sg_net_create(w->o.model, plan->block, &w->block));
+    SG_TRY(take_nets(w));
 done:
     return status;
 }
@@ -223,7 +260,11 @@ void sg_worker_destroy(struct sg_worker *w) {
     free_teams(w);
     free_paths(w);
     sg_net_destroy(w->one);
-    sg_net_destroy(w->block);
+    for (int i = 0; w->nets != NULL && i < w->plan->n_batches; i++) {
+        sg_net_destroy(w->nets[i]);
+    }
+    sg_free(w->nets);
+    sg_free(w->arena);
     for (int64_t i = 0; w->sums != NULL && i < w->plan->needs.n_readings * w->plan->n_targets;
          i++) {
         sg_sums_destroy(w->sums[i]);

@@ -100,9 +100,13 @@ struct sg_worker {
     int64_t n_features; /* D */
     int64_t n_outputs;  /* K */
     int n_levels;
-    struct team *teams; /* [n_levels]: the one of each level that this worker is in */
-    struct sg_net *one; /* batch 1: the clean pass */
-    struct sg_net *block;
+    struct team *teams;   /* [n_levels]: the one of each level that this worker is in */
+    struct sg_net *one;   /* batch 1: the clean pass */
+    struct sg_net **nets; /* [n_batches of the plan]: one after the other, in one arena */
+    void *arena;
+    struct sg_net *block;     /* that of the job's block, for walks; NULL where nothing needs it */
+    struct sg_net *net;       /* that of the running sweep */
+    int64_t batch;            /* its points */
     float *x;                 /* [D] */
     float *clean;             /* of each thing that is read: [n_targets][its D] */
     float *activations;       /* of each thing that is read: the layer at the item; or NULL */
@@ -212,7 +216,6 @@ sg_status sg_block_read(struct sg_worker *w, const struct sg_sweep *sweep, int64
                         const volatile sig_atomic_t *cancel, int64_t *n_outside,
                         sg_block_taker *take, void *context);
 struct sg_item_view sg_worker_view(const struct sg_worker *w);
-int64_t sg_block_samples(const struct sg_plan *plan, const struct sg_sweep *sweep, int64_t i_block);
 /* Into the sums. SG_E_INTERRUPTED leaves them as they were. */
 sg_status sg_block_run(struct sg_worker *w, const struct sg_sweep *sweep, int64_t i_block);
 

@@ -62,7 +62,8 @@ static void pieces(const struct sg_comm *world) {
 static void common(const struct sg_comm *world, int share, int round) {
     struct sg_shared *s = NULL;
 
-    CHECK(sg_shared_create(world, LENGTH, share, "the test's bytes", &s) == SG_OK);
+    CHECK(sg_shared_create(world, LENGTH, share ? SG_SHARE_ONE_WRITES : SG_SHARE_NOT,
+                           "the test's bytes", &s) == SG_OK);
     CHECK(sg_shared_n_ranks(s) == (share ? sg_comm_size(world) : 1));
     CHECK(sg_shared_is_writer(s) == (!share || sg_comm_rank(world) == 0));
     CHECK((uintptr_t)sg_shared_bytes(s) % 64 == 0);
@@ -79,7 +80,8 @@ static void common(const struct sg_comm *world, int share, int round) {
 static void impossible(const struct sg_comm *world) {
     struct sg_shared *s = NULL;
 
-    CHECK(sg_shared_create(world, (size_t)1 << 60, 1, "the test's bytes", &s) == SG_E_NOMEM);
+    CHECK(sg_shared_create(world, (size_t)1 << 60, SG_SHARE_ONE_WRITES, "the test's bytes", &s) ==
+          SG_E_NOMEM);
     CHECK(s == NULL);
 }
 

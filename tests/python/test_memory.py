@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 
-from program import QUICKSTART, SHARED, sgdist, write_job
+import tiny_onnx
+from program import QUICKSTART, REPOSITORY, SHARED, sgdist, write_job
 
 FLAT_KB, RELATIVE, ABSOLUTE_KB = 1000, 0.10, 10000
 
@@ -51,11 +52,12 @@ def window(pid):
 
 def memory(pid, ranks):
     """(as on a quiet machine and without what ranks share, the kernel's PSS) in kB of a process."""
+    shared = window(pid)[0] if ranks > 1 else 0
     with open(f"/proc/{pid}/smaps_rollup") as f:
         pss = next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
     with open(f"/proc/{pid}/status") as f:
         rows = {line.split()[0]: int(line.split()[1]) for line in f if line.startswith("Rss")}
-    shared = window(pid)[0] if ranks > 1 else 0
+    shared = max(shared, window(pid)[0]) if ranks > 1 else 0  # it may come or go just now
     return rows["RssAnon:"] + max(0, rows["RssShmem:"] - shared) + rows["RssFile:"] // ranks, pss
 
 
@@ -81,10 +83,13 @@ def launcher(ranks):
     return ["mpirun", "-n", str(ranks)] if ranks > 1 else []
 
 
-def predicted(program, job, ranks):
-    text = sgdist(program, "check", job, launcher=launcher(ranks))
-    number, unit = re.search(r"memory a rank +([0-9.]+) (\w+)", text).groups()
+def kibibytes(text, name):
+    number, unit = re.search(name + r" +([0-9.]+) (\w+)", text).groups()
     return float(number) * {"kB": 1, "MB": 1e3, "GB": 1e6}[unit] * 1000 / 1024
+
+
+def predicted(program, job, ranks):
+    return kibibytes(sgdist(program, "check", job, launcher=launcher(ranks)), "memory a rank")
 
 
 def check(program, name, job, ranks, few, many, folder):
@@ -136,6 +141,37 @@ def squeezenet_job(folder):
                      methods=["gradient", ["smoothgrad", "smoothgrad_squared", "vargrad"]])
 
 
+def draws_job(folder):
+    """30 draws of a network whose weights, 3.2 MB, are most of what it takes."""
+    rows, inputs = 1000, 28 * 28
+    weights = [tiny_onnx.tensor("w1", (rows, inputs), [0.001 * (i % 7 - 3) for i in range(rows * inputs)]),
+               tiny_onnx.tensor("w2", (10, rows), [0.01 * (i % 5 - 2) for i in range(10 * rows)])]
+    nodes = [tiny_onnx.node("Flatten", ["x"], ["f"], axis=1), tiny_onnx.node("Gemm", ["f", "w1"], ["h"], transB=1),
+             tiny_onnx.node("Relu", ["h"], ["r"]), tiny_onnx.node("Gemm", ["r", "w2"], ["y"], transB=1)]
+    with open(os.path.join(folder, "draws.onnx"), "wb") as f:
+        f.write(tiny_onnx.model(nodes, weights, (1, 28, 28), [10]))
+    images = os.path.join(REPOSITORY, "jobs", "quickstart", "images-idx3-ubyte.gz")
+    return write_job(os.path.join(folder, "draws.yaml"), study={"output": os.path.join(folder, "draws.h5")},
+                     model={"file": "draws.onnx"}, data={"idx": images, "limit": 4}, run={"checkpoint_seconds": 0},
+                     methods=[{"method": "noisegrad", "weights": {"draws": 30}},
+                              {"method": "fusiongrad", "samples": 40, "weights": {"draws": 30}}])
+
+
+def check_draws(program, job, ranks, share):
+    """Draws of the weights: of a rank's own, or in what ranks share, which is stated apart."""
+    sets = ["--set", f"run.share_weights={share}"]
+    text = sgdist(program, "check", job, *sets, launcher=launcher(ranks))
+    said = kibibytes(text, "memory a rank")
+    found = peaks([*launcher(ranks), program, job, "--fresh", *sets], ranks)
+    largest = found[0][0]
+    good = abs(largest - said) <= max(RELATIVE * said, ABSOLUTE_KB)
+    shared = kibibytes(text, "memory a machine") if ranks > 1 and share == "true" else 0
+    good = good and (shared == 0 or 31 * 3100 < shared < 31 * 3400)
+    print(f"{'ok' if good else 'FAILED'}: 30 draws, {ranks} rank(s), share_weights: {share}: predicted {said / 1024:.1f} "
+          f"MiB, took {largest / 1024:.1f} MiB; shared {shared / 1024:.1f} MiB", flush=True)
+    return good
+
+
 def main():
     program, slow = sys.argv[1], "--slow" in sys.argv
     if not os.path.exists("/proc/self/smaps_rollup"):
@@ -145,6 +181,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         good = [check(program, "quickstart", QUICKSTART, ranks, 100, 100000 if slow else 4000, folder)
                 for ranks in every_rank]
+        good += [check_draws(program, draws_job(folder), ranks, share) for ranks in every_rank
+                 for share in (("true", "false") if ranks > 1 else ("true",))]
         job = squeezenet_job(folder) if slow else None
         if job is not None:
             good += [check(program, "SqueezeNet", job, ranks, 100, 1000, folder) for ranks in every_rank]

@@ -7,6 +7,7 @@ docs/methods.md: nodes by numpy.polynomial.legendre, noise by the documented gen
 """
 import os
 import re
+import subprocess
 import sys
 import tempfile
 
@@ -299,6 +300,8 @@ def composed(folder, net):
         {"method": "integrated_gradients", "nodes": 9, "of": "smoothgrad"},
         {"method": "integrated_gradients", "nodes": 9, "of": {"method": "adaptgrad", "confidence": 0.8}},
         {"method": "adaptgrad", "confidence": 0.8, "of": inner}, "smoothgrad",
+        {"method": "smoothgrad", "as": "sizes", "absolute": True, "of": inner},
+        {"method": "smoothgrad", "as": "pixel", "space": "pixel", "of": "gradient_x_input"},
         {"method": "smoothgrad", "of": {"method": "guided_ig", "nodes": 6}},
         {"method": "smoothgrad", "of": {"method": "left_ig", "nodes": 6}}])
     nodes, weights = rule("gauss_legendre", 9)
@@ -317,9 +320,13 @@ def composed(folder, net):
     close(s.map("smoothgrad_of_integrated_gradients"), of_ig.mean(2), "SmoothGrad of IG")
     close(s.map("smoothgrad_squared_of_integrated_gradients"), (of_ig**2).mean(2), "SmoothGrad-Squared of IG")
     close(s.map("vargrad_of_integrated_gradients"), of_ig.var(2, ddof=1), "VarGrad of IG", 1e-4)
+    close(s.map("sizes"), np.abs(of_ig).mean(2), "mean of the absolute values of IG")
     se = of_ig.std(2, ddof=1) / np.sqrt(SAMPLES)
     close(s.map("smoothgrad_of_integrated_gradients", "se"), se, "its standard error", 1e-4)
     gxi = each(lambda x, k, e: (x + SIGMA * e) * net.gradients((x + SIGMA * e)[None], k)[0])
+    black = -(MEAN / STD).reshape(3, 1, 1)
+    of_pixels = each(lambda x, k, e: (x + SIGMA * e - black) * net.gradients((x + SIGMA * e)[None], k)[0])
+    close(s.map("pixel"), of_pixels.mean(2), "with black for zero")
     close(s.map("smoothgrad_of_gradient_x_input"), gxi.mean(2), "mean of (x + e) g")
     xg = each(lambda x, k, e: x * net.gradients((x + SIGMA * e)[None], k)[0])
     close(s.map("gradient_x_input_of_smoothgrad"), xg.mean(2), "x times the mean of g")
@@ -354,6 +361,56 @@ def composed(folder, net):
     sgdist(PROGRAM, "sample", s.job, "--item", 1, "--samples", f"0:{SAMPLES}", "--method", "smoothgrad_of_integrated_gradients", "-o", path)
     with h5py.File(path, "r") as f:
         close(f["gradients"][:, 0], of_ig[1, 0], "single samples of SmoothGrad of IG")
+
+
+class Linear:
+    """y = W x: the net of methods.md's battery of identities (Fel et al. 2023, arXiv:2306.07304)."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "linear.onnx")
+        self.w = np.random.default_rng(8).normal(size=(CLASSES, int(np.prod(SHAPE)))).astype("f4")
+        with open(self.path, "wb") as f:
+            f.write(tiny_onnx.linear(SHAPE, self.w.tolist()))
+
+
+def linear(folder):
+    net = Linear(folder)
+    s = Study(folder, net, "linear", ["gradient_x_input", "integrated_gradients", "left_ig", "right_ig", "idg", "guided_ig",
+              {"method": "integrated_gradients", "of": "smoothgrad"}, {"method": "gradient_x_input", "of": "adaptgrad"},
+              {"method": ["smoothgrad", "vargrad"], "of": "integrated_gradients"}], target=["predicted", {"class": 0}])
+    g = s.want(lambda x, k: net.w[k].reshape(SHAPE).astype("f8"))
+    gxi = s.x[:, None] * g
+    rise = gxi.sum((2, 3, 4), keepdims=True)
+    close(s.map("gradient_x_input"), gxi, "linear: x g")
+    for label in ("integrated_gradients", "guided_ig", "integrated_gradients_of_smoothgrad", "gradient_x_input_of_adaptgrad"):
+        close(s.map(label), gxi, f"linear: {label} is x g", 1e-6)
+    close(s.map("idg"), rise * gxi, "linear: IDG is the rise times x g", 1e-6)
+    share = np.where(rise > 0, 0.9, 1.0)
+    close(s.map("left_ig"), share * gxi, "linear: the score saturates at 0.9 of the way, where it rises", 1e-5)
+    close(s.map("right_ig"), (1 - share) * gxi, "linear: and the rest is right", 1e-4)
+    normals = documented_normals()
+    e = np.stack([SIGMA * s.noise(normals, i) for i in range(ITEMS)])[:, None]
+    close(s.map("smoothgrad_of_integrated_gradients"), gxi + e.mean(2) * g, "linear: SmoothGrad of IG is (x + mean e) g", 1e-6)
+    close(s.map("vargrad_of_integrated_gradients"), e.var(2, ddof=1) * g**2, "linear: VarGrad of IG is var(e) g^2", 1e-5)
+
+
+def stopped_anywhere(folder, net):
+    """Runs of a second on 1, 3 and 2 ranks, until it is done, give the bits of one run."""
+    s = Study(folder, net, "stopped", [{"method": ["smoothgrad", "vargrad"], "of": {"method": "left_ig", "nodes": 8}},
+                                       {"method": "integrated_gradients", "nodes": 9, "of": "smoothgrad"}], samples=900)
+    seen = int(s.file["performance/forwards"][:].sum()), int(s.file["performance/gradients"][:].sum())
+    told = int(s.file["items/forwards"][:].sum()), int(s.file["items/backwards"][:].sum())
+    check(seen == told, f"the network was run as often as the plan says: {seen}, {told}")
+    other = s.output + ".stopped"
+    for n_runs in range(1, 30):
+        ranks = (1, 3, 2)[n_runs % 3]
+        launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
+        run = subprocess.run([*launcher, PROGRAM, s.job, "--set", f"study.output={other}", "--set", "run.max_hours=2.5e-4"],
+                             capture_output=True, text=True)
+        if run.returncode != 85:
+            break
+    check(run.returncode == 0 and n_runs > 1, f"done after {n_runs} runs: {run.stderr[-300:] if run.returncode else 'exit code 0'}")
+    check("no difference" in sgdist(PROGRAM, "diff", s.output, other), "with the same bits")
 
 
 def expected(folder, net):
@@ -403,6 +460,8 @@ def main():
         saturated(folder, net)
         composed(folder, net)
         expected(folder, net)
+        linear(folder)
+        stopped_anywhere(folder, net)
         under_a_rule(folder)
     sys.exit(len(failures) > 0)
 

@@ -34,13 +34,17 @@ def check(fact, text):
         failures.append(text)
 
 
-def documented_normals():
-    """The function normals() of the one block of Python in docs/methods.md."""
+def documented(name):
+    """A function of the one block of Python in docs/methods.md."""
     with open(os.path.join(REPOSITORY, "docs", "methods.md")) as f:
         (code,) = re.findall(r"```python\n(.*?)```", f.read(), re.S)
     names = {}
     exec(code, names)
-    return names["normals"]
+    return names[name]
+
+
+def documented_normals():
+    return documented("normals")
 
 
 def jackknife(g, finish):

@@ -89,7 +89,8 @@ def closed_forms(folder):
     hidden, bias, out = rng.normal(size=(24, 20)), rng.normal(size=24), rng.normal(size=(3, 24))
     study = Study(folder, tiny_onnx.relu_net([1, 4, 5], hidden, bias, out), images,
                   [{"method": ["smoothdiff", "smoothgrad"]},
-                   {"method": "smoothdiff", "as": "scaled", "scale": "smoothgrad"}],
+                   {"method": "smoothdiff", "as": "scaled", "scale": "smoothgrad"},
+                   {"method": "smoothdiff", "as": "hidden", "layer": "z", "standard_error": False}],
                   sampling={"samples": n, "noise": {"sigma": sigma}}, target="[{class: 0}, {class: 2}]").run()
     x = images.reshape(12, -1) / 255
     gate = special.ndtr((x @ hidden.T + bias) / (sigma * np.linalg.norm(hidden, axis=1)))
@@ -104,13 +105,45 @@ def closed_forms(folder):
     check(0.8 < ratio < 1.2, f"relu net: and so is its error, ratio {ratio:.2f}")
     scale, scale_se = study["scaled"]["scale"], study["scaled"]["scale_se"]
     check(np.abs(scale - 1).max() < 1e-6 and scale_se.max() < 1e-6, f"relu net: its scale is 1, {np.abs(scale - 1).max():.1e}")
+    at_layer = np.abs(np.einsum("ikh,hd->ikd", study["hidden"]["map"], hidden) - found).max() / np.abs(found).max()
+    check(at_layer < 1e-5, f"relu net: at the hidden layer, times its weights, {at_layer:.1e}")
     check((study.forwards == 1 + n).all(), f"relu net: {study.forwards[0]} forward passes for {n} samples")
-    check((study.backwards == 2 + 2 * n + 2 * (17 + 17)).all(), f"relu net: {study.backwards[0]} backward passes")
+    check((study.backwards == 2 + 2 * n + 2 * (17 + 17 + 1)).all(), f"relu net: {study.backwards[0]} backward passes")
 
     row = rng.normal(size=20)
     study = Study(folder, tiny_onnx.linear([1, 4, 5], [row]), images[:2], ["smoothdiff"], sampling={"samples": 20}).run()
     check(np.abs(study["smoothdiff"]["map"][:, 0] - row.astype("f4")).max() < 1e-7 and (study["smoothdiff"]["se"] < 1e-7).all(),
           "linear net: exactly its gradient")
+
+
+def large_slopes(folder):
+    """exp(z), z normal, has slopes of mean exp(mu + s^2 / 2): here too large for the first grid."""
+    row, mu, sigma = np.random.default_rng(4).normal(size=20) / 4, 6.5, 0.5
+    nodes = [node("Flatten", ["x"], ["flat"], axis=1), node("Gemm", ["flat", "w", "b"], ["z"]), node("Exp", ["z"], ["e"]),
+             node("Mul", ["e", "k"], ["y"])]
+    weights = [tensor_of("w", row.astype("f4").reshape(20, 1)), tensor_of("b", np.array([mu], "f4")), tensor_of("k", np.array([0.01], "f4"))]
+    images = pictures(2, 4, 5)
+    study = Study(folder, tiny_onnx.model(nodes, weights, [1, 4, 5], [1]), images, ["smoothdiff"],
+                  sampling={"samples": 4000, "noise": {"sigma": sigma}}).run()
+    s = sigma * np.linalg.norm(row)
+    limit = 0.01 * np.exp(images.reshape(2, -1) / 255 @ row + mu + s**2 / 2)[:, None] * row
+    z = (study["smoothdiff"]["map"][:, 0] - limit) / study["smoothdiff"]["se"][:, 0]
+    check(np.abs(z).max() < 4 and limit.max() / 0.01 > 256 * np.abs(row).max(), f"exp: the mean of large slopes, {np.abs(z).max():.1f} standard errors")
+
+
+def spread(folder):
+    """The jackknife error is the spread of maps of one picture under as many draws of the noise."""
+    n_items = 60
+    images = np.repeat(pictures(1, 9, 9, seed=7), n_items, axis=0)   # noise goes by an item's name
+    study = Study(folder, Pools(1).onnx(), images, [{"method": "smoothdiff"}, {"method": "smoothdiff", "as": "scaled", "scale": "smoothgrad"}],
+                  name="spread", sampling={"samples": 160, "noise": {"sigma": 0.2}}).run()
+    for label in ("smoothdiff", "scaled"):
+        maps, se = study[label]["map"][:, 0], study[label]["se"][:, 0]
+        ratio = np.sqrt((se**2).mean() / maps.var(0, ddof=1).mean())
+        check(0.85 < ratio < 1.15, f"{label}: the jackknife error by the spread over {n_items} draws: {ratio:.2f}")
+    scale, se = study["scaled"]["scale"][:, 0], study["scaled"]["scale_se"][:, 0]
+    ratio = np.sqrt((se**2).mean()) / scale.std(ddof=1)
+    check(0.75 < ratio < 1.3, f"the scale, {scale.mean():.2f}: its error by its spread: {ratio:.2f}")
 
 
 # ---- networks with everything that is a gate, against torch ----
@@ -336,6 +369,8 @@ def same_bits(folder):
 with tempfile.TemporaryDirectory() as folder:
     same_bits(folder)
     closed_forms(folder)
+    large_slopes(folder)
+    spread(folder)
     against_torch(folder)
     no_noise(folder)
 print(f"{len(failures)} failures")

@@ -37,6 +37,7 @@ static sg_status constant(struct sg_node *node) {
     if (a != NULL) {
         SG_NODE_CHECK(a->type == ONNX_ATTR_TENSOR, node, "its value is not a tensor");
         SG_TRY(sg_constant_of(node->model, a->tensor, &node->out->constant));
+        SG_TRY(sg_take_parameter(node->model, node->out));
         node->out->kind = SG_VALUE_CONSTANT;
         return SG_OK;
     }

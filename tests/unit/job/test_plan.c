@@ -189,6 +189,57 @@ static void blocks_round_up(void **state) {
     drop();
 }
 
+/* Draws of the weights have blocks of their own, at whose ends the stages are. */
+static void draws_have_blocks_of_their_own(void **state) {
+    static const int64_t ends[] = {2, 4, 6, 8, 12};
+    static const int64_t first[] = {0, 16, 20, 36, 40};
+    const struct sg_sweep *s;
+
+    (void)state;
+    plan_good("methods: [{method: fusiongrad, samples: 20, weights: {draws: 6}}]\n");
+    s = &now.plan->sweeps[0];
+    assert_int_equal(s->n_draws, 120);
+    assert_int_equal(s->n_blocks, 12);
+    assert_int_equal(s->batch, 16);
+    assert_int_equal(s->n_stages, 5);
+    assert_memory_equal(s->stage_ends, ends, sizeof ends);
+    for (int b = 0; b < 5; b++) {
+        assert_int_equal(sg_sweep_draw(s, b), b / 2);
+        assert_int_equal(sg_sweep_first(s, b), first[b]);
+        assert_int_equal(sg_sweep_n(s, b), b % 2 == 0 ? 16 : 4);
+        for (int64_t k = 0; k < sg_sweep_n(s, b); k++) {
+            assert_int_equal(sg_sweep_block(s, first[b] + k), b);
+        }
+    }
+    drop();
+}
+
+/* Equal noise on the weights is drawn once, and no batch has places that nothing needs. */
+static void draws_and_batches_are_shared(void **state) {
+    const struct sg_plan *p;
+
+    (void)state;
+    plan_good(
+        "methods: [gradient, smoothgrad, {method: noisegrad, weights: {draws: 20}}, fusiongrad, "
+        "{method: [smoothgrad, vargrad], as: noisy, weights: {}}, "
+        "{method: noisegrad, as: other, weights: {tau: 0.1}}]\n");
+    p = now.plan;
+    assert_int_equal(p->n_sweeps, 4); /* smoothgrad; noisegrad; fusiongrad and two; other */
+    assert_int_equal(sweep_of("noisy-smoothgrad"), sweep_of("fusiongrad"));
+    assert_int_equal(sweep_of("noisy-vargrad"), sweep_of("fusiongrad"));
+    assert_int_equal(p->sweeps[sweep_of("smoothgrad")].weights, -1);
+    assert_int_equal(p->n_weights, 2);
+    assert_int_equal(p->weights[0].n_draws, 20);
+    assert_int_equal(p->weights[1].n_draws, 10);
+    assert_int_equal(p->weights[1].first, 20);
+    assert_int_equal(p->n_weight_draws, 30);
+    assert_int_equal(p->n_batches, 3);
+    assert_int_equal(p->batches[0], 16); /* smoothgrad */
+    assert_int_equal(p->batches[1], 10); /* fusiongrad */
+    assert_int_equal(p->batches[2], 1);
+    drop();
+}
+
 static void stages_grow_by_the_root_of_two(void **state) {
     static const int64_t first[] = {1,  2,  3,  4,  6,   8,   11,  16,  23,
                                     32, 45, 64, 91, 128, 181, 256, 362, 512};
@@ -275,7 +326,9 @@ static void the_record_holds_what_is_promised(void **state) {
 static void memory_is_what_a_worker_takes(void **state) {
     static const char *const rests[] = {
         "methods: [gradient]\n", "methods: [smoothgrad]\ntarget: {top: 3}\n",
-        "methods: [vargrad, {method: adaptgrad, samples: 1e6}]\nsampling: {block: 3}\n"};
+        "methods: [vargrad, {method: adaptgrad, samples: 1e6}]\nsampling: {block: 3}\n",
+        "methods: [integrated_gradients]\ntarget: {top: 3}\n",
+        "methods: [[left_ig, right_ig], {method: vargrad, of: guided_ig}, expected_gradients]\n"};
 
     (void)state;
     for (size_t i = 0; i < sizeof rests / sizeof rests[0]; i++) {
@@ -465,6 +518,8 @@ int main(void) {
                                        cmocka_unit_test(powers_and_groups_are_the_most),
                                        cmocka_unit_test(options_that_do_not_matter_do_not_part),
                                        cmocka_unit_test(blocks_round_up),
+                                       cmocka_unit_test(draws_have_blocks_of_their_own),
+                                       cmocka_unit_test(draws_and_batches_are_shared),
                                        cmocka_unit_test(stages_grow_by_the_root_of_two),
                                        cmocka_unit_test(the_record_holds_what_is_promised),
                                        cmocka_unit_test(memory_is_what_a_worker_takes),

@@ -94,6 +94,119 @@ static void small_model_runs(void **state) {
     free(file.data);
 }
 
+static const struct sg_weight_noise noise = {.tau = 0.25, .except = "v\n"};
+
+static sg_status open_draw(struct bytes file, uint32_t number, int is_filled_elsewhere,
+                           struct sg_model **out) {
+    const struct sg_weight_draw draw = {.noise = &noise, .seed = 7, .number = number};
+    const struct sg_explain what = {.draw = &draw, .is_filled_elsewhere = is_filled_elsewhere};
+
+    return sg_model_open(file.data, file.n, "net.onnx", &what, out);
+}
+
+/* A net that was made for the file's weights gives the bits of one that was made for a draw, and
+ * those of the file again afterwards. */
+static void a_net_runs_with_any_draw(void **state) {
+    struct bytes file = model_of(13, small_graph());
+    struct sg_model *m = NULL, *draw = NULL;
+    struct sg_net *net = NULL, *own = NULL;
+    float x[32], y[4][3];
+
+    (void)state;
+    for (int i = 0; i < 32; i++) {
+        x[i] = (float)((i * 37) % 23) / 8.0f - 1.0f;
+    }
+    assert_int_equal(sg_model_create(file.data, file.n, "net.onnx", NULL, &m), SG_OK);
+    assert_int_equal(open_draw(file, 3, 0, &draw), SG_OK);
+    assert_int_equal(sg_model_place(draw, NULL, 1), SG_OK);
+    assert_true(sg_model_is_alike(m, draw));
+    assert_int_equal(sg_model_bytes(m), sg_model_bytes(draw));
+    assert_int_equal(sg_net_create(m, 1, &net), SG_OK);
+    assert_int_equal(sg_net_create(draw, 1, &own), SG_OK);
+    assert_int_equal(sg_net_forward(net, x, y[0], NULL), SG_OK);
+    assert_int_equal(sg_net_forward(own, x, y[1], NULL), SG_OK);
+    sg_net_bind(net, draw);
+    assert_int_equal(sg_net_forward(net, x, y[2], NULL), SG_OK);
+    sg_net_bind(net, m);
+    assert_int_equal(sg_net_forward(net, x, y[3], NULL), SG_OK);
+    assert_memory_equal(y[1], y[2], sizeof y[1]);
+    assert_memory_equal(y[0], y[3], sizeof y[0]);
+    assert_memory_not_equal(y[0], y[1], sizeof y[0]);
+    sg_net_destroy(net);
+    sg_net_destroy(own);
+    sg_model_destroy(draw);
+    sg_model_destroy(m);
+    free(file.data);
+    assert_int_equal(sg_memory_balance(), 0);
+}
+
+/* The rank that fills writes what the others, who leave out the noise of large tensors, point to.
+ */
+static void a_draw_is_filled_by_one(void **state) {
+    enum { N = 1200 };
+    struct bytes g = {0}, file;
+    struct sg_model *filler = NULL, *other = NULL;
+    float *memory, w[N], before, x[1] = {1}, y[N];
+    struct sg_net *net = NULL;
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        w[i] = 1.0f + (float)(i % 3);
+    }
+    put_part(&g, 5, tensor_of("w", 2, (const int64_t[]){1, N}, FLOAT, w, sizeof w));
+    add_value(&g, 11, "x", 2, (const int64_t[]){-1, 1});
+    put_part(&g, 1, node_of("MatMul", "product", "x", "w", "y"));
+    add_value(&g, 12, "y", 2, (const int64_t[]){-1, N});
+    file = model_of(13, g);
+    assert_int_equal(open_draw(file, 0, 0, &filler), SG_OK);
+    assert_int_equal(open_draw(file, 0, 1, &other), SG_OK);
+    assert_int_equal(sg_model_weight_bytes(filler), sg_model_weight_bytes(other));
+    memory = sg_malloc_aligned((size_t)sg_model_weight_bytes(filler), 1);
+    assert_non_null(memory);
+    assert_int_equal(sg_model_place(filler, memory, 1), SG_OK);
+    before = memory[N - 1];
+    assert_int_equal(sg_model_place(other, memory, 0), SG_OK);
+    assert_true(memory[N - 1] == before && before != w[N - 1]);
+    assert_int_equal(sg_net_create(other, 1, &net), SG_OK);
+    assert_int_equal(sg_net_forward(net, x, y, NULL), SG_OK);
+    assert_true(y[N - 1] == before);
+    sg_net_destroy(net);
+    sg_model_destroy(filler);
+    sg_model_destroy(other);
+    sg_free(memory);
+    free(file.data);
+}
+
+static void parameters_are_listed(void **state) {
+    struct bytes file = model_of(13, small_graph());
+    struct sg_model *m = NULL;
+    int64_t n = 0;
+
+    (void)state;
+    assert_int_equal(sg_model_create(file.data, file.n, "net.onnx", NULL, &m), SG_OK);
+    for (int i = 0; i < 2; i++) {
+        n += sg_model_parameter(m, i)->n;
+    }
+    assert_int_equal(n, 54 + 9);
+    assert_null(sg_model_parameter(m, 2));
+    assert_null(sg_model_parameter(m, -1));
+    sg_model_destroy(m);
+    for (int i = 1;; i++) { /* every allocation may fail */
+        sg_status status;
+
+        sg_memory_fail_at(i);
+        status = open_draw(file, 0, 0, &m);
+        sg_memory_fail_at(0);
+        if (status == SG_OK) {
+            break;
+        }
+        assert_int_equal(status, SG_E_NOMEM);
+        assert_int_equal(sg_memory_balance(), 0);
+    }
+    sg_model_destroy(m);
+    free(file.data);
+}
+
 /* All samples of a batch are computed alike, and the order outside is N, C, H, W: a permutation of
  * the samples permutes outputs and gradients. */
 static void samples_are_independent(void **state) {
@@ -623,6 +736,9 @@ static void weight_types(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_model_runs),
+        cmocka_unit_test(a_net_runs_with_any_draw),
+        cmocka_unit_test(a_draw_is_filled_by_one),
+        cmocka_unit_test(parameters_are_listed),
         cmocka_unit_test(samples_are_independent),
         cmocka_unit_test(flattening_keeps_the_order),
         cmocka_unit_test(reshaping_keeps_samples_apart),

@@ -281,6 +281,23 @@ static void groups_and_collapse(void **state) {
 }
 
 /* Such samples add nothing at all, and are counted by what was wrong. */
+/* Samples of a run are all in the run's group, wherever a block begins. */
+static void runs_share_a_group(void **state) {
+    enum { RUN = 5, GROUPS = 3, SPLIT = 13 };
+    struct sg_sums *s = new_sums(2, GROUPS);
+    struct sg_sums *expected = new_sums(2, GROUPS);
+
+    (void)state;
+    for (int k = 0; k < SAMPLES; k++) {
+        sg_sums_add_block(expected, k / RUN, values[k], 1);
+    }
+    sg_sums_add_runs(s, SPLIT, RUN, values[SPLIT], SAMPLES - SPLIT);
+    sg_sums_add_runs(s, 0, RUN, values[0], SPLIT);
+    assert_same_bytes(s, expected);
+    sg_sums_destroy(s);
+    sg_sums_destroy(expected);
+}
+
 static void odd_samples_are_counted(void **state) {
     float odd[5][N];
     struct sg_sums *s = new_sums(2, 2);
@@ -379,6 +396,7 @@ int main(void) {
         cmocka_unit_test(limbs_hold_the_true_sums),
         cmocka_unit_test(many_large_values_do_not_overflow),
         cmocka_unit_test(groups_and_collapse),
+        cmocka_unit_test(runs_share_a_group),
         cmocka_unit_test(odd_samples_are_counted),
         cmocka_unit_test(exponents_leave_head_room),
         cmocka_unit_test(the_ends_of_the_float_range_fit),

@@ -9,9 +9,13 @@
 
 #define SG_CLONES
 #define sg_sums_add_block plain_add_block
+#define sg_sums_add_runs  plain_add_runs
 void plain_add_block(struct sg_sums *s, int64_t first_sample, const float *v, int64_t n_samples);
+void plain_add_runs(struct sg_sums *s, int64_t first_sample, int64_t run, const float *v,
+                    int64_t n_samples);
 #include "sums/add.c"
 #undef sg_sums_add_block
+#undef sg_sums_add_runs
 
 void sg_sums_add_block(struct sg_sums *s, int64_t first_sample, const float *v, int64_t n_samples);
 
