@@ -7,6 +7,7 @@
 
 #include "sgdist/data.h"
 #include "sgdist/methods.h"
+#include "sgdist/shape.h"
 #include "sgdist/status.h"
 #include "sgdist/text.h"
 
@@ -121,6 +122,10 @@ const struct sg_preset *sg_preset_at(int i);
 /* {from: ..}: makes n_targets targets, whose classes will be in job->given_targets. Errors:
  * SG_E_NOMEM. */
 sg_status sg_job_give_targets(struct sg_job *job, int64_t n_targets);
+
+/* Instances that read the layer "auto" read the one that the model has found for it: it stands in
+ * their options and in the echo from now on. Errors: SG_E_NOMEM. */
+sg_status sg_job_name_layers(struct sg_job *job, const struct sg_signature *model);
 
 /* 1 if a target is the item's label. */
 int sg_job_uses_labels(const struct sg_job *job);

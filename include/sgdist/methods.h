@@ -53,11 +53,15 @@ enum sg_uses {
     SG_USES_PATH = 32,         /* baselines */
     SG_USES_OF = 64,           /* may be composed with another method */
     SG_USES_GATES = 128,       /* scale, groups */
+    SG_USES_CAM = 256,         /* a class activation map: it reads a layer, see struct sg_cam */
     SG_USES_WEIGHTS = 1024,    /* draws, weights */
     SG_USES_NODES = 2048,      /* how many */
     SG_USES_QUADRATURE = 4096, /* and where */
     SG_USES_THRESHOLD = 8192,  /* of saturation */
-    SG_USES_GUIDANCE = 16384   /* fraction, max_distance */
+    SG_USES_GUIDANCE = 16384,  /* fraction, max_distance */
+    SG_USES_NUMERATOR = 1 << 24,
+    SG_USES_DENOMINATOR = 1 << 25,
+    SG_USES_PLACES = 1 << 26 /* needs an input with places beside its channels */
 };
 
 /* Everything that decides which points are visited: equal values mean equal samples. Zeroed before
@@ -83,7 +87,8 @@ struct sg_sampling {
 enum sg_probe {
     SG_PROBE_GRADIENT, /* of the target's score with respect to a tensor */
     SG_PROBE_PATH,     /* what a path to the point adds up */
-    SG_PROBE_GATES     /* forward only, for all targets at once: which gates are open */
+    SG_PROBE_GATES,    /* forward only, for all targets at once: which gates are open */
+    SG_PROBE_NOTHING /* the network does not matter; last, so that it is sorted behind the others */
 };
 
 /* What an instance reads of the network, at the item itself and at every point of its sweep:
@@ -104,11 +109,48 @@ struct sg_probing sg_probing_pass(const struct sg_probing *p);
 /* What an expected gradient is multiplied by, so that it has the length of the mean gradient. */
 enum sg_scale { SG_SCALE_NONE, SG_SCALE_SMOOTHGRAD };
 
+/* What a map is over: every element of the tensor that is read (its channels can be reduced), or
+ * its places alone, because the method itself adds up the channels. */
+enum sg_over { SG_OVER_TENSOR, SG_OVER_PLACES };
+
+/* Where the places of such a map lie: on the layer's own grid, or brought to the input's. */
+enum sg_size { SG_SIZE_LAYER, SG_SIZE_INPUT };
+enum sg_numerator { SG_NUMERATOR_SECOND, SG_NUMERATOR_FIRST };
+enum sg_denominator { SG_DENOMINATOR_LOCAL, SG_DENOMINATOR_SUMMED };
+enum { SG_MAX_FEATURE_MAPS = 4096, SG_MAX_NEURON_AXES = 3 };
+
+/* Options of class activation maps. */
+struct sg_cam {
+    uint64_t maps[SG_MAX_FEATURE_MAPS / 64]; /* the set of channels that count */
+    int32_t n_maps;                          /* their number; 0: all channels count */
+    int32_t n_neurons;                       /* axes of the box of places that count; 0: all */
+    int64_t neurons[2 * SG_MAX_NEURON_AXES]; /* the first place of each axis, then the one past the
+                                              * last */
+    int32_t relu;                            /* 1: negative values become 0 at the end */
+    int32_t size;                            /* enum sg_size */
+    int32_t numerator;                       /* enum sg_numerator: of alpha */
+    int32_t denominator;                     /* enum sg_denominator */
+};
+
+/* 1 if feature map k is in the set. */
+static inline int sg_cam_is_chosen(const struct sg_cam *cam, int64_t k) {
+    return k < SG_MAX_FEATURE_MAPS && (cam->maps[k / 64] >> (k % 64) & 1) != 0;
+}
+
+/* Filters of a finished map, in the order in which they are applied. All zeros: none. */
+struct sg_filter {
+    int32_t absolute; /* 1: the absolute value */
+    double lowpass;   /* greater than 0: the radius up to which frequencies stay */
+    double clip;      /* greater than 0: the percentile of |value| beyond which values are cut */
+};
+
 /* An instance's options: sampling decides the sweep, probing what it reads there, the rest the
  * finish. */
 struct sg_params {
     struct sg_sampling sampling;
     struct sg_probing probing;
+    struct sg_cam cam;
+    struct sg_filter filter;
     enum sg_reduction reduction;
     enum sg_divisor divisor;
     enum sg_space space; /* in which the gradient is taken */
@@ -160,13 +202,18 @@ struct sg_sampler {
 struct sg_finish {
     const struct sg_sums *sums;     /* one group; NULL without a sweep */
     const struct sg_shape *shape;   /* of the tensor */
+    const struct sg_shape *input;   /* of the model's input */
     const struct sg_domain *domain; /* of the model's input */
     const float *x;                 /* [D] the tensor at the item: the input, or the activation */
-    const float *clean;             /* [D] what the probe reads at the item */
+    const float *clean;             /* [D] what the probe reads at the item; NULL: nothing */
     int64_t n_features;             /* D */
     const struct sg_params *params;
     const float *expected; /* [D] gradient with the mean gates, of SG_PROBE_GATES */
     double scale;          /* ... and what it is multiplied by */
+    uint64_t seed;
+    uint64_t key;    /* the item's */
+    int64_t target;  /* number of the target */
+    double *scratch; /* [n_scratch][D] of the method */
 };
 
 struct sg_method {
@@ -176,16 +223,20 @@ struct sg_method {
     const char *bibtex;  /* one entry, for `sgdist describe` */
     const struct sg_sampler *sampler;
     enum sg_probe probe;
-    int n_powers; /* 0 for methods without a sweep */
+    int rule; /* of the backward pass, enum sg_rule of net.h; 0: the instance's option says it */
+    enum sg_over over;
+    const char *unit; /* of the map; NULL: the score per unit of what is read, by the formula */
+    int n_powers;     /* 0 for methods without a sweep */
+    int n_scratch;    /* arrays of D doubles that finish works in */
     int64_t min_samples;
     unsigned uses; /* of enum sg_uses, beside what the sampler uses */
     /* The map grows with this power of the gradient, which takes it from one space to another;
-     * 0: `finish` sees to that. */
+     * 0: `finish` sees to that; -1: it grows with the input. */
     int gradient_power;
     enum sg_path_kind path; /* of methods whose probe is a path, or who can be composed as one */
     enum sg_path_part part;
     int nodes;                                                    /* by default */
-    sg_status (*finish)(const struct sg_finish *in, double *map); /* [D] */
+    sg_status (*finish)(const struct sg_finish *in, double *map); /* [D], or [places] */
     /* Standard error of each element of an unreduced map, or NULL: then it is jackknifed over the
      * groups. */
     sg_status (*standard_error)(const struct sg_finish *in, double *se); /* [D] */
@@ -223,28 +274,29 @@ int sg_instance_n_groups(const struct sg_instance *inst);
  * of the weights so many for each, one draw after the other. */
 int64_t sg_sampling_n_draws(const struct sg_sampling *p);
 
-/* The map's shape: that of the tensor which the instance reads, or without its channel axis where
- * channels are reduced. */
+/* The map's shape. `read`: of the tensor that the instance reads, `input`: of the model's input. */
 void sg_instance_map_shape(const struct sg_instance *inst, const struct sg_shape *read,
-                           struct sg_shape *out);
+                           const struct sg_shape *input, struct sg_shape *out);
 
-/* Doubles of workspace that sg_instance_finish needs for a tensor of this shape. */
-int64_t sg_instance_n_work(const struct sg_instance *inst, const struct sg_shape *read);
+/* Doubles of workspace that sg_instance_finish and sg_instance_map need. */
+int64_t sg_instance_n_work(const struct sg_instance *inst, const struct sg_shape *read,
+                           const struct sg_shape *input);
 
 /* The map in double, before it is rounded to float: map[map shape] from in->sums, in->clean and so
- * on; full[D] is scratch. Errors: those of the method's finish. */
-sg_status sg_instance_map(const struct sg_instance *inst, const struct sg_finish *in, double *full,
+ * on. Errors: those of the method's finish. */
+sg_status sg_instance_map(const struct sg_instance *inst, const struct sg_finish *in, double *work,
                           double *map);
 
-/* Finishes one target's map[map shape] and, where se is not NULL, its standard error. `read`: the
- * shape of the tensor which the instance reads, x and clean are that tensor and the probe's reading
- * at the item; `domain` is that of the model's input. `sums` has the reading's groups and `one` is
- * scratch of the same n and powers with one group (both NULL for methods without a sweep, whose se
- * is 0). Errors: SG_E_NUMBERS (too few samples survived). */
-sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_shape *read,
-                             const struct sg_domain *domain, const struct sg_sums *sums,
-                             struct sg_sums *one, const float *x, const float *clean, double *work,
+/* Finishes one target's map[map shape] and, where se is not NULL, its standard error. `from` says
+ * all of the item, target and tensor; its params, sums and scratch are filled in here. `sums` has
+ * the reading's groups and `one` is scratch of the same n and powers with one group (both NULL for
+ * methods without a sweep, whose se is 0). Errors: SG_E_NUMBERS (too few samples survived). */
+sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_finish *from,
+                             const struct sg_sums *sums, struct sg_sums *one, double *work,
                              float *map, float *se);
+
+/* 1 if the map is filtered at all. */
+int sg_filter_is_on(const struct sg_filter *f);
 
 /* Gradients of one target with the means of gates: [D] from all samples, and without each of the
  * groups, `stride` floats apart. */
@@ -261,9 +313,9 @@ struct sg_expected {
 
 /* As sg_instance_finish for a method that counts gates; scale[2] = the factor and its standard
  * error, NaN where there is none. work[sg_instance_n_work]. */
-sg_status sg_instance_finish_gates(const struct sg_instance *inst, const struct sg_shape *read,
-                                   const struct sg_domain *domain, const struct sg_expected *e,
-                                   double *work, float *map, float *se, double *scale);
+sg_status sg_instance_finish_gates(const struct sg_instance *inst, const struct sg_finish *from,
+                                   const struct sg_expected *e, double *work, float *map, float *se,
+                                   double *scale);
 
 /* Reduces map[C][plane] over channels into out[plane] (out[D] for SG_CHANNELS_NONE). */
 void sg_reduce_channels(enum sg_reduction how, int64_t n_channels, int64_t plane, const double *map,

@@ -51,7 +51,8 @@ struct sg_fixed_input {
 struct sg_explain {
     int n_tensors; /* whose elements are explained; 0: one, "auto" */
     const char *const *tensors;
-    int n_layers; /* where activations and gradients are read beside the input */
+    int n_layers; /* where activations and gradients are read beside the input; SG_LAYER_AUTO finds
+                   * one, whose name is then in the signature */
     const char *const *layers;
     const char *input; /* what changes from sample to sample; NULL or "auto": the only input that is
                         * not held fixed */

@@ -24,6 +24,10 @@ struct sg_probed {
     int64_t offset;        /* the sizes of those before it, added up */
 };
 
+static inline int sg_is_gradient(const struct sg_probed *p) {
+    return p->probing.kind == SG_PROBE_GRADIENT;
+}
+
 /* Gates are no reading of one target: nothing is read of them at the item itself. */
 static inline int sg_is_gates(const struct sg_probed *p) {
     return p->probing.kind == SG_PROBE_GATES;
@@ -239,8 +243,9 @@ int sg_plan_scale_reading(const struct sg_plan *plan, const struct sg_sweep *s, 
 struct sg_cost sg_plan_cost_alone(const struct sg_plan *plan, int i_instance);
 int64_t sg_plan_bytes_alone(const struct sg_plan *plan, int i_instance);
 
-/* The shape of what an instance reads. */
+/* The shape of what an instance reads, and that of its map. */
 const struct sg_shape *sg_plan_read_shape(const struct sg_plan *plan, int i_instance);
+void sg_plan_map_shape(const struct sg_plan *plan, int i_instance, struct sg_shape *out);
 
 /* What a rank takes beside the plan's sums_bytes. */
 struct sg_rank_bytes {

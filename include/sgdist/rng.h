@@ -22,6 +22,7 @@ enum sg_stream {
     SG_STREAM_WEIGHTS = 1,
     SG_STREAM_MASKS = 2,
     SG_STREAM_REPLICATES = 3,
+    SG_STREAM_MAPS = 4,     /* of the control `random`: sample t is the map of target t */
     SG_STREAM_BASELINES = 6 /* words: which item, and where on the line from it */
 };
 
@@ -49,5 +50,8 @@ void sg_philox4x32_10(const uint32_t counter[4], const uint32_t key[2], uint32_t
 void sg_rng_words(const struct sg_rng_address *at, int64_t n, uint32_t *w);
 void sg_rng_uniforms(const struct sg_rng_address *at, int64_t n, double *u);
 void sg_rng_normals(const struct sg_rng_address *at, int64_t n, float *z);
+
+/* Cosine and sine of k/n of a turn, 0 <= k < n, by the same own arithmetic. */
+void sg_rng_circle(int64_t k, int64_t n, double *cosine, double *sine);
 
 #endif

@@ -43,6 +43,13 @@ struct sg_signature {
     struct sg_gate_totals gates;
 };
 
+/* As the name of a layer: the last one before its places are pooled or flattened away. Going back
+ * from the first explained tensor (of a node's inputs along the first that depends on the
+ * network's), the first tensor with as many axes as the input and more than one place that is not
+ * made by a pooling.
+ */
+#define SG_LAYER_AUTO "auto"
+
 /* The number of elements, D. */
 static inline int64_t sg_shape_size(const struct sg_shape *s) {
     int64_t n = 1;

@@ -87,14 +87,16 @@ void sg_sums_remove_group(const struct sg_sums *s, int group, struct sg_sums *on
 void sg_sums_restore_group(const struct sg_sums *s, int group, struct sg_sums *one);
 
 /* Statistics of sums with ONE group (SG_ASSERT), N samples, exact until the last rounding:
- *   mean      S1/N                             [n]
- *   se        sqrt(M2 / (N (N-1)))             [n]  (powers >= 2, N >= 2; for power 2 of the
- * values: powers 4) square    S2/N                             [n] variance  M2/(N - ddof), M2 =
- * sum (v - mean)^2 = S2 - 2 m S1 + N m^2 in 128-bit integers, never negative Errors: SG_E_ARG if
- * there are too few samples or powers. */
+ *   mean      S1/N                   [n]
+ *   se        sqrt(M2 / (N (N-1)))   [n]  (powers >= 2, N >= 2; for power 2 of the values: powers
+ * 4) square    S2/N                   [n] cube      S3/N                   [n]  (powers >= 3)
+ *   variance  M2/(N - ddof)          [n]
+ * M2 = sum (v - mean)^2 = S2 - 2 m S1 + N m^2 in 128-bit integers, never negative. Errors: SG_E_ARG
+ * if there are too few samples or powers. */
 sg_status sg_sums_mean(const struct sg_sums *s, double *mean);
 sg_status sg_sums_mean_se(const struct sg_sums *s, double *se);
 sg_status sg_sums_mean_square(const struct sg_sums *s, double *square);
+sg_status sg_sums_mean_cube(const struct sg_sums *s, double *cube);
 sg_status sg_sums_variance(const struct sg_sums *s, int ddof, double *variance);
 
 /* Jackknife over groups of unequal size (delete-m_j: Busing, Meijer and van der Leeden 1999,

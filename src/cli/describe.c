@@ -112,7 +112,7 @@ static void say_weights(const struct facts *f, const char *label, const char *dr
     }
 }
 
-static void say_sampling(const struct facts *f, const char *label) {
+static void say_sampling(const struct facts *f, const char *label, const struct sg_method *m) {
     const char *draws = method_fact(f, label, "weights.draws", NULL);
     const char *confidence = method_fact(f, label, "confidence", NULL);
     const char *samples = method_fact(f, label, "samples", NULL);
@@ -120,9 +120,11 @@ static void say_sampling(const struct facts *f, const char *label) {
     const char *outside = method_fact(f, label, "noise.outside", "keep");
 
     if (samples == NULL && draws == NULL) {
-        printf("%s", method_fact(f, label, "nodes", NULL) == NULL
-                         ? " (from the gradient at the input itself)"
-                         : "");
+        printf("%s", method_fact(f, label, "nodes", NULL) != NULL ? ""
+                     : m != NULL && m->over == SG_OVER_PLACES     ? " (at the item itself)"
+                     : m != NULL && m->probe == SG_PROBE_NOTHING
+                         ? " (a control: the network is not asked)"
+                         : " (from the gradient at the input itself)");
         return;
     }
     if (draws == NULL && method_fact(f, label, "noise.channels", NULL) == NULL) {
@@ -189,6 +191,68 @@ static void say_rule(const char *rule) {
     }
 }
 
+/* What class activation maps add up, and where they end. */
+static void say_cam(const struct facts *f, const char *label, const char *layer) {
+    const char *maps = method_fact(f, label, "maps", "all");
+    const char *neurons = method_fact(f, label, "neurons", "all");
+    const char *numerator = method_fact(f, label, "numerator", "second");
+    const char *denominator = method_fact(f, label, "denominator", "local");
+
+    printf(", of the layer %s", layer);
+    if (strcmp(maps, "all") != 0) {
+        printf(", its feature maps %s alone", maps);
+    }
+    if (strcmp(neurons, "all") != 0) {
+        printf(", its neurons in the box %s alone", neurons);
+    }
+    if (strcmp(numerator, "first") == 0) {
+        printf(", with the first moment as alpha's numerator, as the paper prints it");
+    }
+    if (strcmp(denominator, "summed") == 0) {
+        printf(
+            ", with the layer times the third moment, summed over places, in alpha's denominator");
+    }
+    if (strcmp(method_fact(f, label, "relu", "true"), "false") == 0) {
+        printf(", negative values kept");
+    }
+    if (strcmp(method_fact(f, label, "size", "layer"), "input") == 0) {
+        printf(", brought to the input's size by bilinear interpolation (corners not aligned)");
+    }
+}
+
+static void say_layer(const struct facts *f, const char *label) {
+    const char *layer = method_fact(f, label, "layer", NULL);
+
+    if (layer != NULL && method_fact(f, label, "size", NULL) != NULL) {
+        say_cam(f, label, layer);
+    } else if (layer != NULL) {
+        printf(", at the layer %s instead of the input", layer);
+    }
+}
+
+/* "absolute, lowpass 15, clip 99", in the order in which they are applied. */
+static void say_filter(const char *filter) {
+    const char *at;
+
+    if (strcmp(filter, "none") == 0) {
+        return;
+    }
+    printf(", then filtered:");
+    printf(strncmp(filter, "absolute", strlen("absolute")) == 0 ? " absolute value" : "");
+    at = strstr(filter, "lowpass ");
+    if (at != NULL) {
+        at += strlen("lowpass ");
+        printf("%s frequencies up to a radius of %.*s kept [Muzellec et al. 2023, "
+               "arXiv:2307.09591]",
+               filter[0] == 'a' ? "," : "", (int)strcspn(at, ","), at);
+    }
+    at = strstr(filter, "clip ");
+    if (at != NULL) {
+        printf("%s cut at percentile %s of |value|", filter[0] != 'c' ? "," : "",
+               at + strlen("clip "));
+    }
+}
+
 /* What a map from mean gates is, beside its sampling. */
 static void say_gates(const struct facts *f, const char *label) {
     const char *scale = method_fact(f, label, "scale", NULL);
@@ -217,9 +281,7 @@ static void say_finish(const struct facts *f, const char *label) {
     if (strcmp(method_fact(f, label, "absolute", "false"), "true") == 0) {
         printf(", of the absolute values of the gradients");
     }
-    if (method_fact(f, label, "layer", NULL) != NULL) {
-        printf(", at the layer %s instead of the input", method_fact(f, label, "layer", ""));
-    }
+    say_layer(f, label);
     if (strcmp(method_fact(f, label, "space", "input"), "pixel") == 0 &&
         method_fact(f, label, "nodes", NULL) == NULL) {
         printf(", taken with respect to pixel values (0 to 1) before their standardisation");
@@ -227,6 +289,7 @@ static void say_finish(const struct facts *f, const char *label) {
     if (strcmp(channels, "none") != 0) {
         printf(", channels reduced by %s", channels);
     }
+    say_filter(method_fact(f, label, "filter", "none"));
 }
 
 /* The line of the instance in the presets, if it has one. */
@@ -313,7 +376,7 @@ static void say_method(const struct facts *f, const char *label) {
         printf(" of %s [%s]", of, cite(of));
     }
     say_path(f, label);
-    say_sampling(f, label);
+    say_sampling(f, label, sg_method_find(name));
     say_gates(f, label);
     say_finish(f, label);
     say_preset(f, label);

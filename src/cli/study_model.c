@@ -75,6 +75,7 @@ sg_status sg_study_open_model(struct study *s) {
 
     SG_TRY(sg_study_explain(s, &fixed, &what));
     SG_TRY(sg_model_open(sg_study_image(s), s->image.n, s->job->model_file, &what, &s->model));
+    SG_TRY(sg_job_name_layers(s->job, sg_model_signature(s->model)));
 done:
     sg_free(fixed);
     return status;

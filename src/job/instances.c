@@ -20,15 +20,18 @@ struct entry {
 
 unsigned sg_method_uses(const struct sg_method *method) {
     const struct sg_sampler *s = method->sampler;
-    const int has_samples = s->is_stochastic && !s->is_still;
     const int has_noise = s->is_stochastic && !s->is_noiseless;
     const int has_gates = method->probe == SG_PROBE_GATES;
+    const int reads_derivatives = method->probe != SG_PROBE_NOTHING && !has_gates;
+    unsigned uses = method->uses | s->uses;
 
-    return method->uses | s->uses | (has_samples ? (unsigned)SG_USES_SAMPLES : 0u) |
-           (has_noise ? (unsigned)SG_USES_NOISE : 0u) |
-           (has_noise || s->is_still ? (unsigned)SG_USES_CLEAN : 0u) |
-           (s->is_stochastic && !has_gates ? (unsigned)SG_USES_DRAWS : 0u) |
-           (!has_gates ? (unsigned)SG_USES_RULE : 0u);
+    uses |= s->is_stochastic && !s->is_still ? SG_USES_SAMPLES : 0;
+    uses |= has_noise ? SG_USES_NOISE : 0;
+    uses |= has_noise || s->is_still ? SG_USES_CLEAN : 0;
+    uses |= s->is_stochastic && !has_gates ? SG_USES_DRAWS : 0;
+    uses |= method->over == SG_OVER_TENSOR ? SG_USES_CHANNELS : 0;
+    uses |= reads_derivatives && method->rule == 0 ? SG_USES_RULE : 0;
+    return uses | (reads_derivatives ? SG_USES_ABSOLUTE : 0);
 }
 
 /* A path reads the input, and layers only as the gradient of a smoother could. Anything with
@@ -195,7 +198,15 @@ void sg_clear_unused(struct sg_params *p, unsigned uses) {
     }
     if ((uses & SG_USES_RULE) == 0) {
         p->probing.rule = 0;
+    }
+    if ((uses & SG_USES_ABSOLUTE) == 0) {
         p->probing.absolute = 0;
+    }
+    if ((uses & SG_USES_CHANNELS) == 0) {
+        p->reduction = SG_CHANNELS_NONE;
+    }
+    if ((uses & SG_USES_CAM) == 0) {
+        memset(&p->cam, 0, sizeof p->cam);
     }
     if ((uses & SG_USES_GATES) == 0) {
         p->scale = SG_SCALE_NONE;
@@ -245,6 +256,16 @@ static const struct sg_preset *read_params(struct entry *e, struct sg_params *pa
     return preset;
 }
 
+/* What of the reading the method itself decides. */
+static void choose_reading(const struct sg_method *method, struct sg_probing *probing) {
+    if (method->rule != 0) {
+        probing->rule = method->rule;
+    }
+    if ((method->uses & SG_USES_CAM) != 0 && probing->layer[0] == '\0') {
+        memcpy(probing->layer, SG_LAYER_AUTO, sizeof SG_LAYER_AUTO);
+    }
+}
+
 /* What an entry may say, beside its `of` and of draws of the weights, too. */
 static unsigned uses_of_entry(const struct entry *e, const struct sg_method *method) {
     struct sg_instance inst = {.method = method};
@@ -252,6 +273,7 @@ static unsigned uses_of_entry(const struct entry *e, const struct sg_method *met
 
     sg_of_apply(&e->of, method, &inst);
     uses = sg_instance_uses(&inst) | (sg_method_uses(method) & (unsigned)SG_USES_OF);
+    uses &= ~(unsigned)(inst.params.probing.rule != 0 ? SG_USES_RULE : 0); /* `of` has said it */
     return uses | ((uses & SG_USES_DRAWS) != 0 && sg_node_find(e->map, "weights") != NULL
                        ? (unsigned)SG_USES_WEIGHTS
                        : 0u);
@@ -330,6 +352,7 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
         refuse_threshold(e, method, &params);
         sg_of_apply(&e->of, method, inst);
         sg_clear_unused(&inst->params, sg_instance_uses(inst));
+        choose_reading(inst->method, &inst->params.probing);
         sg_path_settle(inst);
         if (preset != NULL && (sg_instance_uses(inst) & SG_USES_CLEAN) != 0) {
             sg_preset_add_line(e->r, preset, inst, &e->draft->presets);

@@ -16,7 +16,7 @@ enum {
     SG_JOB_MAX_INSTANCES = 1000, /* after lists are expanded */
     SG_JOB_MAX_INDICES = 100000000,
     SG_JOB_SAMPLES_A_DRAW = 10, /* of the weights, where an entry does not say */
-    SG_JOB_MAX_AXES = 16        /* keys of a method's map that a list may stand under */
+    SG_JOB_MAX_AXES = 32        /* keys of a method's map that a list may stand under */
 };
 
 /* Where something stands: a --set argument, or a line and column of the file (0: the whole of it).
@@ -196,6 +196,9 @@ void sg_read_channels(struct sg_reader *r, const struct sg_node *node, const cha
 void sg_read_inputs(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_layer(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_scope(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_maps(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_neurons(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
+void sg_read_filter(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_baseline(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_nodes(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
 void sg_read_methods(struct sg_reader *r, const struct sg_node *node, const char *path, void *at);
@@ -214,6 +217,9 @@ int sg_echo_channels(struct sg_text *t, const void *at);
 int sg_echo_inputs(struct sg_text *t, const void *at);
 int sg_echo_layer(struct sg_text *t, const void *at);
 int sg_echo_scope(struct sg_text *t, const void *at);
+int sg_echo_maps(struct sg_text *t, const void *at);
+int sg_echo_neurons(struct sg_text *t, const void *at);
+int sg_echo_filter(struct sg_text *t, const void *at);
 int sg_echo_baseline(struct sg_text *t, const void *at);
 int sg_echo_nodes(struct sg_text *t, const void *at);
 int sg_echo_methods(struct sg_text *t, const void *at);
@@ -221,6 +227,19 @@ int sg_echo_name(struct sg_text *t, const void *at);
 
 /* Reads the name of a tensor into out[SG_MAX_TENSOR + 1]; 1 if all is well. */
 int sg_read_tensor(struct sg_reader *r, const struct sg_node *node, const char *path, char *out);
+
+/* A list of at most `max` whole numbers from 0; their number, 0 after a problem. */
+int sg_read_numbers(struct sg_reader *r, const struct sg_node *node, const char *path, int max,
+                    int64_t *out);
+
+/* A box of at most max_axes axes, [y0, x0, y1, x1] into box[2 * axes]; its axes, 0 after a problem.
+ */
+int sg_read_box(struct sg_reader *r, const struct sg_node *node, const char *path, int max_axes,
+                int64_t *box);
+
+/* An entry of a list of positions, "5" or "10:20", as first and end; 0 with a problem. */
+int sg_read_range(struct sg_reader *r, const struct sg_node *node, const char *path, int64_t *first,
+                  int64_t *end);
 
 /* Collects the tensors that targets and instances name. */
 sg_status sg_job_list_tensors(struct sg_job *job);
@@ -265,13 +284,17 @@ void sg_clear_unused(struct sg_params *p, unsigned uses);
 /* What an instance's method and sampler use, of enum sg_uses; SG_USES_SAMPLES where samples are
  * drawn, SG_USES_NOISE where they are noisy ones, SG_USES_CLEAN where the gradient without any
  * noise may count as one, SG_USES_DRAWS where they may be of other weights than the file's,
- * SG_USES_RULE where derivatives of the network are read. */
+ * SG_USES_RULE where derivatives of the network are read by a rule that can be chosen,
+ * SG_USES_ABSOLUTE where their absolute values can be asked for, SG_USES_CHANNELS where the map has
+ * channels. */
 enum {
     SG_USES_SAMPLES = 1 << 16,
     SG_USES_NOISE = 1 << 17,
     SG_USES_RULE = 1 << 18,
     SG_USES_CLEAN = 1 << 19,
-    SG_USES_DRAWS = 1 << 20
+    SG_USES_DRAWS = 1 << 20,
+    SG_USES_CHANNELS = 1 << 21,
+    SG_USES_ABSOLUTE = 1 << 22
 };
 unsigned sg_method_uses(const struct sg_method *method);
 /* What an instance uses; a composed one what both its methods do. */

@@ -32,6 +32,9 @@ static const char *const words_threshold_on[] = {"score", "logit", "probability"
 static const char *const words_scale[] = {"none", "smoothgrad", NULL};
 static const char *const words_groups[] = {"2", "4", "8", "16", NULL};
 static const char *const words_dtype[] = {"float32", NULL};
+static const char *const words_size[] = {"layer", "input", NULL};
+static const char *const words_numerator[] = {"second", "first", NULL};
+static const char *const words_denominator[] = {"local", "summed", NULL};
 
 #define IN_JOB(field)            .offset = offsetof(struct sg_draft, job.field)
 #define IN_DRAFT(field)          .offset = offsetof(struct sg_draft, field)
@@ -192,6 +195,7 @@ static const struct sg_key maps_keys[] = {
      .flags = SG_KEY_LOCAL},
     {WORD("space", words_space), IN_DRAFT(defaults.space), .fallback = "input",
      .flags = SG_KEY_LOCAL},
+    {CUSTOM("filter", filter), IN_DRAFT(defaults.filter), .flags = SG_KEY_LOCAL},
     {WORD("dtype", words_dtype), IN_DRAFT(dtype), .fallback = "float32"},
     {WORD("standard_error", words_bool), IN_DRAFT(defaults.standard_error), .fallback = "true",
      .flags = SG_KEY_LOCAL},
@@ -248,7 +252,7 @@ const struct sg_key sg_instance_keys[] = {
     {WORD("rule", words_rule), IN_PARAMS(probing.rule), .fallback = "gradient",
      .flags = SG_KEY_EXPANDS, .uses = SG_USES_RULE},
     {WORD("absolute", words_bool), IN_PARAMS(probing.absolute), .fallback = "false",
-     .uses = SG_USES_RULE},
+     .uses = SG_USES_ABSOLUTE},
     {WORD("scale", words_scale), IN_PARAMS(scale), .fallback = "none", .flags = SG_KEY_EXPANDS,
      .uses = SG_USES_GATES},
     {WORD("groups", words_groups), IN_PARAMS(groups), .fallback = "16", .uses = SG_USES_GATES},
@@ -299,7 +303,18 @@ const struct sg_key sg_instance_keys[] = {
      .fallback = "0.02",
      .suffix = "d",
      .uses = SG_USES_GUIDANCE},
-    {WORD("channels", words_reduction), IN_PARAMS(reduction), .flags = SG_KEY_EXPANDS},
+    {CUSTOM("maps", maps), IN_PARAMS(cam), .uses = SG_USES_CAM},
+    {CUSTOM("neurons", neurons), IN_PARAMS(cam), .uses = SG_USES_CAM},
+    {WORD("numerator", words_numerator), IN_PARAMS(cam.numerator), .fallback = "second",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_NUMERATOR},
+    {WORD("denominator", words_denominator), IN_PARAMS(cam.denominator), .fallback = "local",
+     .flags = SG_KEY_EXPANDS, .uses = SG_USES_DENOMINATOR},
+    {WORD("relu", words_bool), IN_PARAMS(cam.relu), .fallback = "true", .uses = SG_USES_CAM},
+    {WORD("size", words_size), IN_PARAMS(cam.size), .fallback = "layer", .flags = SG_KEY_EXPANDS,
+     .uses = SG_USES_CAM},
+    {WORD("channels", words_reduction), IN_PARAMS(reduction), .flags = SG_KEY_EXPANDS,
+     .uses = SG_USES_CHANNELS},
+    {CUSTOM("filter", filter), IN_PARAMS(filter)},
     {WORD("space", words_space), IN_PARAMS(space), .flags = SG_KEY_EXPANDS, .uses = SG_USES_SPACE},
     {WORD("standard_error", words_bool), IN_PARAMS(standard_error)},
     {0}};

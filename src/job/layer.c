@@ -42,6 +42,58 @@ static void add_once(const char **list, int *n, const char *name) {
     list[(*n)++] = name;
 }
 
+/* The echo with the lines "methods.LABEL.layer: auto" naming `layer`. */
+static char *echo_with(const char *echo, const char *layer) {
+    static const char end[] = ".layer: " SG_LAYER_AUTO;
+    const size_t n_end = strlen(end);
+    struct sg_text t = {0};
+    char *out;
+
+    while (*echo != '\0') {
+        const size_t n = strcspn(echo, "\n");
+        const int is_auto = n > n_end && strncmp(echo, "methods.", strlen("methods.")) == 0 &&
+                            strncmp(echo + n - n_end, end, n_end) == 0;
+
+        sg_text_add(&t, "%.*s", (int)(is_auto ? n - strlen(SG_LAYER_AUTO) : n), echo);
+        sg_text_add(&t, "%s%s", is_auto ? layer : "", echo[n] == '\n' ? "\n" : "");
+        echo += n + (echo[n] == '\n');
+    }
+    out = t.failed ? NULL : sg_strdup(t.data != NULL ? t.data : "");
+    sg_text_free(&t);
+    return out;
+}
+
+sg_status sg_job_name_layers(struct sg_job *job, const struct sg_signature *model) {
+    sg_status status = SG_OK;
+    const char *found = NULL;
+    char *echo = NULL;
+
+    for (int i = 0; i < job->n_layers; i++) {
+        found = strcmp(job->layers[i], SG_LAYER_AUTO) == 0 ? model->layers[i].name : found;
+    }
+    if (found == NULL) {
+        return SG_OK;
+    }
+    SG_CHECK(strlen(found) <= SG_MAX_TENSOR, SG_E_JOB,
+             "%s: methods: layer: auto finds a tensor whose name has more than %d bytes; name "
+             "another layer",
+             job->file, SG_MAX_TENSOR);
+    echo = echo_with(job->echo, found);
+    SG_CHECK(echo != NULL, SG_E_NOMEM, "%s: no memory for the job", job->file);
+    for (int i = 0; i < job->n_instances; i++) {
+        char *layer = job->instances[i].params.probing.layer;
+
+        if (strcmp(layer, SG_LAYER_AUTO) == 0) {
+            memset(layer, 0, SG_MAX_TENSOR + 1);
+            memcpy(layer, found, strlen(found));
+        }
+    }
+    sg_free(job->echo);
+    job->echo = echo;
+done:
+    return status;
+}
+
 static sg_status list_baselines(struct sg_job *job) {
     sg_status status = SG_OK;
 

@@ -173,6 +173,7 @@ static void allowed_text(const struct sg_method *outer, char *buf, size_t cap) {
 /* Options of the result stand beside `of`; those of its own method in its map, but not in both. */
 static int check_keys(struct sg_reader *r, const struct sg_node *entry, const struct sg_of *of,
                       const char *path) {
+    const unsigned beside = SG_USES_CHANNELS | SG_USES_RULE | SG_USES_ABSOLUTE;
     const unsigned uses = sg_method_uses(of->method);
     int ok = 1;
 
@@ -186,7 +187,7 @@ static int check_keys(struct sg_reader *r, const struct sg_node *entry, const st
         if (k->name == NULL || strcmp(k->name, "method") == 0) {
             continue; /* an unknown key is found when the map is read */
         }
-        if ((k->flags & SG_KEY_LOCAL) != 0 || k->uses == 0) {
+        if ((k->flags & SG_KEY_LOCAL) != 0 || k->uses == 0 || (k->uses & beside) != 0) {
             sg_problem(r, &child->key_at, path, "'%s' stands beside `of`, not in it", k->name);
             ok = 0;
         } else if ((k->uses & uses) == 0) {
@@ -255,6 +256,11 @@ int sg_of_read(struct sg_reader *r, const struct sg_node *map, const char *path,
 void sg_of_apply(const struct sg_of *of, const struct sg_method *outer, struct sg_instance *inst) {
     const int is_inside = of->method != NULL && of->noise == SG_NOISE_INSIDE;
 
+    if (of->method != NULL && of->method->rule != 0) { /* no path: the outer method under a rule */
+        inst->method = outer;
+        inst->params.probing.rule = of->method->rule;
+        return;
+    }
     inst->method = is_inside ? of->method : outer;
     inst->path = is_inside ? outer : of->method;
     inst->params.probing.path.noise = of->method != NULL ? (int32_t)of->noise : 0;

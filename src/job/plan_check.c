@@ -154,6 +154,79 @@ done:
     return status;
 }
 
+/* The first of the chosen feature maps that a layer of n channels does not have, or -1. */
+static int64_t missing_map(const struct sg_cam *cam, int64_t n) {
+    for (int64_t k = n; k < SG_MAX_FEATURE_MAPS; k++) {
+        if (sg_cam_is_chosen(cam, k)) {
+            return k;
+        }
+    }
+    return -1;
+}
+
+static sg_status check_cam(const struct sg_plan *plan, int i_instance) {
+    sg_status status = SG_OK;
+    const struct sg_instance *inst = &plan->job->instances[i_instance];
+    const struct sg_shape *read = sg_plan_read_shape(plan, i_instance);
+    const struct sg_cam *cam = &inst->params.cam;
+    const char *file = plan->job->file;
+    const int n_places = read->n_axes - 1;
+    const int64_t missing = missing_map(cam, read->axes[0]);
+
+    if (inst->method->over != SG_OVER_PLACES) {
+        return SG_OK;
+    }
+    SG_CHECK(n_places > 0, SG_E_JOB,
+             "%s: methods.%s.layer: the layer '%s' is a vector of %lld numbers; %s needs one with "
+             "places, like the output of a convolution",
+             file, inst->label, inst->params.probing.layer, (long long)read->axes[0],
+             inst->method->name);
+    SG_CHECK(missing < 0, SG_E_JOB,
+             "%s: methods.%s.maps: there is no feature map %lld, the layer '%s' has 0 to %lld",
+             file, inst->label, (long long)missing, inst->params.probing.layer,
+             (long long)read->axes[0] - 1);
+    SG_CHECK(cam->n_neurons == 0 || cam->n_neurons == n_places, SG_E_JOB,
+             "%s: methods.%s.neurons: a box of %d axes, but the layer '%s' has %d beside its "
+             "channels",
+             file, inst->label, cam->n_neurons, inst->params.probing.layer, n_places);
+    for (int a = 0; a < cam->n_neurons; a++) {
+        SG_CHECK(cam->neurons[cam->n_neurons + a] <= read->axes[a + 1], SG_E_JOB,
+                 "%s: methods.%s.neurons: the box ends at %lld, the layer '%s' at %lld", file,
+                 inst->label, (long long)cam->neurons[cam->n_neurons + a],
+                 inst->params.probing.layer, (long long)read->axes[a + 1]);
+    }
+    SG_CHECK(
+        cam->size == SG_SIZE_LAYER || n_places == plan->input.n_axes - 1, SG_E_JOB,
+        "%s: methods.%s.size: the layer '%s' has %d axes beside its channels, the input %d, so "
+        "that its map has no place there; set size: layer",
+        file, inst->label, inst->params.probing.layer, n_places, plan->input.n_axes - 1);
+done:
+    return status;
+}
+
+static sg_status check_places(const struct sg_plan *plan, int i_instance) {
+    sg_status status = SG_OK;
+    const struct sg_instance *inst = &plan->job->instances[i_instance];
+    struct sg_shape map;
+
+    sg_plan_map_shape(plan, i_instance, &map);
+    SG_CHECK((inst->method->uses & SG_USES_PLACES) == 0 || plan->input.n_axes > 1, SG_E_JOB,
+             "%s: methods.%s: %s needs places, but the model's input is a vector of %lld numbers",
+             plan->job->file, inst->label, inst->method->name, (long long)plan->input.axes[0]);
+    SG_CHECK(inst->params.filter.lowpass <= 0 || sg_plan_read_shape(plan, i_instance)->n_axes > 1,
+             SG_E_JOB,
+             "%s: methods.%s.filter.lowpass: it filters along places, but the map is a vector of "
+             "%lld numbers",
+             plan->job->file, inst->label, (long long)map.axes[0]);
+    SG_CHECK(inst->params.filter.lowpass <= 0 || sg_plan_read_shape(plan, i_instance)->n_axes < 4,
+             SG_E_JOB,
+             "%s: methods.%s.filter.lowpass: it is of rows and columns, but the map has %d axes of "
+             "places",
+             plan->job->file, inst->label, sg_plan_read_shape(plan, i_instance)->n_axes - 1);
+done:
+    return status;
+}
+
 /* Sums of slopes must not overflow. */
 static sg_status check_slopes(const struct sg_plan *plan, const struct sg_instance *inst) {
     sg_status status = SG_OK;
@@ -222,6 +295,8 @@ sg_status sg_plan_check(const struct sg_plan *plan, const struct sg_items *items
         SG_TRY(check_confidence(plan, inst));
         SG_TRY(check_weights(plan, inst));
         SG_TRY(check_channels(plan, i));
+        SG_TRY(check_cam(plan, i));
+        SG_TRY(check_places(plan, i));
         SG_TRY(check_slopes(plan, inst));
         SG_TRY(check_path(plan, inst));
     }

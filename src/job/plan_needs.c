@@ -88,7 +88,7 @@ static void cover_clean(const struct sg_plan *plan, struct sg_needs *needs) {
     for (int i = 0; i < plan->n_probed; i++) {
         const struct sg_probed *p = &plan->probed[i];
 
-        if (sg_is_gates(p)) {
+        if (!sg_is_gradient(p) && !sg_is_path(p)) {
             continue;
         }
         needs->n_clean += p->n_features;
@@ -108,9 +108,9 @@ static void cover_maps(const struct sg_plan *plan, struct sg_needs *needs) {
         const struct sg_shape *read = sg_plan_read_shape(plan, i);
         struct sg_shape map;
 
-        sg_instance_map_shape(inst, read, &map);
+        sg_plan_map_shape(plan, i, &map);
         needs->n_map = max64(needs->n_map, sg_shape_size(&map));
-        needs->n_work = max64(needs->n_work, sg_instance_n_work(inst, read));
+        needs->n_work = max64(needs->n_work, sg_instance_n_work(inst, read, &plan->input));
     }
 }
 

@@ -107,8 +107,13 @@ static void options_text(const struct sg_plan *plan, const struct sg_sweep *s, c
 
 static void members_text(const struct sg_plan *plan, int sweep, struct sg_text *t) {
     for (int i = 0; i < plan->job->n_instances; i++) {
+        const struct sg_probed *p = &plan->probed[plan->probed_of[i]];
+
         if (plan->sweep_of[i] == sweep) {
             sg_text_add(t, "%s%s", t->length > 0 ? ", " : "", plan->job->instances[i].label);
+            if (p->layer >= 0) {
+                sg_text_add(t, " (layer %s)", p->probing.layer);
+            }
         }
     }
 }

@@ -70,16 +70,18 @@ static sg_status add(struct sg_record *r, const char *group, const struct sg_ins
 }
 
 /* The map's axes behind the target: those of the tensor that is read, without channels where they
- * are reduced. Axes of layers have names of their own. */
+ * are reduced; the input's where the map was brought to its size. Axes of layers have names of
+ * their own. */
 static int map_axes(const struct sg_plan *plan, int i_instance, struct sg_axis *out) {
     static const char *const space[] = {"z", "y", "x"};
     const struct sg_instance *inst = &plan->job->instances[i_instance];
-    const char *layer = inst->params.probing.layer[0] != '\0' ? "layer_" : "";
-    const struct sg_shape *read = sg_plan_read_shape(plan, i_instance);
-    const int n_space = read->n_axes - 1;
+    const int is_layer =
+        inst->params.probing.layer[0] != '\0' && inst->params.cam.size == SG_SIZE_LAYER;
+    const char *layer = is_layer ? "layer_" : "";
+    const int n_space = sg_plan_read_shape(plan, i_instance)->n_axes - 1;
     struct sg_shape shape;
 
-    sg_instance_map_shape(inst, read, &shape);
+    sg_plan_map_shape(plan, i_instance, &shape);
     for (int i = 0; i < shape.n_axes; i++) {
         const int from_end = shape.n_axes - i;
         char name[SG_MAX_AXIS_NAME + 1];
@@ -91,28 +93,37 @@ static int map_axes(const struct sg_plan *plan, int i_instance, struct sg_axis *
     return shape.n_axes;
 }
 
+/* What the map is, and its unit. */
+static void map_text(const struct sg_instance *inst, char *buf, size_t cap) {
+    static const char *const rules[] = {"", " under guided backpropagation",
+                                        " under DeconvNet's rule"};
+    const char *layer = inst->params.probing.layer;
+    const char *per = inst->params.probing.kind == SG_PROBE_PATH ? ""
+                      : layer[0] != '\0'                         ? " per unit of the layer"
+                      : inst->params.space == SG_SPACE_PIXEL ? " per unit of a pixel (white is 1)"
+                                                             : " per unit of the model's input";
+    const struct sg_method *inner = sg_instance_inner(inst);
+    const char *unit = inst->method->unit;
+
+    (void)snprintf(buf, cap, "%.30s%s%.24s map%s%.20s%.29s%s%s, in units of %.30s%s%s",
+                   sg_instance_outer(inst)->name, inner != NULL ? " of " : "",
+                   inner != NULL ? inner->name : "", layer[0] != '\0' ? " at " : "", layer,
+                   rules[inst->params.probing.rule],
+                   inst->params.probing.absolute ? ", absolute" : "",
+                   sg_filter_is_on(&inst->params.filter) ? ", filtered" : "",
+                   unit != NULL ? unit : "the score", unit != NULL ? "" : per,
+                   unit != NULL ? "" : " in the method's formula");
+}
+
 static sg_status add_map(struct sg_plan *plan, int i_instance, const struct axes *a) {
     sg_status status = SG_OK;
     const struct sg_instance *inst = &plan->job->instances[i_instance];
     struct sg_record *r = &plan->record;
     struct sg_axis axes[SG_MAX_FIELD_AXES] = {a->target};
     const int n_axes = 1 + map_axes(plan, i_instance, axes + 1);
-    static const char *const rules[] = {"", " under guided backpropagation",
-                                        " under DeconvNet's rule"};
-    const char *layer = inst->params.probing.layer;
-    const char *unit = inst->params.probing.kind == SG_PROBE_PATH ? ""
-                       : layer[0] != '\0'                         ? " per unit of the layer "
-                       : inst->params.space == SG_SPACE_PIXEL ? " per unit of a pixel (white is 1)"
-                                                              : " per unit of the model's input";
-    const struct sg_method *inner = sg_instance_inner(inst);
-    char about[200];
+    char about[256]; /* a record keeps the first 199 bytes */
 
-    (void)snprintf(
-        about, sizeof about,
-        "%.24s%s%.24s map%.29s%s, in units of the score%.36s%.20s in the method's formula",
-        sg_instance_outer(inst)->name, inner != NULL ? " of " : "",
-        inner != NULL ? inner->name : "", rules[inst->params.probing.rule],
-        inst->params.probing.absolute ? ", absolute" : "", unit, layer);
+    map_text(inst, about, sizeof about);
     SG_TRY(add(r, "maps", inst, "map", SG_TYPE_F32, n_axes, axes, about));
     if (inst->params.standard_error && inst->method->sampler->is_stochastic) {
         SG_TRY(add(r, "maps", inst, "se", SG_TYPE_F32, n_axes, axes,

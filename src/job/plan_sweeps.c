@@ -70,9 +70,9 @@ static void place_probed(struct sg_plan *plan) {
         p->n_features = sg_shape_size(&p->shape);
         p->offset = offset;
         p->pass = i == 0 ? 0 : p[-1].pass + (compare_passes(&p[-1].probing, &p->probing) != 0);
-        if (!sg_is_gates(p)) {
+        if (sg_is_gradient(p) || sg_is_path(p)) { /* what is read at the item itself */
             offset += p->n_features;
-            plan->n_clean_passes += !sg_is_path(p) && (i == 0 || p->pass != p[-1].pass);
+            plan->n_clean_passes += sg_is_gradient(p) && (i == 0 || p->pass != p[-1].pass);
         }
     }
 }
@@ -113,6 +113,11 @@ done:
 
 const struct sg_shape *sg_plan_read_shape(const struct sg_plan *plan, int i_instance) {
     return &plan->probed[plan->probed_of[i_instance]].shape;
+}
+
+void sg_plan_map_shape(const struct sg_plan *plan, int i_instance, struct sg_shape *out) {
+    sg_instance_map_shape(&plan->job->instances[i_instance], sg_plan_read_shape(plan, i_instance),
+                          &plan->input, out);
 }
 
 /* ---- sweeps and their readings ---- */

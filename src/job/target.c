@@ -43,20 +43,6 @@ static void read_class(struct sg_reader *r, const struct sg_node *node, const ch
     }
 }
 
-/* Up to `max` numbers of 0 or more into out; their count, or 0 after a problem. */
-static int read_numbers(struct sg_reader *r, const struct sg_node *node, const char *path, int max,
-                        int64_t *out) {
-    if (!sg_is_list(r, node, path, 1, max)) {
-        return 0;
-    }
-    for (int i = 0; i < node->n; i++) {
-        if (!sg_read_int(r, node->children[i], path, 0, INT32_MAX, &out[i])) {
-            return 0;
-        }
-    }
-    return node->n;
-}
-
 static void read_classes(struct sg_reader *r, const struct sg_node *node, const char *path,
                          void *at) {
     struct entry *e = at;
@@ -65,7 +51,7 @@ static void read_classes(struct sg_reader *r, const struct sg_node *node, const 
     e->classes = sg_calloc(MAX_TARGETS, sizeof e->classes[0]);
     r->out_of_memory |= e->classes == NULL;
     if (e->classes != NULL) {
-        e->n_classes = read_numbers(r, node, path, MAX_TARGETS, e->classes);
+        e->n_classes = sg_read_numbers(r, node, path, MAX_TARGETS, e->classes);
     }
 }
 
@@ -74,7 +60,7 @@ static void read_element(struct sg_reader *r, const struct sg_node *node, const 
                          void *at) {
     struct entry *e = at;
     int64_t index[SG_MAX_AXES];
-    const int n = read_numbers(r, node, path, SG_MAX_AXES, index);
+    const int n = sg_read_numbers(r, node, path, SG_MAX_AXES, index);
 
     e->target.choice = SG_CHOICE_CLASS;
     e->target.n_element = n;
@@ -88,19 +74,8 @@ static void read_element(struct sg_reader *r, const struct sg_node *node, const 
 
 static void read_box(struct sg_reader *r, const struct sg_node *node, const char *path, void *at) {
     struct entry *e = at;
-    int64_t box[2 * SG_MAX_BOX_AXES];
-    const int n = read_numbers(r, node, path, 2 * SG_MAX_BOX_AXES, box);
 
-    for (int i = 0; i < n / 2; i++) {
-        if (n % 2 != 0 || box[i] >= box[n / 2 + i]) {
-            sg_problem(r, &node->at, path,
-                       "must be the first position of each axis, then the one past the last, like "
-                       "[y0, x0, y1, x1]");
-            return;
-        }
-    }
-    e->target.n_box = n / 2;
-    memcpy(e->target.box, box, (size_t)n * sizeof box[0]);
+    e->target.n_box = sg_read_box(r, node, path, SG_MAX_BOX_AXES, e->target.box);
 }
 
 static int echo_nothing(struct sg_text *t, const void *at) {

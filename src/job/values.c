@@ -22,11 +22,38 @@ static void add_numbers(struct sg_text *t, const double *v, int n) {
     sg_text_add(t, "]");
 }
 
+int sg_read_numbers(struct sg_reader *r, const struct sg_node *node, const char *path, int max,
+                    int64_t *out) {
+    if (!sg_is_list(r, node, path, 1, max)) {
+        return 0;
+    }
+    for (int i = 0; i < node->n; i++) {
+        if (!sg_read_int(r, node->children[i], path, 0, INT32_MAX, &out[i])) {
+            return 0;
+        }
+    }
+    return node->n;
+}
+
+int sg_read_box(struct sg_reader *r, const struct sg_node *node, const char *path, int max_axes,
+                int64_t *box) {
+    const int n = sg_read_numbers(r, node, path, 2 * max_axes, box);
+
+    for (int i = 0; i < n / 2; i++) {
+        if (n % 2 != 0 || box[i] >= box[n / 2 + i]) {
+            sg_problem(r, &node->at, path,
+                       "must be the first position of each axis, then the one past the last, like "
+                       "[y0, x0, y1, x1]");
+            return 0;
+        }
+    }
+    return n / 2;
+}
+
 /* data.indices: [0, 5, "10:20"], a range without its end */
 
-/* One entry as first and end; 0 with a problem if it is wrong. */
-static int read_range(struct sg_reader *r, const struct sg_node *node, const char *path,
-                      int64_t *first, int64_t *end) {
+int sg_read_range(struct sg_reader *r, const struct sg_node *node, const char *path, int64_t *first,
+                  int64_t *end) {
     const char *colon = node->kind == SG_NODE_SCALAR ? strchr(node->text, ':') : NULL;
     char text[24];
 
@@ -55,7 +82,7 @@ static int64_t count_indices(struct sg_reader *r, const struct sg_node *node, co
         int64_t first = 0;
         int64_t end = 0;
 
-        if (!read_range(r, node->children[i], path, &first, &end)) {
+        if (!sg_read_range(r, node->children[i], path, &first, &end)) {
             return -1;
         }
         if (end - first > SG_JOB_MAX_INDICES - n) {
@@ -81,7 +108,7 @@ void sg_read_indices(struct sg_reader *r, const struct sg_node *node, const char
         int64_t first = 0;
         int64_t end = 0;
 
-        (void)read_range(r, node->children[i], path, &first, &end);
+        (void)sg_read_range(r, node->children[i], path, &first, &end);
         for (int64_t k = first; k < end; k++) {
             data->indices[data->n_indices++] = k;
         }

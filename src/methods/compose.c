@@ -27,9 +27,14 @@ static int takes_noise_inside(const struct sg_method *m) {
     return m->path == SG_PATH_POINT || m->path == SG_PATH_STRAIGHT;
 }
 
+/* A smoother of a rule's gradients: the rule is an option of what is read. */
+static int is_rule(const struct sg_method *m) {
+    return m->rule != 0;
+}
+
 int sg_method_can_compose(const struct sg_method *outer, const struct sg_method *inner,
                           enum sg_path_noise *noise) {
-    const int is_outside = is_smoother(outer) && is_pointwise(inner);
+    const int is_outside = is_smoother(outer) && (is_pointwise(inner) || is_rule(inner));
     const int is_inside =
         is_pointwise(outer) && takes_noise_inside(outer) && is_smoother(inner) && is_mean(inner);
 

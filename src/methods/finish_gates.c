@@ -4,26 +4,6 @@
 
 #include <math.h>
 
-/* Where things lie in the workspace of an instance, M being the size of the map. */
-struct workspace {
-    double *full;    /* [D] */
-    double *all;     /* [M] */
-    double *without; /* [M] */
-    double *knife;   /* [3 M] */
-    double *mean;    /* [D] the mean gradient */
-};
-
-static struct workspace split_work(const struct sg_instance *inst, const struct sg_shape *read,
-                                   int64_t m, double *work) {
-    const int64_t d = sg_shape_size(read);
-
-    return (struct workspace){.full = work,
-                              .all = work + d,
-                              .without = work + d + m,
-                              .knife = work + d + 2 * m,
-                              .mean = work + sg_instance_n_work(inst, read) - d};
-}
-
 /* The number s for which s times the expected gradient comes nearest to the mean gradient; 1 where
  * there is nothing to fit. */
 static sg_status fit(const struct sg_sums *one, const float *expected, int64_t n, double *mean,
@@ -54,7 +34,7 @@ static void move_groups(const struct sg_expected *e, int g, int takes_out) {
 
 static sg_status map_of(const struct sg_instance *inst, struct sg_finish *in,
                         const struct sg_expected *e, const float *expected,
-                        const struct workspace *w, double *map) {
+                        const struct methods_workspace *w, double *map) {
     sg_status status = SG_OK;
 
     in->expected = expected;
@@ -62,7 +42,7 @@ static sg_status map_of(const struct sg_instance *inst, struct sg_finish *in,
     if (e->sums != NULL) {
         SG_TRY(fit(e->one, expected, in->n_features, w->mean, &in->scale));
     }
-    SG_TRY(sg_instance_map(inst, in, w->full, map));
+    SG_TRY(sg_instance_map(inst, in, w->map, map));
 done:
     return status;
 }
@@ -79,10 +59,10 @@ static int can_jackknife(const struct sg_instance *inst, const struct sg_expecte
     return n_groups >= 2;
 }
 
-/* The errors of the map, into w->full, and of the scale. */
+/* The errors of the map, into w->map, and of the scale. */
 static sg_status jackknife(const struct sg_instance *inst, struct sg_finish *in,
-                           const struct sg_expected *e, const struct workspace *w, int64_t m,
-                           double *scale) {
+                           const struct sg_expected *e, const struct methods_workspace *w,
+                           int64_t m, double *scale) {
     sg_status status = SG_OK;
     struct sg_jackknife of_map, of_scale;
     double work[3];
@@ -104,27 +84,24 @@ static sg_status jackknife(const struct sg_instance *inst, struct sg_finish *in,
             sg_jackknife_add(&of_scale, &in->scale, n_group);
         }
     }
-    sg_jackknife_se(&of_map, w->full);
+    sg_jackknife_se(&of_map, w->map);
     sg_jackknife_se(&of_scale, &scale[1]);
 done:
     return status;
 }
 
-sg_status sg_instance_finish_gates(const struct sg_instance *inst, const struct sg_shape *read,
-                                   const struct sg_domain *domain, const struct sg_expected *e,
-                                   double *work, float *map, float *se, double *scale) {
+sg_status sg_instance_finish_gates(const struct sg_instance *inst, const struct sg_finish *from,
+                                   const struct sg_expected *e, double *work, float *map, float *se,
+                                   double *scale) {
     sg_status status = SG_OK;
+    const struct methods_workspace w = methods_split_work(inst, from, work);
+    struct sg_finish in = *from;
     struct sg_shape shape;
-    struct sg_finish in = {.shape = read,
-                           .domain = domain,
-                           .n_features = sg_shape_size(read),
-                           .params = &inst->params};
-    struct workspace w;
     int64_t m;
 
-    sg_instance_map_shape(inst, read, &shape);
+    in.params = &inst->params;
+    sg_instance_map_shape(inst, in.shape, in.input, &shape);
     m = sg_shape_size(&shape);
-    w = split_work(inst, read, m, work);
     scale[0] = scale[1] = NAN;
     SG_CHECK(e->n_samples >= inst->method->min_samples, SG_E_NUMBERS,
              "%s: %lld of the samples have finite outputs, %lld are needed", inst->label,
@@ -137,7 +114,7 @@ sg_status sg_instance_finish_gates(const struct sg_instance *inst, const struct 
     SG_TRY(methods_store_map(inst->label, m, w.all, map));
     if (se != NULL && can_jackknife(inst, e)) {
         SG_TRY(jackknife(inst, &in, e, &w, m, scale));
-        methods_store_se(m, w.full, se);
+        methods_store_se(m, w.map, se);
     } else {
         for (int64_t i = 0; se != NULL && i < m; i++) {
             se[i] = NAN;

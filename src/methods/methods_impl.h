@@ -25,6 +25,75 @@ static inline int methods_n_clean(const struct sg_params *p) {
     return p->sampling.clean != SG_CLEAN_NONE;
 }
 
+/* The workspace of an instance, M being the size of the map. Places that the instance does not need
+ * lie behind its end. */
+struct methods_workspace {
+    double *all;     /* [M] the map */
+    double *without; /* [M] without a group */
+    double *knife;   /* [3 M] */
+    double *map;     /* of sg_instance_map, which begins with an array of the larger of D and M */
+    double *mean;    /* [D] the mean gradient, where the map is scaled to it */
+};
+struct methods_workspace methods_split_work(const struct sg_instance *inst,
+                                            const struct sg_finish *in, double *work);
+
+/* map.c: doubles that sg_instance_map works in, the first ones an array of the larger of the tensor
+ * and the map; v[D] from the model's input into the space of the map. */
+int64_t sg_map_n_work(const struct sg_instance *inst, const struct sg_shape *read,
+                      const struct sg_shape *input);
+void sg_map_to_space(const struct sg_instance *inst, const struct sg_finish *in, double *v);
+
+/* filter.c: filters map[shape] in place, in work[sg_filter_n_work]. */
+int64_t sg_filter_n_work(const struct sg_filter *f, const struct sg_shape *shape);
+void sg_filter_apply(const struct sg_filter *f, const struct sg_shape *shape, double *work,
+                     double *map);
+
+/* dft.c: takes the frequencies beyond `radius` out of v[rows][columns], in work[sg_lowpass_n_work].
+ */
+int64_t sg_lowpass_n_work(int64_t rows, int64_t columns, double radius);
+void sg_lowpass(int64_t rows, int64_t columns, double radius, double *work, double *v);
+
+/* cam.c: the finish of a class activation map, map(i) = relu(sum_k w_k(i) A_k(i)) over the maps k
+ * and places i that count. One of the two is NULL: a weight for each map k, or for each place i of
+ * it. */
+typedef double sg_cam_weight(const struct sg_finish *in, int64_t k);
+typedef double sg_cam_weight_at(const struct sg_finish *in, int64_t k, int64_t i);
+sg_status sg_cam_finish(const struct sg_finish *in, sg_cam_weight *weight,
+                        sg_cam_weight_at *weight_at, double *map);
+
+/* 1 if place i of the layer counts. */
+static inline int sg_cam_has_place(const struct sg_finish *in, int64_t i) {
+    const struct sg_cam *cam = &in->params->cam;
+
+    for (int a = cam->n_neurons - 1; a >= 0; a--) {
+        const int64_t length = in->shape->axes[a + 1];
+        const int64_t at = i % length;
+
+        if (at < cam->neurons[a] || at >= cam->neurons[cam->n_neurons + a]) {
+            return 0;
+        }
+        i /= length;
+    }
+    return 1;
+}
+
+/* The means of g^power over the samples, power 1 to 3, into scratch. */
+sg_status sg_cam_take_moments(const struct sg_finish *in);
+
+/* One of them, of map k at place i; of methods without a sweep, g^power at the item itself. */
+static inline double sg_cam_moment(const struct sg_finish *in, int power, int64_t k, int64_t i) {
+    const int64_t at = k * sg_shape_plane(in->shape) + i;
+    const double g = in->sums == NULL ? in->clean[at] : 0;
+
+    return in->sums != NULL ? in->scratch[(power - 1) * in->n_features + at]
+           : power == 1     ? g
+           : power == 2     ? g * g
+                            : g * g * g;
+}
+
+/* Weights of grad_cam_plus_plus.c, which smooth_grad_cam_plus_plus.c has as well. */
+double sg_cam_plus_plus_weight(const struct sg_finish *in, int64_t k);
+
 /* The probe's reading at the item as the map. */
 sg_status sg_finish_clean(const struct sg_finish *in, double *map);
 

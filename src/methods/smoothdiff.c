@@ -20,7 +20,7 @@ const struct sg_method sg_method_smoothdiff = {
     .bibtex = "@inproceedings{hill2025smoothdiff,\n"
               "  title = {Smoothed Differentiation Efficiently Mitigates Shattered Gradients in "
               "Explanations},\n"
-              "  author = {Hill, Adrian and McKee, Neal and Maeß, Johannes and "
+              "  author = {Hill, Adrian and McKee, Neal and Mae{\\ss}, Johannes and "
               "Bl{\\\"u}cher, Stefan and M{\\\"u}ller, Klaus-Robert},\n"
               "  booktitle = {Advances in Neural Information Processing Systems},\n"
               "  year = {2025}\n"

@@ -209,7 +209,9 @@ static sg_status find_explained(struct sg_model *m, const struct names *t) {
         add_once(m->outputs, &m->n_outputs, v);
     }
     for (int i = 0; i < m->what->n_layers; i++) {
-        SG_TRY(find_tensor(m, t, m->what->layers[i], &m->layers[i]));
+        if (strcmp(m->what->layers[i], SG_LAYER_AUTO) != 0) { /* whose shape is needed, later */
+            SG_TRY(find_tensor(m, t, m->what->layers[i], &m->layers[i]));
+        }
     }
     m->n_layers = m->what->n_layers;
 done:
@@ -307,6 +309,41 @@ int sg_graph_is_readable(const struct onnx_graph *g) {
     return g->opset >= SG_OPSET_FIRST && g->opset <= SG_OPSET_LAST;
 }
 
+/* The first input that depends on the network's, or NULL. */
+static struct sg_value *dynamic_input(const struct names *t, const struct onnx_node *node) {
+    for (int64_t i = 0; i < node->n_in; i++) {
+        struct sg_value *in = node->in[i][0] != '\0' ? *slot_of(t, node->in[i]) : NULL;
+
+        if (in != NULL && in->kind == SG_VALUE_DYNAMIC) {
+            return in;
+        }
+    }
+    return NULL;
+}
+
+/* SG_LAYER_AUTO, once shapes are known. */
+static sg_status find_last_places(struct sg_model *m, const struct names *t,
+                                  struct sg_value **out) {
+    sg_status status = SG_OK;
+    const int n_axes = m->input->shape.n_axes;
+    struct sg_value *v = m->outputs[0];
+
+    for (v = dynamic_input(t, v->source); v != NULL && v->source != NULL;
+         v = dynamic_input(t, v->source)) {
+        if (!v->whole && v->shape.n_axes == n_axes && sg_shape_plane(&v->shape) > 1 &&
+            strstr(v->source->op_type, "Pool") == NULL) {
+            break;
+        }
+    }
+    SG_CHECK(v != NULL && v->source != NULL, SG_E_MODEL,
+             "%s: no layer with places is left behind the input, so that layer: auto finds none; "
+             "name one (sgdist info --layers lists them)",
+             m->file);
+    *out = v;
+done:
+    return status;
+}
+
 static sg_status walk_all(struct sg_model *m, const struct names *t) {
     sg_status status = SG_OK;
     struct visit *path =
@@ -322,6 +359,9 @@ static sg_status walk_all(struct sg_model *m, const struct names *t) {
                  m->outputs[i]->name);
     }
     for (int i = 0; i < m->n_layers; i++) {
+        if (m->layers[i] == NULL) {
+            SG_TRY(find_last_places(m, t, &m->layers[i]));
+        }
         SG_CHECK(m->layers[i]->visited == DONE, SG_E_MODEL,
                  "%s: the explained tensor '%s' does not depend on the layer '%s'", m->file,
                  m->outputs[0]->name, m->layers[i]->name);

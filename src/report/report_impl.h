@@ -99,6 +99,7 @@ struct sg_sheet {
     int64_t n_rows;
     int64_t *items; /* [n_rows] */
     int64_t n_targets;
+    int64_t largest; /* side of a map */
     double cell;
     double input_x;
     double width; /* with margins */

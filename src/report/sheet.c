@@ -24,6 +24,7 @@ static void add_column(struct sg_sheet *s, const struct sg_dataset *d, const cha
     struct sg_column *c = &s->columns[s->n_columns];
     int64_t rows;
     int64_t columns;
+    int64_t side;
 
     if (s->n_columns == SG_SHEET_MAX_COLUMNS ||
         !sg_value_is_plane(d, &c->channels, &rows, &columns)) {
@@ -36,13 +37,20 @@ static void add_column(struct sg_sheet *s, const struct sg_dataset *d, const cha
     }
     (void)snprintf(c->label, sizeof c->label, "%.*s", (int)n_label, label);
     s->n_targets = d->axes[1];
-    if (s->cell <= 0.0) {
-        const int64_t side = rows > columns ? rows : columns;
-        const int64_t times = 128 / side; /* whole multiples of small maps, up to 128 pixels */
+    side = rows > columns ? rows : columns;
+    s->largest = side > s->largest ? side : s->largest;
+    s->n_columns++;
+}
 
+/* The side of a cell by the largest map, those of layers are smaller: a whole multiple of it of up to
+ * 128 pixels. */
+static void choose_cell(struct sg_sheet *s) {
+    const int64_t side = s->largest;
+    const int64_t times = 128 / side;
+
+    if (s->cell <= 0.0) {
         s->cell = (double)(times > 0 ? times * side : side < 224 ? side : 224);
     }
-    s->n_columns++;
 }
 
 /* maps/<label>/map, and maps/<label>/se right behind it. */
@@ -234,6 +242,7 @@ sg_status sg_report_sheet(const char *result, const struct sg_sheet_options *opt
     SG_TRY(sg_reader_open(result, &s->reader));
     find_columns(s);
     SG_CHECK(s->n_columns > 0, SG_E_FORMAT, "%s: has no maps of rows and columns to show", result);
+    choose_cell(s);
     SG_TRY(choose_rows(s));
     SG_TRY(draw(s, result));
     SG_TRY(save(s, out));

@@ -104,6 +104,18 @@ SG_INLINE void turn(uint32_t w, double *cosine, double *sine) {
     *sine = from_bits(s ^ swapped ^ sine_sign);
 }
 
+void sg_rng_circle(int64_t k, int64_t n, double *cosine, double *sine) {
+    const int64_t quarter = (8 * k + n) / (2 * n); /* the nearest one */
+    const double a = (double)(4 * k - quarter * n) * 1.57079632679489661923 / (double)n;
+    const double c = own_cos(a);
+    const double s = own_sin(a);
+    const double cosines[4] = {c, -s, -c, s};
+    const double sines[4] = {s, c, -s, -c};
+
+    *cosine = cosines[quarter % 4];
+    *sine = sines[quarter % 4];
+}
+
 /* The z of calls first .. first + SG_RNG_CALLS - 1. */
 SG_CLONES
 static void normals_block(const struct sg_rng_address *at, uint32_t first, float *restrict z) {

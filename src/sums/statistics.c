@@ -81,6 +81,36 @@ done:
     return status;
 }
 
+/* S3 of a feature, |S3| < 2^151: two words, the lower one without a sign. Of a negative sum the
+ * opposite is converted, so that the words do not cancel. */
+static double read_s3(const struct sg_sums *s, int64_t i) {
+    const int64_t *limb = sums_power(s, 0, 3) + i;
+    const sums_i128 below = limb[0] + limb[s->n] * ((sums_i128)1 << 32);
+    sums_i128 high = limb[2 * s->n] + limb[3 * s->n] * ((sums_i128)1 << 32) + (below >> 64);
+    uint64_t low = (uint64_t)below;
+    const int is_negative = high < 0;
+
+    if (is_negative) {
+        low = -low;
+        high = -high - (low != 0);
+    }
+    return (is_negative ? -1.0 : 1.0) * ((double)high * 0x1p64 + (double)low);
+}
+
+sg_status sg_sums_mean_cube(const struct sg_sums *s, double *cube) {
+    sg_status status = SG_OK;
+    const double step = ldexp(1.0, 3 * (s->exponent - SG_SUMS_GRID_BITS));
+    double n;
+
+    SG_TRY(check(s, 3, 1));
+    n = (double)sg_sums_n_added(s);
+    for (int64_t i = 0; i < s->n; i++) {
+        cube[i] = read_s3(s, i) / n * step;
+    }
+done:
+    return status;
+}
+
 sg_status sg_sums_variance(const struct sg_sums *s, int ddof, double *variance) {
     sg_status status = SG_OK;
     const double step = ldexp(1.0, 2 * (s->exponent - SG_SUMS_GRID_BITS));

@@ -131,16 +131,12 @@ done:
     return status;
 }
 
-static int is_gradient(const struct sg_probed *p) {
-    return p->probing.kind == SG_PROBE_GRADIENT;
-}
-
 static sg_status clean_readings(struct sg_worker *w, int64_t t) {
     sg_status status = SG_OK;
 
     sg_score_gradient(w->plan->job->score, w->y, w->n_outputs, &w->item.aims[t], sg_mask_at(w, t),
                       w->dy);
-    for (int p = 0, end; p < w->plan->n_probed && is_gradient(&w->plan->probed[p]); p = end) {
+    for (int p = 0, end; p < w->plan->n_probed && sg_is_gradient(&w->plan->probed[p]); p = end) {
         SG_TRY(clean_pass(w, t, p, &end));
     }
 done:

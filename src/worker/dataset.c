@@ -66,7 +66,7 @@ static sg_status begin_method(struct scan *s, int i_instance) {
     struct sg_shape shape;
     size_t n;
 
-    sg_instance_map_shape(inst, sg_plan_read_shape(s->plan, i_instance), &shape);
+    sg_plan_map_shape(s->plan, i_instance, &shape);
     s->n = sg_shape_size(&shape);
     n = (size_t)s->n;
     (void)snprintf(s->path, sizeof s->path, "maps/%s/map", inst->label);

@@ -81,26 +81,41 @@ static int has_map(struct sg_worker *w, int i, int64_t t, int i_stage) {
     return i_stage >= 0 && samples[t * w->plan->max_stages + i_stage] > 0;
 }
 
+struct sg_finish sg_item_finish_of(const struct sg_worker *w, int i, int64_t t) {
+    const struct sg_plan *plan = w->plan;
+    const struct sg_probed *p = &plan->probed[plan->probed_of[i]];
+    const int is_read = sg_is_gradient(p) || sg_is_path(p);
+
+    return (struct sg_finish){.shape = &p->shape,
+                              .input = &plan->input,
+                              .domain = &plan->domain,
+                              .x = is_read || p->layer < 0 ? sg_seen_at(w, p) : NULL,
+                              .clean = is_read ? sg_clean_at(w, p, t) : NULL,
+                              .n_features = p->n_features,
+                              .seed = (uint64_t)plan->job->seed,
+                              .key = sg_items_key(w->o.items, w->item.index),
+                              .target = t};
+}
+
 /* Finishes instance i for target t from what the sums hold now; the record keeps the last map and
  * error. */
 static sg_status finish_target(struct sg_worker *w, int i, const struct sg_sums *sums, int64_t t,
                                int i_stage) {
     sg_status status = SG_OK;
     const struct sg_instance *inst = &w->plan->job->instances[i];
-    const struct sg_probed *p = &w->plan->probed[w->plan->probed_of[i]];
+    const struct sg_finish from = sg_item_finish_of(w, i, t);
     struct sg_shape shape;
     struct convergence c = {.samples = sg_sums_n_added(sums)};
     float *map = sg_instance_field(w, i, "maps", "map");
     float *se = sg_instance_field(w, i, "maps", "se");
     int64_t n;
 
-    sg_instance_map_shape(inst, &p->shape, &shape);
+    sg_plan_map_shape(w->plan, i, &shape);
     n = sg_shape_size(&shape);
     map += t * n;
     se = se != NULL ? se + t * n : NULL;
-    sg_sums_reshape(w->one_sum, p->n_features, sg_sums_n_powers(sums), 1);
-    SG_TRY(sg_instance_finish(inst, &p->shape, &w->plan->domain, sums, w->one_sum, sg_seen_at(w, p),
-                              sg_clean_at(w, p, t), w->work, w->map, se));
+    sg_sums_reshape(w->one_sum, from.n_features, sg_sums_n_powers(sums), 1);
+    SG_TRY(sg_instance_finish(inst, &from, sums, w->one_sum, w->work, w->map, se));
     c.norm = norm(w->map, n);
     c.error = se != NULL ? norm(se, n) : NAN;
     c.relative_error = c.error / c.norm;
@@ -213,7 +228,6 @@ sg_status sg_item_finish_clean(struct sg_worker *w) {
     sg_phase_enter(w, SG_PHASE_FINISH);
     for (int i = 0; i < w->plan->job->n_instances; i++) {
         const struct sg_instance *inst = &w->plan->job->instances[i];
-        const struct sg_probed *p = &w->plan->probed[w->plan->probed_of[i]];
         struct sg_shape shape;
         float *se = sg_instance_field(w, i, "maps", "se");
         int64_t n;
@@ -223,11 +237,12 @@ sg_status sg_item_finish_clean(struct sg_worker *w) {
         if (w->plan->sweep_of[i] >= 0) {
             continue;
         }
-        sg_instance_map_shape(inst, &p->shape, &shape);
+        sg_plan_map_shape(w->plan, i, &shape);
         n = sg_shape_size(&shape);
         for (int64_t t = 0; t < w->plan->n_targets; t++) {
-            SG_TRY(sg_instance_finish(inst, &p->shape, &w->plan->domain, NULL, NULL,
-                                      sg_seen_at(w, p), sg_clean_at(w, p, t), w->work,
+            const struct sg_finish from = sg_item_finish_of(w, i, t);
+
+            SG_TRY(sg_instance_finish(inst, &from, NULL, NULL, w->work,
                                       (float *)sg_instance_field(w, i, "maps", "map") + t * n,
                                       se != NULL ? se + t * n : NULL));
             ((int64_t *)sg_instance_field(w, i, "maps", "samples"))[t] = 1;

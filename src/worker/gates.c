@@ -115,11 +115,12 @@ static sg_status finish_place(struct sg_worker *w, const struct finishing *f, in
                             .n_groups = f->n_groups,
                             .n_without = f->n_without,
                             .n_samples = sg_counts_n_added(w->counts)};
+    const struct sg_finish from = sg_item_finish_of(w, f->i, t);
     struct sg_shape shape;
     double scale[2];
     int64_t n;
 
-    sg_instance_map_shape(f->inst, &f->probed->shape, &shape);
+    sg_plan_map_shape(w->plan, f->i, &shape);
     n = sg_shape_size(&shape);
     map += t * n;
     se = se != NULL ? se + t * n : NULL;
@@ -128,8 +129,7 @@ static sg_status finish_place(struct sg_worker *w, const struct finishing *f, in
         e.one = w->one_sum;
         sg_sums_reshape(w->one_sum, d, sg_sums_n_powers(e.sums), 1);
     }
-    SG_TRY(sg_instance_finish_gates(f->inst, &f->probed->shape, &w->plan->domain, &e, w->work, map,
-                                    se, scale));
+    SG_TRY(sg_instance_finish_gates(f->inst, &from, &e, w->work, map, se, scale));
     put_scale(w, f->i, t, scale);
     sg_item_put_only_stage(w, f->i, t, w->plan->sweeps[w->item.i_sweep].n_stages - 1, e.n_samples,
                            map, se, n);

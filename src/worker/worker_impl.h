@@ -255,6 +255,9 @@ sg_status sg_item_begin(struct sg_worker *w, int64_t index);
 sg_status sg_item_look(struct sg_worker *w, int64_t index); /* the same without walks */
 void sg_item_fail(struct sg_worker *w); /* the trace's message becomes the record's */
 
+/* finish.c, leader: what instance i needs to know of target t at the item. */
+struct sg_finish sg_item_finish_of(const struct sg_worker *w, int i, int64_t t);
+
 /* finish.c, leader: maps, errors and convergence at the end of a stage, and of methods without a
  * sweep. */
 sg_status sg_item_finish_clean(struct sg_worker *w);

@@ -46,13 +46,15 @@ static sg_status dump(const struct sg_job *job, const char *label, int64_t n,
     const int64_t d = sg_shape_size(input);
     const size_t n_values = (size_t)((n + 2) * d);
     float *values = sg_calloc(n_values, sizeof *values);
-    double *full = sg_calloc((size_t)(2 * d), sizeof *full);
+    double *map = sg_calloc((size_t)d, sizeof *map);
+    double *work = NULL;
     struct sg_sums *sums = NULL;
     struct sg_domain domain;
     struct sg_shape shape;
 
-    SG_CHECK(values != NULL && full != NULL, SG_E_NOMEM, "no memory");
     SG_CHECK(inst != NULL, SG_E_ARG, "no instance %s", label);
+    work = sg_calloc((size_t)sg_instance_n_work(inst, input, input), sizeof *work);
+    SG_CHECK(values != NULL && map != NULL && work != NULL, SG_E_NOMEM, "no memory");
     SG_CHECK(fread(values, sizeof *values, n_values, stdin) == n_values, SG_E_IO, "short input");
     SG_TRY(sum_up(values, values + 2 * d, n, d, &sums));
     sg_domain_init(&job->data, (int)input->axes[0], &domain);
@@ -61,18 +63,20 @@ static sg_status dump(const struct sg_job *job, const char *label, int64_t n,
                                  .clean = values,
                                  .n_features = d,
                                  .shape = input,
+                                 .input = input,
                                  .domain = &domain,
                                  .params = &inst->params};
 
-    SG_TRY(sg_instance_map(inst, &in, full, full + d));
-    sg_instance_map_shape(inst, input, &shape);
-    SG_CHECK(fwrite(full + d, sizeof *full, (size_t)sg_shape_size(&shape), stdout) ==
+    SG_TRY(sg_instance_map(inst, &in, work, map));
+    sg_instance_map_shape(inst, input, input, &shape);
+    SG_CHECK(fwrite(map, sizeof *map, (size_t)sg_shape_size(&shape), stdout) ==
                  (size_t)sg_shape_size(&shape),
              SG_E_IO, "standard output failed");
 done:
     sg_sums_destroy(sums);
     sg_free(values);
-    sg_free(full);
+    sg_free(map);
+    sg_free(work);
     return status;
 }
 

@@ -332,7 +332,8 @@ def judge_refusals(path):
             (["methods=[{method: noisegrad, weights: {draws: 4000}}]", "run.memory_mb=100"], "run.memory_mb allows"),
             (["methods=[{method: noisegrad, noise: {clean: one_of_n}}]"], "one_of_n has no meaning"),
             (["methods=[{method: noisegrad, samples: 4}]"], "has no effect on noisegrad"),
-            (["methods=[{method: gradient, weights: {tau: 0.1}}]"], "has no effect on gradient")):
+            (["methods=[{method: gradient, weights: {tau: 0.1}}]"], "has no effect on gradient"),
+            (["methods=[{method: smoothdiff, weights: {tau: 0.1}}]"], "has no effect on smoothdiff")):
         arguments = [part for s in [*sets, "study.output=none.h5"] for part in ("--set", s)]
         run = subprocess.run([PROGRAM, "check", path, *arguments], capture_output=True, text=True)
         check(run.returncode == 2 and said in run.stderr, f"refused: {sets[0][9:70]}")

@@ -154,7 +154,8 @@ def judge(folder):
     result = os.path.join(folder, "result.h5")
     job = write_job(os.path.join(folder, "job.yaml"), study={"output": result}, model={"file": "net.onnx"},
                     data={"folder": "photos"}, sampling={"samples": SAMPLES, "noise": {"sigma": SIGMA}},
-                    methods=[{"method": method, "rule": list(RULES)} for method in METHODS])
+                    methods=[{"method": method, "rule": list(RULES)} for method in METHODS] + list(RULES[1:])
+                    + [{"method": "vargrad", "of": rule, "as": f"vargrad-of-{rule}"} for rule in RULES[1:]])
     plan = sgdist(PROGRAM, "check", job)
     check(f"{(SAMPLES + 1) * len(RULES)} an item" in plan, "one sweep, and one backward pass for each rule")
     sgdist(PROGRAM, job)
@@ -171,6 +172,9 @@ def judge(folder):
         for method in METHODS:
             off = apart(ours[f"{method}-{rule}"], expected[method])
             check(off < ENOUGH, f"{method} under {rule}: {off:.1e}")
+    for rule in RULES[1:]:
+        check(np.array_equal(ours[rule], ours[f"gradient-{rule}"]), f"the method {rule} is gradient under the rule, bit for bit")
+        check(np.array_equal(ours[f"vargrad-of-{rule}"], ours[f"vargrad-{rule}"]), f"and so is vargrad of {rule}")
     for one, other in (RULES[:2], RULES[1:], RULES[::2]):
         check(apart(clean[one], clean[other]) > 0.1, f"{one} and {other} differ here")
     net = Network(torch.nn.ReLU).double()

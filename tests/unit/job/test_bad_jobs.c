@@ -171,13 +171,15 @@ static const struct {
     {HEAD "methods: [{method: smoothgrad, confidence: 0.9}]\n",
      NULL,
      {"jobs/x.yaml:3:32: methods[0].confidence: has no effect on smoothgrad",
-      "allowed for it here: absolute, as, channels, layer, like, method, noise, of, rule, samples, "
+      "allowed for it here: absolute, as, channels, filter, layer, like, method, noise, of, rule, "
+      "samples, "
       "space, "
       "standard_error"}},
     {HEAD "methods: [{method: gradient, noise: {level: 0.1}}]\n",
      NULL,
      {"methods[0].noise: has no effect on gradient",
-      "allowed for it here: absolute, as, channels, layer, method, rule, space, standard_error"}},
+      "allowed for it here: absolute, as, channels, filter, layer, method, rule, space, "
+      "standard_error"}},
     {HEAD "methods: [{method: adaptgrad, noise: {level: 0.1}}]\n",
      NULL,
      {"methods[0].noise.level: has no effect on adaptgrad",

@@ -289,6 +289,9 @@ static void every_other_key_is_identity(void **state) {
                                        "sampling.noise.outside=clip",
                                        "methods=[gradient]",
                                        "maps.channels=none",
+                                       "maps.filter={absolute: true}",
+                                       "maps.filter={lowpass: 15}",
+                                       "maps.filter={clip: 99}",
                                        "maps.standard_error=false"};
 
     (void)state;
@@ -354,6 +357,7 @@ static void the_echo_is_stable(void **state) {
                                    "methods.gradient.rule: gradient\n"
                                    "methods.gradient.absolute: false\n"
                                    "methods.gradient.channels: none\n"
+                                   "methods.gradient.filter: none\n"
                                    "methods.gradient.space: input\n"
                                    "methods.gradient.standard_error: true\n"
                                    "methods.a.method: adaptgrad\n"
@@ -367,6 +371,7 @@ static void the_echo_is_stable(void **state) {
                                    "methods.a.bounds: channel\n"
                                    "methods.a.z: centred\n"
                                    "methods.a.channels: none\n"
+                                   "methods.a.filter: none\n"
                                    "methods.a.space: input\n"
                                    "methods.a.standard_error: true\n");
     sg_job_destroy(job);

@@ -78,7 +78,12 @@ static const struct sg_signature *signature(int64_t n_outputs) {
                               .outputs = &output,
                               .n_elements = n_outputs,
                               .n_layers = 1,
-                              .layers = &layer};
+                              .layers = &layer,
+                              .gates = {.n_counters = 100,
+                                        .n_slopes = 36,
+                                        .largest = 64,
+                                        .n_linearised = 1,
+                                        .linearised = "1 Softmax"}};
     return &s;
 }
 
@@ -322,13 +327,41 @@ static void the_record_holds_what_is_promised(void **state) {
     drop();
 }
 
+/* Gates are counted on the forward passes of a sweep's readings; without these nothing goes
+ * backward but through their means, not even at the item. */
+static void gates_belong_to_the_sweep(void **state) {
+    const struct sg_sweep *s;
+
+    (void)state;
+    plan_good("methods: [smoothgrad, smoothdiff, {method: smoothdiff, as: scaled, scale: "
+              "smoothgrad, standard_error: false}]\ntarget: {top: 3}\n");
+    s = &now.plan->sweeps[0];
+    assert_int_equal(now.plan->n_sweeps, 1);
+    assert_int_equal(s->n_readings, 1);
+    assert_int_equal(s->gates.n_members, 2);
+    assert_int_equal(s->gates.n_groups, 16);
+    assert_int_equal(now.plan->forwards_per_item, 1 + s->n_draws + 2);
+    assert_int_equal(now.plan->gradients_per_item, 3 * (1 + s->n_draws + 17 + 1));
+    drop();
+    plan_good("methods: [{method: smoothdiff, groups: 4}]\ntarget: {top: 3}\n");
+    s = &now.plan->sweeps[0];
+    assert_int_equal(s->n_readings, 0);
+    assert_int_equal(now.plan->forwards_per_item, 1 + s->n_draws + 1);
+    assert_int_equal(now.plan->gradients_per_item, 3 * (1 + 4));
+    drop();
+}
+
 /* The forecast is what a worker says that it takes, whichever sweep is the largest. */
 static void memory_is_what_a_worker_takes(void **state) {
     static const char *const rests[] = {
-        "methods: [gradient]\n", "methods: [smoothgrad]\ntarget: {top: 3}\n",
+        "methods: [gradient]\n",
+        "methods: [smoothgrad]\ntarget: {top: 3}\n",
         "methods: [vargrad, {method: adaptgrad, samples: 1e6}]\nsampling: {block: 3}\n",
         "methods: [integrated_gradients]\ntarget: {top: 3}\n",
-        "methods: [[left_ig, right_ig], {method: vargrad, of: guided_ig}, expected_gradients]\n"};
+        "methods: [[left_ig, right_ig], {method: vargrad, of: guided_ig}, expected_gradients]\n",
+        "methods: [smoothdiff]\nmaps: {channels: l2}\n",
+        "methods: [vargrad, smoothdiff, {method: smoothdiff, as: s, scale: smoothgrad, groups: 4}, "
+        "{method: smoothdiff, as: n, samples: 200, standard_error: false}]\ntarget: {top: 3}\n"};
 
     (void)state;
     for (size_t i = 0; i < sizeof rests / sizeof rests[0]; i++) {
@@ -522,6 +555,7 @@ int main(void) {
                                        cmocka_unit_test(draws_and_batches_are_shared),
                                        cmocka_unit_test(stages_grow_by_the_root_of_two),
                                        cmocka_unit_test(the_record_holds_what_is_promised),
+                                       cmocka_unit_test(gates_belong_to_the_sweep),
                                        cmocka_unit_test(memory_is_what_a_worker_takes),
                                        cmocka_unit_test(memory_grows_with_targets),
                                        cmocka_unit_test(the_data_set_is_scanned_where_noise_asks),

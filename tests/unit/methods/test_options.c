@@ -28,14 +28,14 @@ static void map_shapes(void **state) {
     struct sg_shape shape;
 
     (void)state;
-    sg_instance_map_shape(&inst, &image, &shape);
+    sg_instance_map_shape(&inst, &image, &image, &shape);
     assert_memory_equal(&shape, &image, sizeof shape);
     inst.params.reduction = SG_CHANNELS_L2;
-    sg_instance_map_shape(&inst, &image, &shape);
+    sg_instance_map_shape(&inst, &image, &image, &shape);
     assert_int_equal(shape.n_axes, 2);
     assert_int_equal(shape.axes[0], 5);
     assert_int_equal(shape.axes[1], 7);
-    sg_instance_map_shape(&inst, &vector, &shape);
+    sg_instance_map_shape(&inst, &vector, &vector, &shape);
     assert_int_equal(shape.n_axes, 1);
     assert_int_equal(sg_shape_size(&shape), 1);
 }

@@ -70,6 +70,9 @@ static void zero_noise_is_vanilla(void **state) {
         const int is_variance = strstr(m->name, "var") != NULL;
         const int is_product = strstr(m->name, "input") != NULL;
 
+        if (m->probe == SG_PROBE_NOTHING || m->over == SG_OVER_PLACES) {
+            continue;
+        }
         inst.params.sampling.amount = 0;
         toy_init(&t, 3, 3, 4, toy_quadratic);
         for (int i = 0; i < t.n; i++) {
@@ -160,15 +163,19 @@ static void maps_scale_with_the_score(void **state) {
         float map[2][TOY_MAX];
         float se[2][TOY_MAX];
         const int is_second_power = strstr(m->name, "squared") != NULL || strstr(m->name, "var");
+        const int factor = m->probe == SG_PROBE_NOTHING ? 1 : is_second_power ? 4 : 2;
 
+        if (strstr(m->name, "plus_plus") != NULL) {
+            continue; /* its weights are no homogeneous function of the gradient */
+        }
         toy_init(&t, 3, 3, 4, toy_relu);
         toy_run(&t, &inst, map[0], se[0]);
         toy_fini(&t);
         toy_init(&t, 3, 3, 4, doubled);
         toy_run(&t, &inst, map[1], se[1]);
-        for (int i = 0; i < t.n; i++) {
-            assert_true(map[1][i] == map[0][i] * (is_second_power ? 4 : 2));
-            assert_true(se[1][i] == se[0][i] * (is_second_power ? 4 : 2));
+        for (int i = 0; i < (m->over == SG_OVER_PLACES ? 12 : t.n); i++) {
+            assert_true(map[1][i] == map[0][i] * (float)factor);
+            assert_true(se[1][i] == se[0][i] * (float)factor);
         }
         toy_fini(&t);
     }
@@ -192,7 +199,7 @@ static void hot_paths_do_not_allocate(void **state) {
         inst.params.reduction = SG_CHANNELS_ABS_MAX;
         toy_init(&t, 3, 3, 4, toy_relu);
         if (m->sampler->is_stochastic) {
-            toy_sweep(&t, &inst, 2, 16);
+            toy_sweep(&t, &inst, 3, 16);
         }
         sg_memory_fail_at(1);
         assert_int_equal(m->sampler->prepare(&inst.params.sampling, &t.view, scale, t.sigma),

@@ -203,11 +203,18 @@ static inline void toy_sweep(struct toy *t, const struct sg_instance *inst, int 
  * TOY_MAX).*/
 static inline sg_status toy_finish(struct toy *t, const struct sg_instance *inst, float *map,
                                    float *se) {
-    double work[6 * TOY_MAX];
+    double work[9 * TOY_MAX];
+    const struct sg_finish from = {.shape = &t->shape,
+                                   .input = &t->shape,
+                                   .domain = &t->domain,
+                                   .x = t->x,
+                                   .clean = t->clean,
+                                   .n_features = t->n,
+                                   .seed = t->view.seed,
+                                   .key = t->view.key};
 
-    assert_true(sg_instance_n_work(inst, &t->shape) <= 6 * TOY_MAX);
-    return sg_instance_finish(inst, &t->shape, &t->domain, t->sums, t->one, t->x, t->clean, work,
-                              map, se);
+    assert_true(sg_instance_n_work(inst, &t->shape, &t->shape) <= 9 * TOY_MAX);
+    return sg_instance_finish(inst, &from, t->sums, t->one, work, map, se);
 }
 
 /* Sweep and finish of one instance. */

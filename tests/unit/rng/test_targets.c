@@ -10,9 +10,12 @@
 
 #define SG_CLONES
 #define sg_rng_normals plain_normals
+#define sg_rng_circle  plain_circle
 void plain_normals(const struct sg_rng_address *at, int64_t n, float *z);
+void plain_circle(int64_t k, int64_t n, double *cosine, double *sine);
 #include "rng/normals.c"
 #undef sg_rng_normals
+#undef sg_rng_circle
 
 /* The declarations that the header made under the other name. */
 void sg_rng_normals(const struct sg_rng_address *at, int64_t n, float *z);

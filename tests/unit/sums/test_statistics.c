@@ -104,6 +104,52 @@ static void statistics_equal_two_passes(void **state) {
     sg_sums_destroy(s);
 }
 
+/* Long double holds a cube of a grid point to 2^-64 of it, and sums cancel where signs differ:
+ * allowed beside the last rounding of a double. */
+static void cubes_equal_two_passes(void **state) {
+    const int exponent = sg_sums_exponent_for(1.5);
+    struct sg_sums *s;
+    double cube[N];
+
+    (void)state;
+    assert_int_equal(sg_sums_create(N, 3, 1, &s), SG_OK);
+    sg_sums_reset(s, exponent);
+    sg_sums_add_block(s, 0, values[0], SAMPLES);
+    assert_int_equal(sg_sums_mean_cube(s, cube), SG_OK);
+    for (int i = 0; i < N; i++) {
+        long double sum = 0;
+        long double size = 0;
+
+        for (int k = 0; k < SAMPLES; k++) {
+            const long double v = on_grid(values[k][i], exponent);
+
+            sum += v * v * v / SAMPLES;
+            size += fabsl(v * v * v) / SAMPLES;
+        }
+        assert_true(fabsl(cube[i] - sum) <= 3e-16L * fabsl(sum) + 1e-17L * size);
+    }
+    sg_sums_destroy(s);
+}
+
+/* 1 and -1 cancel in 2^120 steps cubed; what is left is one step cubed, of either sign. */
+static void a_small_cube_of_either_sign_is_exact(void **state) {
+    const float step = 0x1p-28f;
+    struct sg_sums *s;
+    double cube;
+
+    (void)state;
+    assert_int_equal(sg_sums_create(1, 3, 1, &s), SG_OK);
+    for (int sign = -1; sign <= 1; sign += 2) {
+        const float v[4] = {1, (float)sign * step, -1, 0};
+
+        sg_sums_reset(s, 12);
+        sg_sums_add_block(s, 0, v, 4);
+        assert_int_equal(sg_sums_mean_cube(s, &cube), SG_OK);
+        assert_true(cube == sign * 0x1p-86);
+    }
+    sg_sums_destroy(s);
+}
+
 /* The rounding to the grid is at most half a step. */
 static void means_are_within_half_a_step(void **state) {
     const int exponent = sg_sums_exponent_for(1.5);
@@ -203,12 +249,15 @@ static void too_few_are_refused(void **state) {
     assert_int_equal(sg_sums_mean(single, out), SG_OK);
     assert_int_equal(sg_sums_mean_se(single, out), SG_E_ARG);
     assert_int_equal(sg_sums_mean_square(single, out), SG_E_ARG);
+    assert_int_equal(sg_sums_mean_cube(single, out), SG_E_ARG);
     sg_sums_destroy(single);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(statistics_equal_two_passes),
+        cmocka_unit_test(cubes_equal_two_passes),
+        cmocka_unit_test(a_small_cube_of_either_sign_is_exact),
         cmocka_unit_test(means_are_within_half_a_step),
         cmocka_unit_test(constants_have_no_variance),
         cmocka_unit_test(variance_is_never_negative),
