@@ -340,14 +340,14 @@ static void gates_belong_to_the_sweep(void **state) {
     assert_int_equal(s->n_readings, 1);
     assert_int_equal(s->gates.n_members, 2);
     assert_int_equal(s->gates.n_groups, 16);
-    assert_int_equal(now.plan->forwards_per_item, 1 + s->n_draws + 2);
-    assert_int_equal(now.plan->gradients_per_item, 3 * (1 + s->n_draws + 17 + 1));
+    assert_int_equal(now.plan->per_item.forwards, 1 + s->n_draws + 2);
+    assert_int_equal(now.plan->per_item.backwards, 3 * (1 + s->n_draws + 17 + 1));
     drop();
     plan_good("methods: [{method: smoothdiff, groups: 4}]\ntarget: {top: 3}\n");
     s = &now.plan->sweeps[0];
     assert_int_equal(s->n_readings, 0);
-    assert_int_equal(now.plan->forwards_per_item, 1 + s->n_draws + 1);
-    assert_int_equal(now.plan->gradients_per_item, 3 * (1 + 4));
+    assert_int_equal(now.plan->per_item.forwards, 1 + s->n_draws + 1);
+    assert_int_equal(now.plan->per_item.backwards, 3 * (1 + 4));
     drop();
 }
 
