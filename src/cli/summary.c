@@ -90,13 +90,14 @@ static void read_method(struct summary *s, const char *label) {
     }
 }
 
-static void add_method(struct summary *s, const struct sg_instance *inst, struct sg_text *out) {
+static void add_method(struct summary *s, int i_instance, struct sg_text *out) {
     enum { SHOWN = 4 }; /* channels */
+    const char *label = s->plan->job->instances[i_instance].label;
     const int64_t n_channels = s->plan->input.axes[0];
 
-    read_method(s, inst->label);
-    sg_text_add(out, "  %-*s %8lld", s->width, inst->label,
-                (long long)inst->params.sampling.samples);
+    read_method(s, label);
+    sg_text_add(out, "  %-*s %8lld", s->width, label,
+                (long long)s->plan->sweeps[s->plan->sweep_of[i_instance]].n_draws);
     if (s->errors.n > 0) {
         sg_text_add(out, "   %8.3g  %8.3g", quantile(&s->errors, 0.5), quantile(&s->errors, 0.9));
     } else {
@@ -173,7 +174,7 @@ sg_status sg_cli_print_summary(const struct study *study, const unsigned char *s
                 "domain", "a channel, median of items");
     for (int i = 0; i < study->job->n_instances; i++) {
         if (s.plan->sweep_of[i] >= 0) {
-            add_method(&s, &study->job->instances[i], &out);
+            add_method(&s, i, &out);
         }
     }
     SG_CHECK(!out.failed, SG_E_NOMEM, "no memory for the summary");
