@@ -11,27 +11,41 @@ enum { BAR_WIDTH = 120, BAR_HEIGHT = 10 };
 
 void sg_sheet_place(struct sg_sheet *s) {
     const double least = SG_SHEET_NAMES + 4 * BAR_WIDTH; /* the foot needs it */
-    double x = SG_SHEET_MARGIN + SG_SHEET_NAMES + SG_SHEET_GAP;
+    double first;
+    double x;
 
-    s->input_x = x;
-    if (s->options->read_input != NULL) {
-        x += s->cell + SG_SHEET_GAP;
-    }
+    s->input_x = SG_SHEET_MARGIN + SG_SHEET_NAMES + SG_SHEET_GAP;
+    first = s->input_x + (s->options->read_input != NULL ? s->cell + SG_SHEET_GAP : 0);
+    x = first;
+    s->n_bands = 1;
+    s->width = least;
     for (int i = 0; i < s->n_columns; i++) {
-        s->columns[i].x = x;
-        x += s->cell + (s->columns[i].has_error ? SG_SHEET_PAIR_GAP : SG_SHEET_GAP);
+        struct sg_column *c = &s->columns[i];
+        const double pair = c->has_error ? SG_SHEET_PAIR_GAP + s->cell : 0;
+
+        if (!c->is_error && x > first && x + s->cell + pair + SG_SHEET_MARGIN > SG_SHEET_BROAD) {
+            s->n_bands++;
+            x = first;
+        }
+        c->band = s->n_bands - 1;
+        c->x = x;
+        x += s->cell;
+        s->width = x + SG_SHEET_MARGIN > s->width ? x + SG_SHEET_MARGIN : s->width;
+        x += c->has_error ? SG_SHEET_PAIR_GAP : SG_SHEET_GAP;
     }
-    x += SG_SHEET_MARGIN - SG_SHEET_GAP;
-    s->width = x > least ? x : least;
 }
 
-double sg_sheet_row_y(const struct sg_sheet *s, int64_t k) {
-    return SG_SHEET_MARGIN + SG_SHEET_HEAD + (double)k * (s->cell + SG_SHEET_CAPTION);
+double sg_sheet_row_y(const struct sg_sheet *s, int band, int64_t k) {
+    const double row = s->cell + SG_SHEET_CAPTION;
+
+    return SG_SHEET_MARGIN + SG_SHEET_HEAD + band * ((double)s->n_rows * row + SG_SHEET_BAND_HEAD) +
+           (double)k * row;
 }
 
 sg_status sg_sheet_begin(struct sg_sheet *s) {
     sg_status status = SG_OK;
-    const double height = sg_sheet_row_y(s, s->n_rows) + SG_SHEET_FOOT + SG_SHEET_MARGIN;
+    const double height =
+        sg_sheet_row_y(s, s->n_bands - 1, s->n_rows) + SG_SHEET_FOOT + SG_SHEET_MARGIN;
 
     SG_CHECK(s->width < SG_SHEET_MAX_SIDE && height < SG_SHEET_MAX_SIDE, SG_E_ARG,
              "a sheet of %.0f x %.0f pixels is too large: ask for fewer items or smaller cells",
@@ -72,7 +86,7 @@ static void draw_title(const struct sg_sheet *s, const char *result) {
 /* The label stands over a map and its standard error together. */
 static sg_status draw_heading(const struct sg_sheet *s, const struct sg_column *c) {
     sg_status status = SG_OK;
-    const double base = SG_SHEET_MARGIN + SG_SHEET_HEAD - 24;
+    const double base = sg_sheet_row_y(s, c->band, 0) - 24;
     const double width = c->has_error ? 2 * s->cell + SG_SHEET_PAIR_GAP : s->cell;
     double samples;
     char text[SG_MAX_PATH + 16];
@@ -101,9 +115,9 @@ sg_status sg_sheet_head(const struct sg_sheet *s, const char *result) {
     sg_status status = SG_OK;
 
     draw_title(s, result);
-    if (s->options->read_input != NULL) {
+    for (int band = 0; s->options->read_input != NULL && band < s->n_bands; band++) {
         sg_sheet_ink(s, 0.1);
-        sg_draw_text(s->cr, s->input_x + s->cell / 2, SG_SHEET_MARGIN + SG_SHEET_HEAD - 24, s->cell,
+        sg_draw_text(s->cr, s->input_x + s->cell / 2, sg_sheet_row_y(s, band, 0) - 24, s->cell,
                      SG_TEXT_NORMAL, SG_TEXT_BOLD, 1, "input");
     }
     for (int i = 0; i < s->n_columns; i++) {
@@ -126,7 +140,7 @@ static void draw_bar(const struct sg_sheet *s, double x, double y, int is_diverg
 }
 
 void sg_sheet_foot(const struct sg_sheet *s) {
-    const double y = sg_sheet_row_y(s, s->n_rows) + 6;
+    const double y = sg_sheet_row_y(s, s->n_bands - 1, s->n_rows) + 6;
     const double width = s->width - 2 * SG_SHEET_MARGIN;
     int used[2] = {0, 0};
     int is_merged = 0;

@@ -67,13 +67,15 @@ sg_status sg_draw_picture(cairo_t *cr, double x, double y, double cell, int64_t 
 
 enum {
     SG_SHEET_MARGIN = 16,
-    SG_SHEET_GAP = 18,     /* between methods */
-    SG_SHEET_PAIR_GAP = 4, /* between a map and its standard error */
-    SG_SHEET_NAMES = 190,  /* width of the column of texts */
-    SG_SHEET_HEAD = 84,    /* heights */
+    SG_SHEET_GAP = 18,       /* between methods */
+    SG_SHEET_PAIR_GAP = 4,   /* between a map and its standard error */
+    SG_SHEET_NAMES = 190,    /* width of the column of texts */
+    SG_SHEET_HEAD = 84,      /* heights */
+    SG_SHEET_BAND_HEAD = 46, /* of the bands below the first */
     SG_SHEET_FOOT = 54,
     SG_SHEET_CAPTION = 26, /* below a cell, with the space to the next row */
-    SG_SHEET_MAX_COLUMNS = 64,
+    SG_SHEET_MAX_COLUMNS = 160,
+    SG_SHEET_BROAD = 2560,     /* columns that would go beyond it begin a new band */
     SG_SHEET_MAX_SIDE = 32000, /* cairo's images end at 32767 */
     SG_TEXT_SMALL = 11,        /* text sizes */
     SG_TEXT_NORMAL = 12,
@@ -87,6 +89,7 @@ struct sg_column {
     int has_error;
     int is_diverging;
     int64_t channels;
+    int band;
     double x;
 };
 
@@ -101,6 +104,7 @@ struct sg_sheet {
     int64_t n_targets;
     int64_t largest; /* side of a map */
     double cell;
+    int n_bands; /* of columns, one below the other */
     double input_x;
     double width; /* with margins */
     cairo_surface_t *surface;
@@ -109,7 +113,7 @@ struct sg_sheet {
 
 /* Places the columns. */
 void sg_sheet_place(struct sg_sheet *s);
-double sg_sheet_row_y(const struct sg_sheet *s, int64_t k);
+double sg_sheet_row_y(const struct sg_sheet *s, int band, int64_t k);
 
 /* The empty sheet. Errors: SG_E_ARG where it is too large, SG_E_NOMEM. */
 sg_status sg_sheet_begin(struct sg_sheet *s);

@@ -141,7 +141,7 @@ done:
 
 /* The range of colours, and the noise that was used (the first channel's). */
 static sg_status draw_caption(const struct sg_sheet *s, const struct sg_column *c, int64_t item,
-                              double y, double full) {
+                              double y, double full, int is_zero) {
     sg_status status = SG_OK;
     double sigma = NAN;
     char text[SG_MAX_PATH + 16];
@@ -151,7 +151,8 @@ static sg_status draw_caption(const struct sg_sheet *s, const struct sg_column *
         (void)snprintf(text, sizeof text, "maps/%s/sigma", c->label);
         SG_TRY(sg_value_number(s->reader, text, item, &sigma));
     }
-    n = snprintf(text, sizeof text, "%s%.2g", c->is_diverging ? "\u00b1" : "0 to ", full);
+    n = is_zero ? snprintf(text, sizeof text, "all 0")
+                : snprintf(text, sizeof text, "%s%.2g", c->is_diverging ? "\u00b1" : "0 to ", full);
     if (!isnan(sigma)) {
         (void)snprintf(text + n, sizeof text - (size_t)n, ", \u03c3 %.2g", sigma);
     }
@@ -167,6 +168,7 @@ static sg_status draw_map(const struct sg_sheet *s, const struct sg_column *c, i
     sg_status status = SG_OK;
     struct sg_plane p = {0};
     struct sg_rgb *colors = NULL;
+    int is_zero = 1;
     double full;
 
     SG_TRY(sg_value_plane(s->reader, c->path, item, sg_sheet_merge(c), &p));
@@ -176,10 +178,11 @@ static sg_status draw_map(const struct sg_sheet *s, const struct sg_column *c, i
     for (int64_t i = 0; i < p.rows * p.columns; i++) {
         const double v = p.values[i] / full;
 
+        is_zero &= !(p.values[i] < 0.0 || p.values[i] > 0.0);
         colors[i] = c->is_diverging ? sg_color_diverging(v) : sg_color_sequential(v);
     }
     SG_TRY(sg_draw_picture(s->cr, c->x, y, s->cell, p.rows, p.columns, colors));
-    SG_TRY(draw_caption(s, c, item, y, full));
+    SG_TRY(draw_caption(s, c, item, y, full, is_zero));
 done:
     sg_free(p.values);
     sg_free(colors);
@@ -190,7 +193,7 @@ done:
 static sg_status draw_message(const struct sg_sheet *s, int64_t item, double y, int state) {
     sg_status status = SG_OK;
     const double x = s->columns[0].x;
-    const double width = s->columns[s->n_columns - 1].x + s->cell - x;
+    const double width = s->width - SG_SHEET_MARGIN - x;
     char *message = NULL;
     char text[SG_MESSAGE_BYTES + 32];
 
@@ -208,13 +211,9 @@ done:
     return status;
 }
 
-sg_status sg_sheet_row(const struct sg_sheet *s, int64_t k) {
+static sg_status draw_band(const struct sg_sheet *s, int64_t item, int band, double y, int state) {
     sg_status status = SG_OK;
-    const int64_t item = s->items[k];
-    const double y = sg_sheet_row_y(s, k);
-    int state;
 
-    SG_TRY(sg_sheet_status(s, item, &state));
     SG_TRY(draw_names(s, item, y, state));
     if (s->options->read_input != NULL) {
         SG_TRY(draw_input(s, item, y));
@@ -224,7 +223,21 @@ sg_status sg_sheet_row(const struct sg_sheet *s, int64_t k) {
         goto done;
     }
     for (int i = 0; i < s->n_columns; i++) {
-        SG_TRY(draw_map(s, &s->columns[i], item, y));
+        if (s->columns[i].band == band) {
+            SG_TRY(draw_map(s, &s->columns[i], item, y));
+        }
+    }
+done:
+    return status;
+}
+
+sg_status sg_sheet_row(const struct sg_sheet *s, int64_t k) {
+    sg_status status = SG_OK;
+    int state;
+
+    SG_TRY(sg_sheet_status(s, s->items[k], &state));
+    for (int band = 0; band < s->n_bands; band++) {
+        SG_TRY(draw_band(s, s->items[k], band, sg_sheet_row_y(s, band, k), state));
     }
 done:
     return status;

@@ -1,5 +1,5 @@
 /* src/report/sheet.c - the contact sheet: a row an item, a column the input and each method's map
- * and standard error.
+ * and standard error; where there are many columns, in bands one below the other.
  *
  * Each map has its own scale, written below it: full colour is the 99th percentile of |value|, so
  * that single hot pixels do not darken the rest. A column with negative values is shown in
@@ -42,8 +42,8 @@ static void add_column(struct sg_sheet *s, const struct sg_dataset *d, const cha
     s->n_columns++;
 }
 
-/* The side of a cell by the largest map, those of layers are smaller: a whole multiple of it of up to
- * 128 pixels. */
+/* The side of a cell by the largest map, those of layers are smaller: a whole multiple of it of up
+ * to 128 pixels. */
 static void choose_cell(struct sg_sheet *s) {
     const int64_t side = s->largest;
     const int64_t times = 128 / side;

@@ -253,6 +253,26 @@ static void what_cannot_be_shown_is_refused(void **state) {
     assert_int_not_equal(access(picture, F_OK), 0);
 }
 
+/* Cells of 1000: the signed map and its error fill a band, so that the colours stand below them;
+ * the sheet stays as broad as a screen. */
+static void many_columns_make_bands(void **state) {
+    const int64_t item = 0;
+    const struct sg_sheet_options broad = {.n_items = 1, .items = &item, .cell = 1000};
+    const struct sg_sheet_options narrow = {.n_items = 1, .items = &item, .cell = 500};
+    png_image image = {.version = PNG_IMAGE_VERSION};
+
+    (void)state;
+    assert_area(draw_and_count(&broad, sg_color_diverging(1.0)), 500 * 1000);
+    assert_int_equal(png_image_begin_read_from_file(&image, picture), 1);
+    assert_true(image.width > 2000 && image.width <= SG_SHEET_BROAD);
+    assert_true(image.height > 2000 && image.height < 2400);
+    png_image_free(&image);
+    assert_int_equal(sg_report_sheet(result, &narrow, picture), SG_OK);
+    assert_int_equal(png_image_begin_read_from_file(&image, picture), 1);
+    assert_true(image.width > 1500 && image.height < 800);
+    png_image_free(&image);
+}
+
 /* Every allocation of ours is made to fail in turn. */
 static void memory_may_run_out_anywhere(void **state) {
     const struct sg_sheet_options o = {.n_items = 3,
@@ -322,6 +342,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(failed_and_pending_items_have_no_maps, setup, teardown),
         cmocka_unit_test_setup_teardown(inputs_are_shown_where_they_can_be_read, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_shown_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_columns_make_bands, setup, teardown),
         cmocka_unit_test_setup_teardown(memory_may_run_out_anywhere, setup, teardown),
         cmocka_unit_test(colours_can_be_read_in_black_and_white),
         cmocka_unit_test(percentile_is_the_nearest_rank),
