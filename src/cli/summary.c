@@ -90,13 +90,19 @@ static void read_method(struct summary *s, const char *label) {
     }
 }
 
+/* Samples of all draws of the weights together, as `check` counts them. */
+static int64_t points(const struct sg_instance *inst) {
+    const struct sg_sampling *p = &inst->params.sampling;
+
+    return p->draws > 0 ? sg_sampling_n_draws(p) : p->samples;
+}
+
 static void add_method(struct summary *s, const struct sg_instance *inst, struct sg_text *out) {
     enum { SHOWN = 4 }; /* channels */
     const int64_t n_channels = s->plan->input.axes[0];
 
     read_method(s, inst->label);
-    sg_text_add(out, "  %-*s %8lld", s->width, inst->label,
-                (long long)inst->params.sampling.samples);
+    sg_text_add(out, "  %-*s %8lld", s->width, inst->label, (long long)points(inst));
     if (s->errors.n > 0) {
         sg_text_add(out, "   %8.3g  %8.3g", quantile(&s->errors, 0.5), quantile(&s->errors, 0.9));
     } else {
