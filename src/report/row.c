@@ -139,9 +139,10 @@ done:
     return status;
 }
 
-/* The range of colours, and the noise that was used (the first channel's). */
+/* The range of colours, and the noise that was used (the first channel's). A map can be 0 all over,
+ * as a class activation map whose relu leaves nothing. */
 static sg_status draw_caption(const struct sg_sheet *s, const struct sg_column *c, int64_t item,
-                              double y, double full) {
+                              double y, double full, int is_zero) {
     sg_status status = SG_OK;
     double sigma = NAN;
     char text[SG_MAX_PATH + 16];
@@ -151,7 +152,11 @@ static sg_status draw_caption(const struct sg_sheet *s, const struct sg_column *
         (void)snprintf(text, sizeof text, "maps/%s/sigma", c->label);
         SG_TRY(sg_value_number(s->reader, text, item, &sigma));
     }
-    n = snprintf(text, sizeof text, "%s%.2g", c->is_diverging ? "\u00b1" : "0 to ", full);
+    if (is_zero) {
+        n = snprintf(text, sizeof text, "0 everywhere");
+    } else {
+        n = snprintf(text, sizeof text, "%s%.2g", c->is_diverging ? "\u00b1" : "0 to ", full);
+    }
     if (!isnan(sigma)) {
         (void)snprintf(text + n, sizeof text - (size_t)n, ", \u03c3 %.2g", sigma);
     }
@@ -168,6 +173,7 @@ static sg_status draw_map(const struct sg_sheet *s, const struct sg_column *c, i
     struct sg_plane p = {0};
     struct sg_rgb *colors = NULL;
     double full;
+    int is_zero = 1;
 
     SG_TRY(sg_value_plane(s->reader, c->path, item, sg_sheet_merge(c), &p));
     SG_TRY(sg_value_percentile(p.values, p.rows * p.columns, s->percentile, &full));
@@ -176,10 +182,11 @@ static sg_status draw_map(const struct sg_sheet *s, const struct sg_column *c, i
     for (int64_t i = 0; i < p.rows * p.columns; i++) {
         const double v = p.values[i] / full;
 
+        is_zero = is_zero && v == 0.0;
         colors[i] = c->is_diverging ? sg_color_diverging(v) : sg_color_sequential(v);
     }
     SG_TRY(sg_draw_picture(s->cr, c->x, y, s->cell, p.rows, p.columns, colors));
-    SG_TRY(draw_caption(s, c, item, y, full));
+    SG_TRY(draw_caption(s, c, item, y, full, is_zero));
 done:
     sg_free(p.values);
     sg_free(colors);
