@@ -392,17 +392,39 @@ static void say_methods(const struct facts *f) {
     }
 }
 
-/* Source number i of the study: of an instance's method (even), and of what it is taken of. */
-static const struct sg_method *source(const struct facts *f, int i) {
-    const char *label = f->labels.names[i / 2];
+/* Of an instance: its method, what that is taken of, and the rule of its backward pass, each of
+ * which is the name of a method. */
+enum { SOURCES = 3 };
 
-    return sg_method_find(i % 2 == 0 ? method_fact(f, label, "method", label)
-                                     : method_fact(f, label, "of", ""));
+/* Source number i of the study. */
+static const struct sg_method *source(const struct facts *f, int i) {
+    static const char *const keys[SOURCES] = {"method", "of", "rule"};
+    const char *label = f->labels.names[i / SOURCES];
+
+    return sg_method_find(method_fact(f, label, keys[i % SOURCES], i % SOURCES == 0 ? label : ""));
+}
+
+/* The low-pass filter is no method, but has a source. */
+static void print_filter_bibtex(const struct facts *f) {
+    for (int i = 0; i < f->labels.n; i++) {
+        if (strstr(method_fact(f, f->labels.names[i], "filter", "none"), "lowpass") != NULL) {
+            printf("\n@inproceedings{muzellec2024saliency,\n"
+                   "  title = {Saliency Strikes Back: How Filtering out High Frequencies Improves "
+                   "White-Box Explanations},\n"
+                   "  author = {Muzellec, Sabine and Fel, Thomas and Boutin, Victor and "
+                   "And{\\'e}ol, L{\\'e}o and VanRullen, Rufin and Serre, Thomas},\n"
+                   "  booktitle = {International Conference on Machine Learning},\n"
+                   "  pages = {37041--37075},\n"
+                   "  year = {2024}\n"
+                   "}\n");
+            return;
+        }
+    }
 }
 
 /* Each source once, where the first method of it stands. */
 static void print_bibtex(const struct facts *f) {
-    for (int i = 0; i < 2 * f->labels.n; i++) {
+    for (int i = 0; i < SOURCES * f->labels.n; i++) {
         const struct sg_method *m = source(f, i);
         int is_new = m != NULL;
 
@@ -415,6 +437,7 @@ static void print_bibtex(const struct facts *f) {
             printf("\n%s", m->bibtex);
         }
     }
+    print_filter_bibtex(f);
 }
 
 static void count_items(const struct facts *f, int64_t counts[3]) {
@@ -447,7 +470,7 @@ static void say_all(const struct facts *f, const char *versions) {
         fact(f, "model.file", "?"), fact(f, "model.sha256", "?"), fact(f, "study.seed", "?"));
     say_methods(f);
     printf(".\nStandard errors are those of a mean where a map is a mean, otherwise from a "
-           "jackknife over 16 groups of samples.\n");
+           "jackknife over 16 groups of samples (of draws, where weights were disturbed).\n");
     print_bibtex(f);
 }
 

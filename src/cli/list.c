@@ -8,7 +8,7 @@ static void list_methods(void) {
     for (int i = 0; sg_method_at(i) != NULL; i++) {
         const struct sg_method *m = sg_method_at(i);
 
-        printf("%-20s %s\n%-20s   %s\n", m->name, m->summary, "", m->cite);
+        printf("%-26s %s\n%-26s   %s\n", m->name, m->summary, "", m->cite);
     }
 }
 

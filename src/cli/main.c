@@ -22,13 +22,13 @@ static const struct verb verbs[] = {SG_VERB_LIST(ENTRY)};
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 
 static void print_help(FILE *out) {
-    fprintf(
-        out,
-        "sgdist %s: gradient-smoothing attributions for whole data sets\n\n"
-        "  mpirun -n 8 sgdist JOB.yaml      run a study (one rank works too: sgdist JOB.yaml)\n\n",
-        SGDIST_VERSION);
+    fprintf(out,
+            "sgdist %s: gradient-smoothing attributions for whole data sets\n\n"
+            "  mpirun -n 8 sgdist JOB.yaml            run a study (one rank works too: sgdist "
+            "JOB.yaml)\n\n",
+            SGDIST_VERSION);
     for (int i = 0; i < N_VERBS; i++) {
-        fprintf(out, "  sgdist %-9s%-13s %s\n", verbs[i].name, verbs[i].operands, verbs[i].about);
+        fprintf(out, "  sgdist %-9s%-19s %s\n", verbs[i].name, verbs[i].operands, verbs[i].about);
     }
     fprintf(out, "\nOptions of a verb: sgdist VERB --help. Exit codes: 0 complete; 1 diff found "
                  "differences;\n2 usage, job or model refused; 3 input data; 4 result file or "

@@ -83,10 +83,12 @@ sg_status sg_result_check_identity(const struct study *s) {
     SG_TRY(sg_reader_text(reader, "provenance/identity", &theirs));
     if (strcmp(theirs, mine.data) != 0) {
         (void)sg_job_compare(theirs, mine.data, &differences);
+        if (differences.length > 0) {
+            differences.data[differences.length - 1] = '\0'; /* the last line's end */
+        }
         SG_CHECK(0, SG_E_JOB,
-                 "%s holds another study than %s asks for; what differs:\n%s"
-                 "  Give it another study.output, or start over with --fresh (the old file is "
-                 "replaced)",
+                 "%s holds another study than %s asks for; give it another study.output, or start "
+                 "over with --fresh (the old file is replaced). What differs:\n%s",
                  s->job->output, s->job->file, differences.data != NULL ? differences.data : "");
     }
 done:

@@ -123,11 +123,40 @@ done:
     return status;
 }
 
-static sg_status draw(const char *result, struct sg_sheet_options *options, const char *out) {
+/* "a,c" of the labels a, b, c: those alone, in this order. */
+static sg_status choose_labels(const char *words, const struct sg_labels *l, const char **chosen,
+                               int *n) {
+    sg_status status = SG_OK;
+    char text[8192];
+    char *rest = NULL;
+
+    SG_CHECK(strlen(words) < sizeof text, SG_E_ARG, "--methods: the list is too long");
+    memcpy(text, words, strlen(words) + 1);
+    *n = 0;
+    for (char *w = strtok_r(text, ",", &rest); w != NULL; w = strtok_r(NULL, ",", &rest)) {
+        const char *near = sg_text_nearest(w, l->names, l->n);
+
+        SG_CHECK(near != NULL, SG_E_ARG,
+                 "--methods: '%s' is not in this result, which begins with '%s'", w,
+                 l->n > 0 ? l->names[0] : "");
+        SG_CHECK(strcmp(near, w) == 0, SG_E_ARG,
+                 "--methods: '%s' is not in this result; did you mean '%s'?", w, near);
+        SG_CHECK(*n < l->n, SG_E_ARG, "--methods: more names than the result has methods");
+        chosen[(*n)++] = near;
+    }
+    SG_CHECK(*n > 0, SG_E_ARG, "--methods: it names none");
+done:
+    return status;
+}
+
+/* `methods`: the labels to draw, with commas; NULL: all. */
+static sg_status draw(const char *result, const char *methods, struct sg_sheet_options *options,
+                      const char *out) {
     sg_status status = SG_OK;
     struct sg_reader *reader = NULL;
     struct pictures pictures = {.job = NULL};
     struct sg_labels labels = {.n = 0};
+    const char **chosen = NULL;
     char *identity = NULL;
 
     SG_TRY(sg_reader_open(result, &reader));
@@ -135,6 +164,12 @@ static sg_status draw(const char *result, struct sg_sheet_options *options, cons
     SG_TRY(sg_labels_read(identity, &labels));
     options->n_labels = labels.n;
     options->labels = labels.names;
+    if (methods != NULL) {
+        chosen = sg_calloc((size_t)labels.n + 1, sizeof *chosen);
+        SG_CHECK(chosen != NULL, SG_E_NOMEM, "no memory for the list of methods");
+        SG_TRY(choose_labels(methods, &labels, chosen, &options->n_labels));
+        options->labels = chosen;
+    }
     if (open_pictures(reader, &pictures) == SG_OK) {
         options->read_input = read_input;
         options->context = &pictures;
@@ -149,6 +184,7 @@ static sg_status draw(const char *result, struct sg_sheet_options *options, cons
     SG_TRY(sg_report_sheet(result, options, out));
     printf("%s\n", out);
 done:
+    sg_free(chosen);
     sg_labels_free(&labels);
     sg_free(identity);
     close_pictures(&pictures);
@@ -168,12 +204,15 @@ int sg_cli_show(int argc, char **argv) {
     const char *output = NULL;
     const char *items = NULL;
     const char *rows = NULL;
+    const char *methods = NULL;
     const struct option_row options[] = {
         {"output", "F.png", "picture to write (also -o; default: beside the result)", NULL, &output,
          NULL, NULL},
         {"items", "I,J,...", "numbers of the items to show (default: the first ones)", NULL, &items,
          NULL, NULL},
         {"rows", "N", "how many of the first items", NULL, &rows, NULL, NULL},
+        {"methods", "A,B,...", "the methods to show, by their labels (default: all)", NULL,
+         &methods, NULL, NULL},
         {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
     const struct verb_options v = {.verb = "show",
                                    .usage = "show RESULT.h5 [-o F.png] [options]",
@@ -208,6 +247,6 @@ int sg_cli_show(int argc, char **argv) {
                             output);
     }
     default_output(result, path, sizeof path);
-    status = draw(result, &sheet, output != NULL ? output : path);
+    status = draw(result, methods, &sheet, output != NULL ? output : path);
     return status == SG_OK ? SG_EXIT_OK : sg_cli_fail(status);
 }

@@ -167,19 +167,40 @@ void sg_echo_add_changes(const char *from, const char *to, struct sg_text *out) 
     }
 }
 
-/* Keys of `from` that `to` has not, or (once, `changes`) has with another value. */
+/* "methods.x." of the line "methods.x.method: ..", with which each method begins; 0 of others. */
+static size_t method_prefix(const char *line, size_t key) {
+    static const char end[] = ".method";
+    const size_t n = strlen(end);
+
+    return strncmp(line, "methods.", strlen("methods.")) == 0 && key > n &&
+                   strncmp(line + key - n, end, n) == 0
+               ? key - n + 1
+               : 0;
+}
+
+/* Keys of `from` that `to` has not, or (once, `changes`) has with another value. Of a method that
+ * `to` has not at all its first line says enough. */
 static int64_t compare(const char *from, const char *to, int changes, struct sg_text *out) {
     int64_t n = 0;
+    const char *missing = from; /* begins the keys of a method that is missing */
+    size_t n_missing = 0;
 
     for (const char *line = from; *line != '\0';) {
         const size_t key = strcspn(line, ":\n");
         const char *other = find_line(to, line, key);
+        const size_t prefix = method_prefix(line, key);
+        const int is_said = n_missing > 0 && strncmp(line, missing, n_missing) == 0;
         const char *a;
         const char *b;
         const int n_a = value_of(line, key, &a);
         const int n_b = value_of(other, key, &b);
 
-        if (other == NULL || (changes && (n_a != n_b || strncmp(a, b, (size_t)n_a) != 0))) {
+        if (prefix > 0) {
+            missing = line;
+            n_missing = other == NULL ? prefix : 0;
+        }
+        if (!is_said &&
+            (other == NULL || (changes && (n_a != n_b || strncmp(a, b, (size_t)n_a) != 0)))) {
             sg_text_add(out, "%.*s: %.*s -> %.*s\n", (int)key, line, changes ? n_a : n_b,
                         changes ? a : b, changes ? n_b : n_a, changes ? b : a);
             n++;

@@ -8,7 +8,8 @@
 
 int sg_read_tensor(struct sg_reader *r, const struct sg_node *node, const char *path, char *out) {
     if (node->kind != SG_NODE_SCALAR || node->text[0] == '\0') {
-        sg_problem(r, &node->at, path, "must be the name of a tensor (sgdist info lists them)");
+        sg_problem(r, &node->at, path,
+                   "must be the name of a tensor (`sgdist info --layers` lists them)");
         return 0;
     }
     if (strlen(node->text) > SG_MAX_TENSOR) {

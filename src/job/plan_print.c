@@ -9,6 +9,8 @@
 
 enum { CELL = 160, MAX_ROWS_SHOWN = 40 };
 
+enum { MARGIN = 67 }; /* of the column "serves", beside the options */
+
 /* 1234567 as "1,234,567". */
 static const char *count_text(int64_t n, char *buf, size_t cap) {
     char digits[24];
@@ -23,6 +25,26 @@ static const char *count_text(int64_t n, char *buf, size_t cap) {
     }
     buf[used] = '\0';
     return buf;
+}
+
+/* "a, b, c" in lines of about 60 letters, those behind the first indented by `margin`. */
+static void print_list(const char *text, int margin, FILE *out) {
+    enum { WIDTH = 60 };
+    int used = 0;
+
+    while (*text != '\0') {
+        const char *comma = strstr(text, ", ");
+        const int n = comma != NULL ? (int)(comma - text) + 1 : (int)strlen(text);
+
+        if (used > 0 && used + n > WIDTH) {
+            fprintf(out, "\n%*s", margin, "");
+            used = 0;
+        }
+        fprintf(out, "%s%.*s", used > 0 ? " " : "", n, text);
+        used += n + 1;
+        text += comma != NULL ? n + 1 : n;
+    }
+    fprintf(out, "\n");
 }
 
 static void print_line(FILE *out, const char *name, const char *text) {
@@ -125,7 +147,8 @@ static void add_labels(const struct sg_plan *plan, int n, const int *members, st
 }
 
 /* What a sweep reads first stands in its line, the others below. */
-static void print_reading(const struct sg_plan *plan, const struct sg_reading *r, FILE *out) {
+static void print_reading(const struct sg_plan *plan, const struct sg_reading *r, int margin,
+                          FILE *out) {
     struct sg_text members = {0};
 
     add_labels(plan, r->n_members, r->members, &members);
@@ -135,8 +158,8 @@ static void print_reading(const struct sg_plan *plan, const struct sg_reading *r
     if (plan->probed[r->probed].layer >= 0) {
         sg_text_add(&members, " (layer %s)", plan->probed[r->probed].probing.layer);
     }
-    fprintf(out, "  %6d  %6d  %s\n", r->n_powers, r->n_groups,
-            members.data != NULL ? members.data : "");
+    fprintf(out, "  %6d  %6d  ", r->n_powers, r->n_groups);
+    print_list(members.data != NULL ? members.data : "", margin, out);
     sg_text_free(&members);
 }
 
@@ -164,7 +187,7 @@ static void print_sweep(const struct sg_plan *plan, int i, int width, FILE *out)
             fprintf(out, "  %5s  %-10s  %-*s  %13s  %11s", "", "", width, "", "", "");
         }
         if (k < s->n_readings) {
-            print_reading(plan, &s->readings[k], out);
+            print_reading(plan, &s->readings[k], MARGIN + width, out);
         } else {
             print_gates(plan, &s->gates, out);
         }
@@ -185,8 +208,9 @@ static void print_sweeps(const struct sg_plan *plan, FILE *out) {
             "options", "samples", "blocks", "powers", "groups", "serves");
     members_text(plan, -1, &members);
     if (members.data != NULL) {
-        fprintf(out, "  %5s  %-10s  %-*s  %13d  %11s  %6s  %6s  %s\n", "-", "clean", width,
-                "the item itself", 1, "-", "-", "-", members.data);
+        fprintf(out, "  %5s  %-10s  %-*s  %13d  %11s  %6s  %6s  ", "-", "clean", width,
+                "the item itself", 1, "-", "-", "-");
+        print_list(members.data, MARGIN + width, out);
     }
     for (int i = 0; i < plan->n_sweeps && i < MAX_ROWS_SHOWN; i++) {
         print_sweep(plan, i, width, out);
@@ -325,8 +349,12 @@ static void print_stages(const struct sg_plan *plan, FILE *out) {
         }
         fprintf(out, " %lld", (long long)longest->stage_ends[i]);
     }
-    fprintf(out, " blocks of %lld sample%s\n", (long long)longest->batch,
+    fprintf(out, " blocks of %lld sample%s", (long long)longest->batch,
             sg_text_plural(longest->batch));
+    if (plan->n_sweeps > 1) { /* they may differ in their blocks */
+        fprintf(out, ", of sweep %d", (int)(longest - plan->sweeps) + 1);
+    }
+    fprintf(out, "\n");
 }
 
 /* The backward passes with mean gates count as half a block for each batch of targets. */

@@ -1,6 +1,6 @@
 /* src/methods/filter.c - filters of a finished map, each value |v|, then low-pass, then clip.
  *
- * The low-pass is FORGrad (Muzellec, Fel, Boissin, Andeol, VanRullen and Serre 2023,
+ * The low-pass is FORGrad (Muzellec, Fel, Boutin, Andeol, VanRullen and Serre 2023,
  * arXiv:2307.09591): of |v| the frequencies beyond a radius are taken out, then |.| again. The clip
  * cuts at a percentile of |v|, as the saliency library's pictures do. */
 #include "methods/methods_impl.h"

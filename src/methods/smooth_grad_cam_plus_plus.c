@@ -3,7 +3,7 @@
  *   D_p = 1/N sum_n g(x + e_n)^p,  e_n ~ N(0, sigma^2 I)
  *   map(i) = relu(sum_k w_k A_k(i)),  w_k = sum_i alpha_k(i) relu(D_1)
  *   alpha_k(i) = D_2 / (2 D_2 + D_3 sum_j A_k(j)), 0 where the denominator is 0
- * Source: Omeiza, Speakman, Cintas and Weldemariam 2019, arXiv:1908.01224, (6) to (9). The paper
+ * Source: Omeiza, Speakman, Cintas and Weldermariam 2019, arXiv:1908.01224, (6) to (9). The paper
  * prints D_1 as alpha's numerator, where Grad-CAM++ has the second derivative: option `numerator`.
  */
 #include "methods/methods_impl.h"
@@ -24,7 +24,7 @@ const struct sg_method sg_method_smooth_grad_cam_plus_plus = {
     .bibtex = "@article{omeiza2019smooth,\n"
               "  title = {Smooth Grad-CAM++: An Enhanced Inference Level Visualization Technique "
               "for Deep Convolutional Neural Network Models},\n"
-              "  author = {Omeiza, Daniel and Speakman, Skyler and Cintas, Celia and Weldemariam, "
+              "  author = {Omeiza, Daniel and Speakman, Skyler and Cintas, Celia and Weldermariam, "
               "Komminist},\n"
               "  journal = {arXiv preprint arXiv:1908.01224},\n"
               "  year = {2019}\n"

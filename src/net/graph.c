@@ -150,8 +150,23 @@ done:
     return status;
 }
 
+/* Of a block's name the first of its layers, in the order of the file. */
+static const char *tensor_below(const struct sg_model *m, const struct names *t, const char *name) {
+    for (int64_t i = 0; i < m->graph.n_nodes; i++) {
+        const struct onnx_node *node = &m->graph.nodes[i];
+
+        if (node->n_out > 0 && strncmp(node->out[0], name, strlen(name)) == 0 &&
+            *slot_of(t, node->out[0]) != NULL) {
+            return node->out[0];
+        }
+    }
+    return NULL;
+}
+
+/* NULL: no name is like it. */
 static const char *nearest_tensor(const struct sg_model *m, const struct names *t,
                                   const char *name) {
+    const char *below = tensor_below(m, t, name);
     const char *best = NULL;
     const char *pair[2];
 
@@ -162,18 +177,21 @@ static const char *nearest_tensor(const struct sg_model *m, const struct names *
             best = best == NULL ? sg_text_nearest(name, pair, 1) : sg_text_nearest(name, pair, 2);
         }
     }
-    return best != NULL ? best : m->graph.n_outputs > 0 ? m->graph.outputs[0].name : "?";
+    return below != NULL ? below : best;
 }
 
 /* The tensor that was asked for by this name. */
 static sg_status find_tensor(struct sg_model *m, const struct names *t, const char *name,
                              struct sg_value **out) {
     sg_status status = SG_OK;
+    const char *best;
 
     *out = *slot_of(t, name);
+    best = *out == NULL ? nearest_tensor(m, t, name) : NULL;
     SG_CHECK(*out != NULL, SG_E_MODEL,
-             "%s: it has no tensor '%s'; the nearest name is '%s' (sgdist info lists them)",
-             m->file, name, nearest_tensor(m, t, name));
+             "%s: it has no tensor '%s'; %s%s%s`sgdist info --layers` lists them", m->file, name,
+             best != NULL ? "the nearest name is '" : "", best != NULL ? best : "",
+             best != NULL ? "'; " : "");
 done:
     return status;
 }

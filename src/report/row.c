@@ -139,7 +139,8 @@ done:
     return status;
 }
 
-/* The range of colours, and the noise that was used (the first channel's). */
+/* The range of colours, and the noise that was used (the first channel's). A map can be 0 all over,
+ * as a class activation map whose relu leaves nothing. */
 static sg_status draw_caption(const struct sg_sheet *s, const struct sg_column *c, int64_t item,
                               double y, double full, int is_zero) {
     sg_status status = SG_OK;
@@ -151,7 +152,7 @@ static sg_status draw_caption(const struct sg_sheet *s, const struct sg_column *
         (void)snprintf(text, sizeof text, "maps/%s/sigma", c->label);
         SG_TRY(sg_value_number(s->reader, text, item, &sigma));
     }
-    n = is_zero ? snprintf(text, sizeof text, "all 0")
+    n = is_zero ? snprintf(text, sizeof text, "0 everywhere")
                 : snprintf(text, sizeof text, "%s%.2g", c->is_diverging ? "\u00b1" : "0 to ", full);
     if (!isnan(sigma)) {
         (void)snprintf(text + n, sizeof text - (size_t)n, ", \u03c3 %.2g", sigma);

@@ -307,6 +307,7 @@ static void the_difference_is_named(void **state) {
     struct sg_job *a = good(SMALL, NULL);
     struct sg_job *b = good(SMALL, "sampling.samples=100");
     struct sg_job *c = good(HEAD "methods: [{method: smoothgrad, noise: {sigma: 0.5}}]\n", NULL);
+    struct sg_job *d = good(HEAD "methods: [smoothgrad, gradient]\n", NULL);
     struct sg_text t = {0};
 
     (void)state;
@@ -317,6 +318,11 @@ static void the_difference_is_named(void **state) {
     assert_string_equal(t.data, "methods.smoothgrad.noise.level: 0.15 -> (not there)\n"
                                 "methods.smoothgrad.noise.sigma: (not there) -> 0.5\n");
     sg_text_free(&t);
+    assert_int_equal(sg_job_compare(a->echo, d->echo, &t), 2); /* a new method is one line */
+    assert_string_equal(t.data, "methods: smoothgrad -> smoothgrad, gradient\n"
+                                "methods.gradient.method: (not there) -> gradient\n");
+    sg_text_free(&t);
+    sg_job_destroy(d);
     sg_job_destroy(a);
     sg_job_destroy(b);
     sg_job_destroy(c);
