@@ -123,6 +123,11 @@ done:
     return status;
 }
 
+/* Pictures are grey or have three colours; other items cannot be drawn beside their maps. */
+static int are_pictures(const struct sg_shape *input) {
+    return input->n_axes == 3 && (input->axes[0] == 1 || input->axes[0] == 3);
+}
+
 static sg_status draw(const char *result, struct sg_sheet_options *options, const char *out) {
     sg_status status = SG_OK;
     struct sg_reader *reader = NULL;
@@ -135,15 +140,17 @@ static sg_status draw(const char *result, struct sg_sheet_options *options, cons
     SG_TRY(sg_labels_read(identity, &labels));
     options->n_labels = labels.n;
     options->labels = labels.names;
-    if (open_pictures(reader, &pictures) == SG_OK) {
+    if (open_pictures(reader, &pictures) != SG_OK) {
+        sg_log(SG_LOG_WARN,
+               "the pictures are left out: %s (relative paths start where the study was started)",
+               sg_trace_message());
+    } else if (!are_pictures(&pictures.input)) {
+        sg_log(SG_LOG_WARN, "the items are left out: they are no grey or coloured pictures");
+    } else {
         options->read_input = read_input;
         options->context = &pictures;
         options->input = pictures.input;
         options->is_bgr = pictures.job->data.preprocess.color == SG_COLOR_BGR;
-    } else {
-        sg_log(SG_LOG_WARN,
-               "the pictures are left out: %s (relative paths start where the study was started)",
-               sg_trace_message());
     }
     options->title = pictures.job != NULL ? pictures.job->name : NULL;
     SG_TRY(sg_report_sheet(result, options, out));

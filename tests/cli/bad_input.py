@@ -229,6 +229,13 @@ def run_two(folder):
     run([SGDIST, "job.yaml", "--set", "study.seed=2", "--set", "study.output=other.h5"], folder)
 
 
+def run_two_channels(folder):
+    """prepare: a result of items that are no pictures."""
+    put("model.onnx", linear_model(shape=(2, 4, 4)))(folder)
+    put("a.npy", npy((3, 2, 4, 4)))(folder)
+    run_first(folder)
+
+
 def run_first_and_cut(folder):
     run_first(folder)
     cut("out.h5", 0.5)(folder)
@@ -583,6 +590,8 @@ RESULT = [
         args=("show", "out.h5", "--items", "one")),
     Row("show into a folder that is not there", 4, (r"gone/out\.png",), prepare=run_first,
         args=("show", "out.h5", "-o", "gone/out.png")),
+    Row("show of items that are no pictures", 0, (r"no grey or coloured pictures",), edit=source("npy: a.npy"),
+        prepare=run_two_channels, args=("show", "out.h5")),
     Row("status of nothing", 4, (r"gone\.h5",), args=("status", "gone.h5")),
     Row("status of a text", 4, (r"job\.yaml",), args=("status", "job.yaml")),
     Row("diff of two studies", 1, (r"study\.seed: 1 in A, 2 in B", r"they differ"), prepare=run_two,
