@@ -236,6 +236,14 @@ def judge_plan(job, file, ours):
     check(ours["grad_cam"].shape == (6, 5) and ours["enlarged"].shape == SHAPE[1:], "shapes of both")
 
 
+def judge_sheet(folder, job):
+    """Without a map of the input, too, the sheet has the pictures."""
+    result = os.path.join(folder, "alone.h5")
+    sgdist(PROGRAM, job, "--set", "methods=[grad_cam]", "--set", f"study.output={result}")
+    said = sgdist(PROGRAM, "show", result)
+    check("left out" not in said, f"show has the pictures beside a layer's maps: {said.strip()}")
+
+
 def judge(folder, is_smooth):
     name = "smooth network" if is_smooth else "Relu network"
     net = Network(is_smooth)
@@ -256,6 +264,7 @@ def judge(folder, is_smooth):
         target, key, seed = int(f["items/target"][0, 0]), int(f["items/noise_key"][0]), int(f["provenance/seed"][()])
         if is_smooth:
             judge_plan(job, f, ours)
+            judge_sheet(folder, job)
     z = np.stack([documented_normals()(seed, key, k, x.size).reshape(SHAPE) for k in range(SAMPLES)])
     net = net.double()
     p, r, gx, gp, gr = (v[0] for v in gradients(net, target, x[None]))
