@@ -35,7 +35,7 @@ static void read_constant(struct sg_reader *r, const struct sg_node *node, const
 
 static void read_blurred(struct sg_reader *r, const struct sg_node *node, const char *path,
                          struct sg_baseline *b) {
-    static const struct sg_key width = {.low = 0, .high = 1000, .flags = SG_KEY_ABOVE};
+    static const struct sg_key width = {.low = 0, .high = SG_MAX_BLUR, .flags = SG_KEY_ABOVE};
 
     b->kind = SG_BASELINE_BLURRED;
     b->n_values = 1;
