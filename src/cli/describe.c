@@ -392,27 +392,39 @@ static void say_methods(const struct facts *f) {
     }
 }
 
-/* Source number i of the study: of an instance's method (even), and of what it is taken of. */
-static const struct sg_method *source(const struct facts *f, int i) {
-    const char *label = f->labels.names[i / 2];
+enum { SOURCES_PER_INSTANCE = 4 };
 
-    return sg_method_find(i % 2 == 0 ? method_fact(f, label, "method", label)
-                                     : method_fact(f, label, "of", ""));
+/* Source number i of the study, or NULL: of an instance's method, of what it is taken of, of the
+ * rule of its backward pass, of its filter. */
+static const char *source(const struct facts *f, int i) {
+    const char *label = f->labels.names[i / SOURCES_PER_INSTANCE];
+    const char *names[] = {method_fact(f, label, "method", label), method_fact(f, label, "of", ""),
+                           method_fact(f, label, "rule", "gradient")};
+    const int which = i % SOURCES_PER_INSTANCE;
+    const struct sg_method *m;
+
+    if (which == SOURCES_PER_INSTANCE - 1) {
+        const char *filter = method_fact(f, label, "filter", "none");
+
+        return strstr(filter, "lowpass ") != NULL ? sg_lowpass_bibtex : NULL;
+    }
+    m = which == 2 && strcmp(names[2], "gradient") == 0 ? NULL : sg_method_find(names[which]);
+    return m != NULL ? m->bibtex : NULL;
 }
 
 /* Each source once, where the first method of it stands. */
 static void print_bibtex(const struct facts *f) {
-    for (int i = 0; i < 2 * f->labels.n; i++) {
-        const struct sg_method *m = source(f, i);
-        int is_new = m != NULL;
+    for (int i = 0; i < SOURCES_PER_INSTANCE * f->labels.n; i++) {
+        const char *bibtex = source(f, i);
+        int is_new = bibtex != NULL;
 
         for (int k = 0; k < i && is_new; k++) {
-            const struct sg_method *before = source(f, k);
+            const char *before = source(f, k);
 
-            is_new = before == NULL || strcmp(before->bibtex, m->bibtex) != 0;
+            is_new = before == NULL || strcmp(before, bibtex) != 0;
         }
         if (is_new) {
-            printf("\n%s", m->bibtex);
+            printf("\n%s", bibtex);
         }
     }
 }

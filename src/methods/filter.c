@@ -1,12 +1,22 @@
 /* src/methods/filter.c - filters of a finished map, each value |v|, then low-pass, then clip.
  *
- * The low-pass is FORGrad (Muzellec, Fel, Boissin, Andeol, VanRullen and Serre 2023,
+ * The low-pass is FORGrad (Muzellec, Fel, Boutin, Andeol, VanRullen and Serre 2023,
  * arXiv:2307.09591): of |v| the frequencies beyond a radius are taken out, then |.| again. The clip
  * cuts at a percentile of |v|, as the saliency library's pictures do. */
 #include "methods/methods_impl.h"
 
 #include <math.h>
 #include <string.h>
+
+const char *const sg_lowpass_bibtex =
+    "@article{muzellec2023saliency,\n"
+    "  title = {Saliency Strikes Back: How Filtering out High Frequencies Improves White-Box "
+    "Explanations},\n"
+    "  author = {Muzellec, Sabine and Fel, Thomas and Boutin, Victor and And{\\'e}ol, L{\\'e}o and "
+    "VanRullen, Rufin and Serre, Thomas},\n"
+    "  journal = {arXiv preprint arXiv:2307.09591},\n"
+    "  year = {2023}\n"
+    "}\n";
 
 int sg_filter_is_on(const struct sg_filter *f) {
     return f->absolute || f->lowpass > 0 || f->clip > 0;
