@@ -297,6 +297,7 @@ sg_status sg_instance_finish(const struct sg_instance *inst, const struct sg_fin
 
 /* 1 if the map is filtered at all. */
 int sg_filter_is_on(const struct sg_filter *f);
+extern const char *const sg_lowpass_bibtex; /* its source, for `sgdist describe` */
 
 /* Gradients of one target with the means of gates: [D] from all samples, and without each of the
  * groups, `stride` floats apart. */

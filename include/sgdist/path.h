@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 enum { SG_MAX_BASELINES = 8, SG_MAX_BASELINE_VALUES = 8, SG_MAX_BASELINE_FILE = 255 };
+enum { SG_MAX_BLUR = 1000 }; /* pixels */
 enum { SG_MAX_NODES = 4096 };
 
 enum sg_path_kind {

@@ -392,52 +392,41 @@ static void say_methods(const struct facts *f) {
     }
 }
 
-/* Of an instance: its method, what that is taken of, and the rule of its backward pass, each of
- * which is the name of a method. */
-enum { SOURCES = 3 };
+enum { SOURCES_PER_INSTANCE = 4 };
 
-/* Source number i of the study. */
-static const struct sg_method *source(const struct facts *f, int i) {
-    static const char *const keys[SOURCES] = {"method", "of", "rule"};
-    const char *label = f->labels.names[i / SOURCES];
+/* Source number i of the study, or NULL: of an instance's method, of what it is taken of, of the
+ * rule of its backward pass, of its filter. */
+static const char *source(const struct facts *f, int i) {
+    const char *label = f->labels.names[i / SOURCES_PER_INSTANCE];
+    const char *names[] = {method_fact(f, label, "method", label), method_fact(f, label, "of", ""),
+                           method_fact(f, label, "rule", "gradient")};
+    const int which = i % SOURCES_PER_INSTANCE;
+    const struct sg_method *m;
 
-    return sg_method_find(method_fact(f, label, keys[i % SOURCES], i % SOURCES == 0 ? label : ""));
-}
+    if (which == SOURCES_PER_INSTANCE - 1) {
+        const char *filter = method_fact(f, label, "filter", "none");
 
-/* The low-pass filter is no method, but has a source. */
-static void print_filter_bibtex(const struct facts *f) {
-    for (int i = 0; i < f->labels.n; i++) {
-        if (strstr(method_fact(f, f->labels.names[i], "filter", "none"), "lowpass") != NULL) {
-            printf("\n@inproceedings{muzellec2024saliency,\n"
-                   "  title = {Saliency Strikes Back: How Filtering out High Frequencies Improves "
-                   "White-Box Explanations},\n"
-                   "  author = {Muzellec, Sabine and Fel, Thomas and Boutin, Victor and "
-                   "And{\\'e}ol, L{\\'e}o and VanRullen, Rufin and Serre, Thomas},\n"
-                   "  booktitle = {International Conference on Machine Learning},\n"
-                   "  pages = {37041--37075},\n"
-                   "  year = {2024}\n"
-                   "}\n");
-            return;
-        }
+        return strstr(filter, "lowpass ") != NULL ? sg_lowpass_bibtex : NULL;
     }
+    m = which == 2 && strcmp(names[2], "gradient") == 0 ? NULL : sg_method_find(names[which]);
+    return m != NULL ? m->bibtex : NULL;
 }
 
 /* Each source once, where the first method of it stands. */
 static void print_bibtex(const struct facts *f) {
-    for (int i = 0; i < SOURCES * f->labels.n; i++) {
-        const struct sg_method *m = source(f, i);
-        int is_new = m != NULL;
+    for (int i = 0; i < SOURCES_PER_INSTANCE * f->labels.n; i++) {
+        const char *bibtex = source(f, i);
+        int is_new = bibtex != NULL;
 
         for (int k = 0; k < i && is_new; k++) {
-            const struct sg_method *before = source(f, k);
+            const char *before = source(f, k);
 
-            is_new = before == NULL || strcmp(before->bibtex, m->bibtex) != 0;
+            is_new = before == NULL || strcmp(before, bibtex) != 0;
         }
         if (is_new) {
-            printf("\n%s", m->bibtex);
+            printf("\n%s", bibtex);
         }
     }
-    print_filter_bibtex(f);
 }
 
 static void count_items(const struct facts *f, int64_t counts[3]) {

@@ -5,6 +5,7 @@
 #include "sgdist/memory.h"
 #include "sgdist/npy.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,6 +87,16 @@ static int fits(const struct head *h, const struct sg_shape *input) {
            memcmp(h->axes + extra, input->axes, (size_t)input->n_axes * sizeof input->axes[0]) == 0;
 }
 
+/* Nothing can be said of a path from a place that is none. */
+static int is_finite(const float *values, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(values[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 sg_status sg_study_take_baselines(const struct sg_job *job, const char *bytes,
                                   const struct sg_shape *input, const float ***out) {
     sg_status status = SG_OK;
@@ -103,6 +114,9 @@ sg_status sg_study_take_baselines(const struct sg_job *job, const char *bytes,
                  "%s: methods: the baseline %s has not the shape of the model's input, %lld%s",
                  job->file, job->baseline_files[i], (long long)input->axes[0],
                  input->n_axes > 1 ? " channels and its other axes" : " values");
+        SG_CHECK(is_finite(arrays[i], h.n), SG_E_JOB,
+                 "%s: methods: the baseline %s holds values that are not finite", job->file,
+                 job->baseline_files[i]);
     }
     *out = arrays;
     arrays = NULL;

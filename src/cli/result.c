@@ -301,6 +301,13 @@ done:
     return status;
 }
 
+/* "3 224 224": channels first, without the batch. */
+static void describe_input(const struct sg_shape *input, struct sg_text *out) {
+    for (int a = 0; a < input->n_axes; a++) {
+        sg_text_add(out, "%s%lld", a > 0 ? " " : "", (long long)input->axes[a]);
+    }
+}
+
 static void describe_versions(struct sg_text *out) {
     sg_text_add(out, "sgdist %s, %s, %s, HDF5 %s", SGDIST_VERSION, sg_comm_library(),
                 sg_kernel_family(), sg_store_library());
@@ -313,6 +320,7 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     struct constants c = {.capacity = capacity};
     struct item_columns columns = {0};
     struct sg_text identity = {0};
+    struct sg_text input = {0};
     struct sg_text versions = {0};
     char phases[SG_N_PHASES * PHASE_BYTES] = {0};
     const unsigned char incomplete = 0;
@@ -325,8 +333,9 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     SG_TRY(identity_text(s, &identity));
     SG_TRY(make_columns(s, &columns));
     SG_TRY(target_table(s->plan, &targets, &target_bytes));
+    describe_input(&s->plan->input, &input);
     describe_versions(&versions);
-    SG_CHECK(!versions.failed, SG_E_NOMEM, "no memory for the provenance");
+    SG_CHECK(!versions.failed && !input.failed, SG_E_NOMEM, "no memory for the provenance");
     add_text(
         &c, "provenance/identity", identity.data,
         "every setting that decides the numbers, defaults filled in; equal texts, equal studies");
@@ -339,6 +348,8 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     add_text(&c, "provenance/model_sha256", s->model_sha256, "SHA-256 of the model's file");
     add_text(&c, "provenance/tensor", sg_model_tensor(s->model),
              "the explained tensor, the first of them");
+    add_text(&c, "provenance/input", input.data,
+             "lengths of the axes of the model's input, without the batch");
     if (s->plan->needs.counts.n_groups > 0) {
         add_text(&c, "provenance/linearised", sg_model_signature(s->model)->gates.linearised,
                  "operators of the network that are no gates, with the number of their nodes");
@@ -385,6 +396,7 @@ done:
     sg_free(c.list);
     free_columns(&columns);
     sg_text_free(&identity);
+    sg_text_free(&input);
     sg_text_free(&versions);
     return status;
 }

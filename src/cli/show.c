@@ -24,18 +24,21 @@ struct pictures {
     float *x;
 };
 
-static const char *axis_names[] = {"channel", "z", "y", "x"};
+/* The shape of the model's input: maps may be of layers, or without channels. */
+static sg_status find_input(struct sg_reader *r, struct sg_shape *out) {
+    sg_status status = SG_OK;
+    char *text = NULL;
+    char *rest = NULL;
 
-/* The input's shape as the result tells it: the dimension scales of its axes. */
-static void find_input(const struct sg_reader *r, struct sg_shape *out) {
     *out = (struct sg_shape){.n_axes = 0};
-    for (size_t i = 0; i < sizeof axis_names / sizeof axis_names[0]; i++) {
-        const struct sg_dataset *scale = sg_reader_find(r, axis_names[i]);
-
-        if (scale != NULL) {
-            out->axes[out->n_axes++] = scale->axes[0];
-        }
+    SG_TRY(sg_reader_text(r, "provenance/input", &text));
+    for (char *word = strtok_r(text, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest)) {
+        SG_CHECK(out->n_axes < SG_MAX_AXES, SG_E_FORMAT, "the model's input has too many axes");
+        SG_TRY(sg_text_to_int(word, &out->axes[out->n_axes++]));
     }
+done:
+    sg_free(text);
+    return status;
 }
 
 /* The record of a job ends with its --set arguments as comments: they are taken off the text and
@@ -67,7 +70,7 @@ static sg_status open_pictures(struct sg_reader *r, struct pictures *p) {
     const char *sets[64];
     int n_sets;
 
-    find_input(r, &p->input);
+    SG_TRY(find_input(r, &p->input));
     SG_TRY(sg_reader_text(r, "provenance/job_text", &text));
     SG_TRY(sg_reader_text(r, "provenance/job_file", &file));
     n_sets = split_sets(text, sets, 64);
@@ -149,6 +152,11 @@ done:
     return status;
 }
 
+/* Pictures are grey or have three colours; other items cannot be drawn beside their maps. */
+static int are_pictures(const struct sg_shape *input) {
+    return input->n_axes == 3 && (input->axes[0] == 1 || input->axes[0] == 3);
+}
+
 /* `methods`: the labels to draw, with commas; NULL: all. */
 static sg_status draw(const char *result, const char *methods, struct sg_sheet_options *options,
                       const char *out) {
@@ -170,15 +178,17 @@ static sg_status draw(const char *result, const char *methods, struct sg_sheet_o
         SG_TRY(choose_labels(methods, &labels, chosen, &options->n_labels));
         options->labels = chosen;
     }
-    if (open_pictures(reader, &pictures) == SG_OK) {
+    if (open_pictures(reader, &pictures) != SG_OK) {
+        sg_log(SG_LOG_WARN,
+               "the pictures are left out: %s (relative paths start where the study was started)",
+               sg_trace_message());
+    } else if (!are_pictures(&pictures.input)) {
+        sg_log(SG_LOG_WARN, "the items are left out: they are no grey or coloured pictures");
+    } else {
         options->read_input = read_input;
         options->context = &pictures;
         options->input = pictures.input;
         options->is_bgr = pictures.job->data.preprocess.color == SG_COLOR_BGR;
-    } else {
-        sg_log(SG_LOG_WARN,
-               "the pictures are left out: %s (relative paths start where the study was started)",
-               sg_trace_message());
     }
     options->title = pictures.job != NULL ? pictures.job->name : NULL;
     SG_TRY(sg_report_sheet(result, options, out));

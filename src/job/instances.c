@@ -348,7 +348,6 @@ static int add_instance(struct entry *e, const struct sg_method *method, const s
     if (inst != NULL) {
         memcpy(inst->label, label, strlen(label) + 1); /* is_label has looked at its length */
         inst->params = params;
-        inst->params = params;
         refuse_threshold(e, method, &params);
         sg_of_apply(&e->of, method, inst);
         sg_clear_unused(&inst->params, sg_instance_uses(inst));

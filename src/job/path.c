@@ -3,7 +3,7 @@
 
 #include "sgdist/memory.h"
 
-#include <math.h>
+#include <float.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ static const char forms[] = "zero, item_mean, {constant: 0.5} or one number a ch
 
 static void read_constant(struct sg_reader *r, const struct sg_node *node, const char *path,
                           struct sg_baseline *b) {
-    static const struct sg_key any = {.low = -INFINITY, .high = INFINITY};
+    static const struct sg_key any = {.low = -FLT_MAX, .high = FLT_MAX};
 
     b->kind = SG_BASELINE_CONSTANT;
     b->n_values = 1;
@@ -35,7 +35,7 @@ static void read_constant(struct sg_reader *r, const struct sg_node *node, const
 
 static void read_blurred(struct sg_reader *r, const struct sg_node *node, const char *path,
                          struct sg_baseline *b) {
-    static const struct sg_key width = {.low = 0, .high = 1000, .flags = SG_KEY_ABOVE};
+    static const struct sg_key width = {.low = 0, .high = SG_MAX_BLUR, .flags = SG_KEY_ABOVE};
 
     b->kind = SG_BASELINE_BLURRED;
     b->n_values = 1;

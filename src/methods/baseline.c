@@ -30,16 +30,32 @@ static int64_t mirrored(int64_t i, int64_t n) {
     return i < n ? i : 2 * n - 1 - i;
 }
 
+enum { MAX_RADIUS = 4 * SG_MAX_BLUR };
+
+struct kernel {
+    int64_t radius;
+    double weights[MAX_RADIUS + 1]; /* of the middle and of those beside it */
+};
+
+static void make_kernel(double sigma, struct kernel *out) {
+    out->radius = (int64_t)(4 * sigma + 0.5);
+    SG_ASSERT(out->radius <= MAX_RADIUS);
+    for (int64_t k = 0; k <= out->radius; k++) {
+        out->weights[k] = sg_exp_minus((double)(k * k) / (2 * sigma * sigma));
+    }
+}
+
 /* One line of n values that lie `stride` apart. */
-static void blur_line(double sigma, const double *from, int64_t n, int64_t stride, double *to) {
-    const int64_t radius = (int64_t)(4 * sigma + 0.5);
+static void blur_line(const struct kernel *kernel, const double *from, int64_t n, int64_t stride,
+                      double *to) {
+    const int64_t radius = kernel->radius;
 
     for (int64_t i = 0; i < n; i++) {
         double sum = 0;
         double weights = 0;
 
         for (int64_t k = -radius; k <= radius; k++) {
-            const double w = sg_exp_minus((double)(k * k) / (2 * sigma * sigma));
+            const double w = kernel->weights[k < 0 ? -k : k];
 
             sum += w * from[mirrored(i + k, n) * stride];
             weights += w;
@@ -48,8 +64,8 @@ static void blur_line(double sigma, const double *from, int64_t n, int64_t strid
     }
 }
 
-static void blur_axis(double sigma, const struct sg_shape *shape, int axis, const double *from,
-                      double *to) {
+static void blur_axis(const struct kernel *kernel, const struct sg_shape *shape, int axis,
+                      const double *from, double *to) {
     const int64_t size = sg_shape_size(shape);
     const int64_t n = shape->axes[axis];
     int64_t stride = 1;
@@ -59,7 +75,7 @@ static void blur_axis(double sigma, const struct sg_shape *shape, int axis, cons
     }
     for (int64_t first = 0; first < size; first += n * stride) {
         for (int64_t i = 0; i < stride; i++) {
-            blur_line(sigma, from + first + i, n, stride, to + first + i);
+            blur_line(kernel, from + first + i, n, stride, to + first + i);
         }
     }
 }
@@ -69,14 +85,16 @@ static void blur(double sigma, const struct sg_shape *shape, const float *x, dou
     const int64_t n = sg_shape_size(shape);
     double *from = scratch;
     double *to = scratch + n;
+    struct kernel kernel;
 
+    make_kernel(sigma, &kernel);
     for (int64_t i = 0; i < n; i++) {
         from[i] = (double)x[i];
     }
     for (int axis = 1; axis < shape->n_axes; axis++) {
         double *swap = from;
 
-        blur_axis(sigma, shape, axis, from, to);
+        blur_axis(&kernel, shape, axis, from, to);
         from = to;
         to = swap;
     }

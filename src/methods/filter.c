@@ -8,6 +8,17 @@
 #include <math.h>
 #include <string.h>
 
+const char *const sg_lowpass_bibtex =
+    "@inproceedings{muzellec2024saliency,\n"
+    "  title = {Saliency Strikes Back: How Filtering out High Frequencies Improves White-Box "
+    "Explanations},\n"
+    "  author = {Muzellec, Sabine and Fel, Thomas and Boutin, Victor and And{\\'e}ol, L{\\'e}o and "
+    "VanRullen, Rufin and Serre, Thomas},\n"
+    "  booktitle = {International Conference on Machine Learning},\n"
+    "  pages = {37041--37075},\n"
+    "  year = {2024}\n"
+    "}\n";
+
 int sg_filter_is_on(const struct sg_filter *f) {
     return f->absolute || f->lowpass > 0 || f->clip > 0;
 }

@@ -89,10 +89,10 @@ static sg_status judge_clean(struct sg_worker *w, int p, int64_t t) {
     double largest = 0;
 
     for (int64_t i = 0; i < probed->n_features; i++) {
-        SG_CHECK(isfinite(g[i]), SG_E_NUMBERS,
-                 "%s: the gradient of class %lld is %g at the item itself",
+        SG_CHECK(isfinite(g[i]), SG_E_NUMBERS, "%s: the gradient of class %lld is %g %s",
                  sg_items_name(w->o.items, w->item.index), (long long)w->item.aims[t].class,
-                 (double)g[i]);
+                 (double)g[i],
+                 sg_is_path(probed) ? "on the path to the item" : "at the item itself");
         largest = fabs((double)g[i]) > largest ? fabs((double)g[i]) : largest;
     }
     w->item.clean_max[p * w->plan->n_targets + t] = largest;
@@ -166,6 +166,20 @@ static void put_facts(struct sg_worker *w, int p, int64_t t) {
     }
 }
 
+/* A path needs a score where it begins: the map would be of a rise that there is not. */
+static sg_status judge_begin(const struct sg_worker *w, const struct sg_path *path) {
+    sg_status status = SG_OK;
+
+    for (int64_t t = 0; t < w->plan->n_targets && sg_path_has_facts(path); t++) {
+        SG_CHECK(isfinite(w->facts[t].baseline_score), SG_E_NUMBERS,
+                 "%s: the score of class %lld is %g at the baseline of a path; choose another one",
+                 sg_items_name(w->o.items, w->item.index), (long long)w->item.aims[t].class,
+                 w->facts[t].baseline_score);
+    }
+done:
+    return status;
+}
+
 /* The walk from probed thing `first` on; *end is the next one that is not read on it. */
 static sg_status clean_walk(struct sg_worker *w, int first, int *end) {
     sg_status status = SG_OK;
@@ -183,6 +197,7 @@ static sg_status clean_walk(struct sg_worker *w, int first, int *end) {
         walk.parts[walk.n_parts++] = probed[*end].probing.path.part;
     }
     SG_TRY(sg_walk_run(w, &walk, w->o.stop));
+    SG_TRY(judge_begin(w, &walk.probing->path));
     for (int p = first; p < *end; p++) {
         for (int64_t t = 0; t < w->plan->n_targets; t++) {
             float *values = sg_clean_at(w, &probed[p], t);

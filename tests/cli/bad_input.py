@@ -87,6 +87,15 @@ def linear_model(outputs=CLASSES, shape=SHAPE):
     return onnx.linear(shape, [[(k + 1) * (j % 3 - 1) for j in range(d)] for k in range(outputs)])
 
 
+def log_model():
+    """The logarithm of a sum less 1: no number at a baseline of zeros."""
+    d = onnx.size(SHAPE)
+    return onnx.model([onnx.node("Flatten", ["x"], ["flat"], axis=1), onnx.node("Gemm", ["flat", "w", "b"], ["sum"], transB=1),
+                       onnx.node("Log", ["sum"], ["y"])],
+                      [onnx.tensor("w", [CLASSES, d], [1.0] * (CLASSES * d)), onnx.tensor("b", [CLASSES], [-1.0] * CLASSES)],
+                      SHAPE, [CLASSES])
+
+
 def open_model():
     """Rows and columns are not said."""
     return onnx.model([onnx.node("Relu", ["x"], ["y"])], [], [SHAPE[0], "rows", "columns"], [CLASSES])
@@ -227,6 +236,13 @@ def run_two(folder):
     """prepare: two studies that differ in their seed."""
     run_first(folder)
     run([SGDIST, "job.yaml", "--set", "study.seed=2", "--set", "study.output=other.h5"], folder)
+
+
+def run_two_channels(folder):
+    """prepare: a result of items that are no pictures."""
+    put("model.onnx", linear_model(shape=(2, 4, 4)))(folder)
+    put("a.npy", npy((3, 2, 4, 4)))(folder)
+    run_first(folder)
 
 
 def run_first_and_cut(folder):
@@ -375,6 +391,13 @@ JOB = [
         methods("[{method: integrated_gradients, baseline: {constant: [1, 2]}}]")),
     Row("a baseline that is no file", 2, (r"baseline", r"nothere\.npy", r"no such file"), "nothere.npy",
         methods("[{method: integrated_gradients, baseline: {file: nothere.npy}}]")),
+    Row("a baseline that is not finite", 2, (r"baseline", r"start\.npy", r"not finite"), edit=edited(
+        "[smoothgrad]", "[{method: integrated_gradients, baseline: {file: start.npy}}]"),
+        prepare=put("start.npy", npy(SHAPE, data=struct.pack("<16f", *[0.0] * 15, float("nan"))))),
+    Row("a baseline beyond all numbers", 2, (r"baseline", r"3\.4\d*e\+38"), "1e300",
+        methods("[{method: integrated_gradients, baseline: {constant: 1e300}}]")),
+    Row("a baseline without a score", 3, (r"score of class \d is -?nan at the baseline",),
+        edit=edited("[smoothgrad]", "[integrated_gradients]"), prepare=put("model.onnx", log_model())),
     Row("a rule for SmoothDiff", 2, (r"rule", r"no effect on smoothdiff", r"\bgroups\b"), "guided",
         methods("[{method: smoothdiff, rule: guided_backprop}]")),
     Row("groups that are none", 2, (r"groups", r"\b5\b", r"\b16\b"), "groups: 5", methods("[{method: smoothdiff, groups: 5}]")),
@@ -585,6 +608,8 @@ RESULT = [
         args=("show", "out.h5", "--methods", "smothgrad")),
     Row("show into a folder that is not there", 4, (r"gone/out\.png",), prepare=run_first,
         args=("show", "out.h5", "-o", "gone/out.png")),
+    Row("show of items that are no pictures", 0, (r"no grey or coloured pictures",), edit=source("npy: a.npy"),
+        prepare=run_two_channels, args=("show", "out.h5")),
     Row("status of nothing", 4, (r"gone\.h5",), args=("status", "gone.h5")),
     Row("status of a text", 4, (r"job\.yaml",), args=("status", "job.yaml")),
     Row("diff of two studies", 1, (r"study\.seed: 1 in A, 2 in B", r"they differ"), prepare=run_two,

@@ -229,11 +229,20 @@ def judge_plan(job, file, ours):
     words = sgdist(PROGRAM, "describe", job.replace("job.yaml", "result.h5"))
     check("of the layer p, its feature maps [1:3, 6] alone" in words and "frequencies up to a radius of 2.5" in words
           and "brought to the input's size" in words, "describe says layer, options and filters")
+    check("{muzellec2023saliency," in words and words.count("{selvaraju2017") == 1, "its BibTeX has methods and filters, once")
     axes = {label: file[f"maps/{label}/map"].attrs["axes"].decode() for label in ("grad_cam", "enlarged", "gradient")}
     check(axes["grad_cam"].split()[2:] == ["layer_y_6", "layer_x_5"] or axes["grad_cam"].split()[2:] == ["layer_y", "layer_x"],
           f"axes of a map of a layer: {axes['grad_cam']}")
     check(axes["enlarged"].split()[2:] == ["y", "x"], f"axes of an enlarged map: {axes['enlarged']}")
     check(ours["grad_cam"].shape == (6, 5) and ours["enlarged"].shape == SHAPE[1:], "shapes of both")
+
+
+def judge_sheet(folder, job):
+    """Without a map of the input, too, the sheet has the pictures."""
+    result = os.path.join(folder, "alone.h5")
+    sgdist(PROGRAM, job, "--set", "methods=[grad_cam]", "--set", f"study.output={result}")
+    said = sgdist(PROGRAM, "show", result)
+    check("left out" not in said, f"show has the pictures beside a layer's maps: {said.strip()}")
 
 
 def judge(folder, is_smooth):
@@ -256,6 +265,7 @@ def judge(folder, is_smooth):
         target, key, seed = int(f["items/target"][0, 0]), int(f["items/noise_key"][0]), int(f["provenance/seed"][()])
         if is_smooth:
             judge_plan(job, f, ours)
+            judge_sheet(folder, job)
     z = np.stack([documented_normals()(seed, key, k, x.size).reshape(SHAPE) for k in range(SAMPLES)])
     net = net.double()
     p, r, gx, gp, gr = (v[0] for v in gradients(net, target, x[None]))
