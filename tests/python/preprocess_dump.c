@@ -1,7 +1,8 @@
 /* tests/python/preprocess_dump.c - one item's model input as raw float32 on standard output, for
  * test_preprocess.py.
  *
- * preprocess_dump FOLDER POSITION C H W RESIZE CROP_ROWS CROP_COLUMNS COLOR SCALE EXIF [MEAN STD]... */
+ * preprocess_dump FOLDER POSITION C H W RESIZE CROP_ROWS CROP_COLUMNS COLOR SCALE EXIF [MEAN
+ * STD]... */
 #include "sgdist/data.h"
 #include "sgdist/memory.h"
 

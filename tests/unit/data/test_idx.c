@@ -164,13 +164,13 @@ static void damaged_files_are_refused(void **state) {
         unsigned char value;
         int size;
     } cases[] = {
-        {"is not an IDX file", 0, 1, 34},       {"is not an IDX file", 3, 9, 34},
-        {"values of type 0x0d", 2, 13, 34},     {"which is 1 axis", 3, 2, 34},
-        {"it ends too early", 6, 1, 34},  {"it ends too early", 4, 255, 34},
-        {"longer than its header", 7, 1, 34},   {"longer than its header", -1, 0, 35},
-        {"it ends too early", -1, 0, 33}, {"has no IDX header", -1, 0, 3},
-        {"has no IDX header", -1, 0, 0},        {"its header: it ends", -1, 0, 10},
-        {"axis 0 has length 0", 7, 0, 34},      {"more than 134217728 pixels", 8, 255, 34},
+        {"is not an IDX file", 0, 1, 34},     {"is not an IDX file", 3, 9, 34},
+        {"values of type 0x0d", 2, 13, 34},   {"which is 1 axis", 3, 2, 34},
+        {"it ends too early", 6, 1, 34},      {"it ends too early", 4, 255, 34},
+        {"longer than its header", 7, 1, 34}, {"longer than its header", -1, 0, 35},
+        {"it ends too early", -1, 0, 33},     {"has no IDX header", -1, 0, 3},
+        {"has no IDX header", -1, 0, 0},      {"its header: it ends", -1, 0, 10},
+        {"axis 0 has length 0", 7, 0, 34},    {"more than 134217728 pixels", 8, 255, 34},
     };
     static const unsigned char header[] = {0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 3};
     const struct sg_shape input = image_shape(1, 3, 3);

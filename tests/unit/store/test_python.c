@@ -24,8 +24,7 @@ static void python_reads_it(void **state) {
     }
     assert_int_equal(sg_result_commit(r), SG_OK);
     (void)snprintf(command, sizeof command,
-                   "/usr/bin/python3 " SGDIST_SOURCE_DIR "/tests/python/result_file.py %s",
-                   path);
+                   "/usr/bin/python3 " SGDIST_SOURCE_DIR "/tests/python/result_file.py %s", path);
     code = system(command); /* while the writer still has it open */
     sg_result_close(r);
     sample_free(&s);
