@@ -229,7 +229,7 @@ def judge_plan(job, file, ours):
     words = sgdist(PROGRAM, "describe", job.replace("job.yaml", "result.h5"))
     check("of the layer p, its feature maps [1:3, 6] alone" in words and "frequencies up to a radius of 2.5" in words
           and "brought to the input's size" in words, "describe says layer, options and filters")
-    check("{muzellec2023saliency," in words and words.count("{selvaraju2017") == 1, "its BibTeX has methods and filters, once")
+    check("{muzellec2024saliency," in words and words.count("{selvaraju2017") == 1, "its BibTeX has methods and filters, once")
     axes = {label: file[f"maps/{label}/map"].attrs["axes"].decode() for label in ("grad_cam", "enlarged", "gradient")}
     check(axes["grad_cam"].split()[2:] == ["layer_y_6", "layer_x_5"] or axes["grad_cam"].split()[2:] == ["layer_y", "layer_x"],
           f"axes of a map of a layer: {axes['grad_cam']}")
