@@ -25,27 +25,6 @@ done:
     return status;
 }
 
-/* "3,224,224". Returns 1, or 0 if it is something else. */
-static int parse_shape(const char *text, struct sg_shape *out) {
-    char number[24];
-
-    while (out->n_axes < SG_MAX_AXES) {
-        const size_t n = strcspn(text, ",");
-
-        (void)snprintf(number, sizeof number, "%.*s", (int)(n < sizeof number ? n : 0), text);
-        if (sg_text_to_int(number, &out->axes[out->n_axes]) != SG_OK ||
-            out->axes[out->n_axes] < 1) {
-            return 0;
-        }
-        out->n_axes++;
-        if (text[n] == '\0') {
-            return 1;
-        }
-        text += n + 1;
-    }
-    return 0;
-}
-
 int sg_cli_info(int argc, char **argv) {
     static const char *const operand_names[] = {"the model"};
     const char *model = NULL;
@@ -86,7 +65,7 @@ int sg_cli_info(int argc, char **argv) {
         return sg_cli_usage("info", "--block needs a number of samples from 1 to 4096, not '%s'",
                             block_text);
     }
-    if (shape_text != NULL && !parse_shape(shape_text, &shape)) {
+    if (shape_text != NULL && !sg_cli_parse_shape(shape_text, &shape)) {
         return sg_cli_usage(
             "info", "--shape needs the lengths of a sample, like 3,224,224, not '%s'", shape_text);
     }
