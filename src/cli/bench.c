@@ -108,6 +108,7 @@ static sg_status run(const struct arguments *args) {
     SG_TRY(sg_bench_pass_init(model, args->block, &pass));
     (void)printf("kernels %s, blocks of %lld samples\n", sg_kernel_family(),
                  (long long)args->block);
+    (void)fflush(stdout); /* who asks reads it before asking */
     (void)sg_bench_pass_run(&pass, &noise); /* the first pass meets cold memory */
     if (args->on_request) {
         answer_requests(&pass, args->seconds);
