@@ -1,13 +1,19 @@
 /* src/cli/bench.c - sgdist bench MODEL.onnx: what a gradient sample takes on this processor. */
 #include "cli/arguments.h"
-#include "cli/bench_pass.h"
+#include "cli/bench_table.h"
 #include "cli/cli.h"
 #include "cli/model_file.h"
 
 #include "sgdist/text.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+/* For each limit of the machine, for each trial of an algorithm, and before anything counts. */
+#define LIMITS_SECONDS 0.3
+#define TRIAL_SECONDS  0.1
+#define TINY_SECONDS   1e-3
 
 struct arguments {
     const char *model;
@@ -16,6 +22,8 @@ struct arguments {
     int64_t block;
     double seconds;
     int on_request;
+    int algorithms;
+    const char *json;
 };
 
 /* Returns an exit code; *go_on as in sg_cli_parse. */
@@ -52,6 +60,9 @@ static int parse(int argc, char **argv, struct arguments *out, int *go_on) {
          NULL, NULL},
         {"block", "N", "samples that are run at a time (default: 16)", NULL, &block, NULL, NULL},
         {"seconds", "S", "time to measure for (default: 2)", NULL, &seconds, NULL, NULL},
+        {"algorithms", NULL, "the other algorithms that can do each convolution, too",
+         &out->algorithms, NULL, NULL, NULL},
+        {"json", "FILE", "the table of layers for scripts", NULL, &out->json, NULL, NULL},
         {"on-request", NULL, "measure once for each line of standard input; print the last line",
          &out->on_request, NULL, NULL, NULL},
         {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
@@ -68,19 +79,6 @@ static int parse(int argc, char **argv, struct arguments *out, int *go_on) {
     return *go_on ? take_numbers(out, block, shape, seconds, go_on) : exit_code;
 }
 
-/* Full blocks for about `seconds`; the processor seconds of a sample. */
-static double measure(struct bench_pass *pass, double seconds) {
-    double spent = 0;
-    double noise;
-    int64_t n = 0;
-
-    while (n == 0 || spent + 0.5 * spent / (double)n < seconds) {
-        spent += sg_bench_pass_run(pass, &noise);
-        n++;
-    }
-    return spent / (double)(n * pass->block);
-}
-
 static void print_last_line(double seconds) {
     (void)printf("%.4g seconds a gradient sample\n", seconds);
     (void)fflush(stdout);
@@ -91,8 +89,44 @@ static void answer_requests(struct bench_pass *pass, double seconds) {
     char line[256];
 
     while (fgets(line, sizeof line, stdin) != NULL) {
-        print_last_line(measure(pass, seconds));
+        print_last_line(sg_bench_sample(pass, seconds));
     }
+}
+
+static sg_status write_json(const char *path, const struct bench_table *t) {
+    sg_status status = SG_OK;
+    struct sg_text text = {0};
+    FILE *f = NULL;
+
+    SG_TRY(sg_bench_json(t, &text));
+    f = fopen(path, "w");
+    SG_CHECK(f != NULL, SG_E_IO, "%s: %s", path, strerror(errno));
+    SG_CHECK(fputs(text.data, f) >= 0 && fflush(f) == 0, SG_E_IO, "%s: %s", path, strerror(errno));
+done:
+    if (f != NULL) {
+        (void)fclose(f);
+    }
+    sg_text_free(&text);
+    return status;
+}
+
+static sg_status print_tables(const struct arguments *args, struct bench_pass *pass) {
+    sg_status status = SG_OK;
+    struct bench_table t = {.model = args->model};
+
+    SG_TRY(sg_measure_limits(LIMITS_SECONDS, &t.limits));
+    SG_TRY(sg_bench_measure(pass, args->seconds, &t));
+    sg_bench_print(&t, stdout);
+    if (args->algorithms) {
+        sg_bench_print_trials(pass, TRIAL_SECONDS, stdout);
+    }
+    if (args->json != NULL) {
+        SG_TRY(write_json(args->json, &t));
+    }
+    print_last_line(t.seconds);
+done:
+    sg_bench_table_free(&t);
+    return status;
 }
 
 static sg_status run(const struct arguments *args) {
@@ -102,18 +136,17 @@ static sg_status run(const struct arguments *args) {
     const struct sg_explain what = {.n_tensors = args->tensor != NULL,
                                     .tensors = &args->tensor,
                                     .shape = args->shape.n_axes > 0 ? &args->shape : NULL};
-    double noise;
 
     SG_TRY(sg_cli_open_model(args->model, &what, &model));
     SG_TRY(sg_bench_pass_init(model, args->block, &pass));
     (void)printf("kernels %s, blocks of %lld samples\n", sg_kernel_family(),
                  (long long)args->block);
-    (void)fflush(stdout); /* who asks reads it before asking */
-    (void)sg_bench_pass_run(&pass, &noise); /* the first pass meets cold memory */
+    (void)fflush(stdout);                       /* who asks reads it before asking */
+    (void)sg_bench_sample(&pass, TINY_SECONDS); /* the first block meets cold memory */
     if (args->on_request) {
         answer_requests(&pass, args->seconds);
     } else {
-        print_last_line(measure(&pass, args->seconds));
+        SG_TRY(print_tables(args, &pass));
     }
 done:
     sg_bench_pass_fini(&pass);
