@@ -40,7 +40,7 @@ def network(name):
     else:
         import torchvision
         net = getattr(torchvision.models, name)(weights=None)
-    return net.eval().requires_grad_(False)
+    return net.eval()
 
 
 def shape(name):
@@ -64,7 +64,7 @@ class Worker:
         net = network(name)
         if path:
             export(net, name, path)
-        self.net = net.to(device, self.dtype)
+        self.net = net.to(device, self.dtype).requires_grad_(False)  # after the export, where it would choose operators that ONNX lacks
         self.x = torch.randn(1, *shape(name), device=device).to(self.dtype)
 
     def now(self):
