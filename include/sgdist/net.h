@@ -197,6 +197,12 @@ struct sg_node_view {
 int64_t sg_model_n_nodes(const struct sg_model *m);
 void sg_net_view_node(const struct sg_net *net, int64_t i, struct sg_node_view *out);
 
+/* How many convolutions run by which algorithm: "forward 30 direct, 13 winograd 4x4; backward ...",
+ * a function of the model and the kernel family; "none" without convolutions. Algorithms of the
+ * phases of a strided one are joined by +. */
+struct sg_text;
+void sg_model_algorithms(const struct sg_model *m, struct sg_text *out);
+
 /* From now on every pass adds the processor seconds of node i to forward[i] and backward[i]; NULL:
  * no longer. */
 void sg_net_take_times(struct sg_net *net, double *forward, double *backward);

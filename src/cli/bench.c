@@ -7,10 +7,11 @@
 #include "sgdist/text.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* For each limit of the machine, for each trial of an algorithm, and before anything counts. */
+/* For each limit of the machine at most, for each trial, and before anything counts. */
 #define LIMITS_SECONDS 0.3
 #define TRIAL_SECONDS  0.1
 #define TINY_SECONDS   1e-3
@@ -114,7 +115,7 @@ static sg_status print_tables(const struct arguments *args, struct bench_pass *p
     sg_status status = SG_OK;
     struct bench_table t = {.model = args->model};
 
-    SG_TRY(sg_measure_limits(LIMITS_SECONDS, &t.limits));
+    SG_TRY(sg_measure_limits(fmin(LIMITS_SECONDS, args->seconds), &t.limits));
     SG_TRY(sg_bench_measure(pass, args->seconds, &t));
     sg_bench_print(&t, stdout);
     if (args->algorithms) {

@@ -263,9 +263,10 @@ sg_status sg_bench_json(const struct bench_table *t, struct sg_text *out) {
 
         sg_text_add(out, "%s\n  {\"layer\": \"%s\", \"tensor\": ", i > 0 ? "," : "", r->view.layer);
         sg_text_add_json(out, r->view.tensor);
-        sg_text_add(out, ", \"output\": \"%s\", \"multiply_adds\": %.0f,",
+        sg_text_add(out, ", \"output\": \"%s\", \"multiply_adds\": %.0f, \"bytes\": [%lld, %lld],",
                     shape_text(r->view.shape, shape, sizeof shape),
-                    (double)r->view.multiply_adds / (double)t->block);
+                    (double)r->view.multiply_adds / (double)t->block,
+                    (long long)r->view.forward_bytes, (long long)r->view.backward_bytes);
         sg_text_add(out, " \"forward\": \"%s\", \"forward_seconds\": %.6g,", r->view.forward,
                     r->forward / (double)t->block);
         sg_text_add(out, " \"backward\": \"%s\", \"backward_seconds\": %.6g}", r->view.backward,

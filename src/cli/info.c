@@ -8,19 +8,46 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A list whose entries end with a comma or semicolon, in lines of up to 100 columns. */
+static void print_list(const char *text, int indent) {
+    enum { LINE = 100 };
+    int column = indent;
+
+    while (*text != '\0') {
+        const size_t entry = strcspn(text, ",;");
+        const int n = (int)(text[entry] != '\0' ? entry + 1 : entry);
+
+        if (column > indent && column + n > LINE) {
+            text++; /* the blank before it */
+            column = printf("\n%*s%.*s", indent, "", n - 1, text) - 1;
+            text += n - 1;
+        } else {
+            column += printf("%.*s", n, text);
+            text += n;
+        }
+    }
+    (void)printf("\n");
+}
+
 /* The file as it is, then the model that is made of it: what cannot be run is listed even where
  * there is no model. */
 static sg_status print(const char *path, const struct sg_explain *what, int64_t block, int layers) {
     sg_status status = SG_OK;
     struct sg_model *m = NULL;
+    struct sg_text algorithms = {0};
 
     SG_TRY(sg_model_survey(path, stdout));
     SG_TRY(sg_cli_open_model(path, what, &m));
     sg_model_print(m, block, layers, stdout);
+    sg_model_algorithms(m, &algorithms);
+    SG_CHECK(!algorithms.failed, SG_E_NOMEM, "no memory for the list of algorithms");
+    (void)printf("\nconvolutions   ");
+    print_list(algorithms.data, 15);
     if (!layers) {
         (void)printf("\n--layers shows each layer, with the name of its tensor.\n");
     }
 done:
+    sg_text_free(&algorithms);
     sg_model_destroy(m);
     return status;
 }

@@ -2,6 +2,10 @@
  * bench`. */
 #include "net/kernels.h"
 #include "net/run.h"
+#include "sgdist/text.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 int64_t sg_model_n_nodes(const struct sg_model *m) {
     return m->n_nodes;
@@ -87,4 +91,70 @@ int sg_net_try(const struct sg_net *net, int64_t i, double seconds, struct sg_tr
         n += try_part(&s, part, seconds, out + n, cap - n);
     }
     return n;
+}
+
+/* ---- all convolutions of a model ---- */
+
+enum { MAX_NAMES = 64 };
+
+struct names {
+    int n;
+    struct {
+        char text[32];
+        int64_t count;
+    } list[MAX_NAMES];
+};
+
+static void count_name(struct names *names, const char *text) {
+    int i = 0;
+
+    while (i < names->n && strcmp(names->list[i].text, text) != 0) {
+        i++;
+    }
+    if (i == names->n && names->n < MAX_NAMES) {
+        (void)snprintf(names->list[names->n++].text, sizeof names->list[i].text, "%s", text);
+    }
+    names->list[i < MAX_NAMES ? i : MAX_NAMES - 1].count++;
+}
+
+/* The most frequent first; of equal ones the one that the model has first. */
+static void add_names(struct names *names, struct sg_text *out) {
+    for (int done = 0; done < names->n; done++) {
+        int most = 0;
+
+        for (int i = 1; i < names->n; i++) {
+            most = names->list[i].count > names->list[most].count ? i : most;
+        }
+        sg_text_add(out, "%s%lld %s", done > 0 ? ", " : " ", (long long)names->list[most].count,
+                    names->list[most].text);
+        names->list[most].count = 0;
+    }
+}
+
+static void add_direction(const struct sg_model *m, int backward, struct sg_text *out) {
+    struct names names = {0};
+    struct sg_conv shape;
+    char text[32];
+
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        const struct sg_node *node = m->nodes[i];
+
+        if (node->op->convolution != NULL) {
+            const int is_adjoint = node->op->convolution(node, 1, &shape);
+
+            count_name(&names,
+                       sg_conv_algorithms(&shape, is_adjoint != backward, text, sizeof text));
+        }
+    }
+    if (names.n > 0) {
+        sg_text_add(out, "%s", backward ? "; backward" : "forward");
+    } else if (!backward) {
+        sg_text_add(out, "none");
+    }
+    add_names(&names, out);
+}
+
+void sg_model_algorithms(const struct sg_model *m, struct sg_text *out) {
+    add_direction(m, 0, out);
+    add_direction(m, 1, out);
 }

@@ -114,7 +114,7 @@ const char *sg_conv_try(const struct sg_conv *s, int64_t i, int a, double second
     if (algorithm == NULL) {
         return NULL;
     }
-    if (algorithm != &sg_algorithm_nothing && algorithm->applies(&q)) {
+    if (!sg_algorithm_nothing.applies(&q) && algorithm->applies(&q)) {
         if (take_arrays(s, &q, algorithm, &x)) {
             q = sg_corr_of(s, i, x.weight, &w);
             algorithm->prepare(&q, &w, x.prepared);
