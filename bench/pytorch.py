@@ -9,7 +9,8 @@ runs blocks as a job does. PyTorch runs in eval mode, without gradients of weigh
 last) and of batches of 1, 8, 16: a first round tries all. Times are of the processor (user and system), on a GPU those of the clock.
 
 Other columns of the same table: run this with another PyTorch, with --bfloat16, or with --device cuda, and give the same --json: what is there is
-kept and shown beside it. Without SGDIST only PyTorch is measured.
+kept and shown beside it. Without SGDIST only PyTorch is measured. `bench/pytorch.py --export NETWORK FILE` writes a network for
+`sgdist bench`.
 """
 import argparse
 import datetime
@@ -285,5 +286,7 @@ def main():
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
         serve(*sys.argv[2:])
+    elif sys.argv[1:2] == ["--export"]:
+        export(network(sys.argv[2]), *sys.argv[2:])
     else:
         main()
