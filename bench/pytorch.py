@@ -27,6 +27,7 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 MODELS = {"resnet18": 224, "resnet50": 224, "vgg16": 224, "mobilenet_v2": 224, "efficientnet_b0": 224, "vit_b_16": 224, "fashion": 28}
 LAYOUTS, BATCHES = ("NCHW", "channels last"), (1, 8, 16)
 SIGMA = 0.15
+BEGIN, END = "<!-- pytorch.py: begin -->", "<!-- pytorch.py: end -->"
 
 
 # ---- the process that runs PyTorch ----
@@ -239,8 +240,18 @@ def table(records):
     return "\n".join(lines) + "\n"
 
 
+def write(path, text):
+    """Between the marks of a document that has them, or as the whole file."""
+    old = path.read_text() if path.exists() else ""
+    if BEGIN in old:
+        before, rest = old.split(BEGIN)
+        text = f"{before}{BEGIN}\n{text}{END}{rest.split(END)[1]}"
+    path.write_text(text)
+
+
 def parse():
     parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter, description=__doc__)
+    parser.add_argument("--again", action="store_true", help="measure nothing: the table of what --json has")
     parser.add_argument("program", nargs="?", help="sgdist; without it only PyTorch is measured")
     parser.add_argument("--only", nargs="*", default=[], help="networks whose names contain one of these words")
     parser.add_argument("--rounds", type=int, default=5)
@@ -250,7 +261,7 @@ def parse():
     parser.add_argument("--bfloat16", action="store_true")
     parser.add_argument("--label", help="heading of the column (default: PyTorch and its version)")
     parser.add_argument("--json", help="file of all that was measured; other labels and networks in it stay")
-    parser.add_argument("--table", help="file for the table (default: printed)")
+    parser.add_argument("--table", help="file for the table; a document that has its marks keeps the rest")
     parser.add_argument("--try-again", action="store_true", help="try all layouts and batches even if the file knows the best")
     return parser.parse_args()
 
@@ -268,7 +279,7 @@ def main():
     import torch
     label = options.label or f"PyTorch {torch.__version__}" + (", bfloat16" if options.bfloat16 else "") + (f", {options.device}" if options.device != "cpu" else "")
     with work as folder:
-        for name in MODELS:
+        for name in [] if options.again else MODELS:
             if not options.only or any(word in name for word in options.only):
                 found = compare(options, name, folder, records.get(label, {}).get(name, {}))
                 found.update(device=options.device, dtype="bfloat16" if options.bfloat16 else "float32")
@@ -280,7 +291,7 @@ def main():
     text = table(records)
     print(text)
     if options.table:
-        pathlib.Path(options.table).write_text(text)
+        write(pathlib.Path(options.table), text)
 
 
 if __name__ == "__main__":
