@@ -50,6 +50,9 @@ class Bench(unittest.TestCase):
         self.assertEqual([(x["layer"], x["tensor"], x["output"], x["multiply_adds"]) for x in table["layers"]],
                          [("Conv+Relu", "r", "[N,40,12,12]", 40 * 144 * 27), ("Conv", "d", "[N,8,6,6]", 8 * 36 * 40),
                           ("GlobalAveragePool", "p", "[N,8,1,1]", 0), ("Gemm", "y", "[N,5]", 40)])
+        # Backward of the first layer has three output channels: that is what dots are for (docs/performance.md).
+        self.assertEqual(table["layers"][0]["backward"], "dots")
+        self.assertNotEqual(table["layers"][0]["forward"], "dots")
         # Inputs, outputs and one bit a Relu, for each of 4 samples, and the weights once.
         self.assertEqual(table["layers"][0]["bytes"], [4 * (4 * (432 + 5760 + 5760 // 32) + 1080)] * 2)
         self.assertEqual(table["layers"][1]["bytes"], [4 * (4 * (5760 + 288) + 320)] * 2)
@@ -89,6 +92,8 @@ class Bench(unittest.TestCase):
         told = re.search(r"^convolutions +(forward.*)$", info, re.M).group(1)
         status = subprocess.run([SGDIST, "status", str(result)], check=True, capture_output=True, text=True).stdout
         self.assertIn(f"; convolutions {told}\n", status)
+        self.assertIn("dots", told.split(";")[1])  # backward of a layer with one input channel
+        self.assertNotIn("dots", told.split(";")[0])
         self.assertEqual(sum(int(n) for n in re.findall(r"(\d+) \w", told.split(";")[0])), 2)  # the network has two
 
 
