@@ -75,12 +75,14 @@ class Bench(unittest.TestCase):
         self.assertRegex(lines[1], f"^({LAST}){{3}}$")
 
     def test_the_choice_is_among_the_algorithms_that_are_tried(self):
-        text = self.bench("--algorithms")
+        text = self.bench("--algorithms", "--json", str(WORK / "t.json"))
+        layers = json.loads((WORK / "t.json").read_text())["layers"][:2]
         parts = re.findall(r"^     (forward|backward \d) +(\S.*)$", text, re.M)
         # The second convolution reads every other pixel: three of four phases of its adjoint have no work.
         self.assertEqual([p[0] for p in parts], ["forward", "backward 1", "forward", "backward 1"], text)
-        for _, trials in parts:
-            self.assertEqual(trials.count("*"), 1, trials)
+        chosen = [x[way] for x in layers for way in ("forward", "backward")]
+        for (_, trials), algorithm in zip(parts, chosen):
+            self.assertEqual(re.findall(r"\*(\D[\w ]*?) [\d.]+", trials), [algorithm])
             self.assertIn("columns", trials)  # which does any
 
     def test_a_result_tells_the_algorithms_that_info_foretold(self):
