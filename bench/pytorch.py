@@ -104,7 +104,7 @@ class Worker:
                  "processor": processor() if self.device == "cpu" else self.torch.cuda.get_device_name()}
         for line in self.torch.__config__.show().split("\n"):
             if "MKL-DNN" in line or "CPU capability" in line:
-                found["kernels"] = line.strip(" -") if "MKL-DNN" in line else found["kernels"] + ", " + line.strip(" -")
+                found["kernels"] = line.strip(" -").replace(" (Git Hash N/A)", "") if "MKL-DNN" in line else found["kernels"] + ", " + line.strip(" -")
         for module in ("torchvision", "captum"):
             try:
                 found[module] = __import__(module).__version__
@@ -203,32 +203,33 @@ def cell(found, side="torch"):
     return time_text, f"{statistics.median(all_ratios):.2f} ({min(all_ratios):.2f} to {max(all_ratios):.2f})" if all_ratios else "-"
 
 
-def columns(records):
-    """Labels that were measured, and names for those that wait."""
+def waiting(records):
+    """Names for columns that wait."""
     def some(test):
         return any(test(found) for models in records.values() for found in models.values())
 
-    waiting = [("a current PyTorch", lambda f: int(f["about"]["torch"].split(".")[0]) >= 2), ("bfloat16", lambda f: f["dtype"] == "bfloat16"),
+    names = [("a current PyTorch", lambda f: int(f["about"]["torch"].split(".")[0]) >= 2), ("bfloat16", lambda f: f["dtype"] == "bfloat16"),
                ("a GPU", lambda f: f["device"] != "cpu")]
-    return [*records, *(name for name, test in waiting if not some(test))]
+    return [name for name, test in names if not some(test)]
 
 
 def table(records):
     """Markdown: what was measured, model by model, and with what."""
-    labels = columns(records)
     captum = [label for label in records if any(f.get("captum") for f in records[label].values())]
     head = ["network", "sgdist"]
-    for label in labels:
+    for label in records:
         head += [f"{label}: a sample (layout, batch)", "ratio"] + (["NoiseTunnel", "ratio"] if label in captum else [])
+    head += waiting(records)
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     for name in MODELS:
         measured = [records[label][name] for label in records if name in records[label]]
         if measured:
             ours = [f["sgdist"] for f in measured if f.get("sgdist")]
             row = [name, duration(statistics.median(ours[-1])) if ours else "-"]
-            for label in labels:
-                found = records.get(label, {}).get(name)
+            for label in records:
+                found = records[label].get(name)
                 row += [*cell(found), *(cell(found, "captum") if label in captum else ())]
+            row += ["-"] * len(waiting(records))
             lines.append("| " + " | ".join(row) + " |")
     lines += ["", "A ratio is PyTorch's time by sgdist's, each from the same run: the median of its rounds (least to largest)."]
     for label, models in records.items():
