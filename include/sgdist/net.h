@@ -230,7 +230,8 @@ struct sg_limits {
 };
 sg_status sg_measure_limits(double seconds, struct sg_limits *out);
 
-/* Seconds that the processor has worked for this thread. */
+/* Seconds that the processor has worked for this thread: other programs on the core do not count.
+ */
 double sg_processor_seconds(void);
 
 /* Name of the kernels in use, "openblas-haswell+avx2": equal names give equal bits. Static string.

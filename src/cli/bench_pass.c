@@ -4,16 +4,6 @@
 #include "sgdist/memory.h"
 #include "sgdist/rng.h"
 
-#include <string.h>
-#include <time.h>
-
-double sg_bench_clock(void) {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Normals of a sample of the item 0: no network's speed depends on more than their size. */
 static void draw(int64_t sample, int64_t n, float *z) {
     const struct sg_rng_address at = {.stream = SG_STREAM_INPUT, .sample = (uint32_t)sample};
@@ -67,11 +57,11 @@ static void add_noise(struct bench_pass *p) {
 }
 
 double sg_bench_pass_run(struct bench_pass *p, double *noise) {
-    const double begun = sg_bench_clock();
+    const double begun = sg_processor_seconds();
 
     add_noise(p);
-    *noise = sg_bench_clock() - begun;
+    *noise = sg_processor_seconds() - begun;
     (void)sg_net_forward(p->net, p->x, p->y, NULL); /* only a cancel could end it */
     (void)sg_net_backward(p->net, p->dy, p->dx, NULL);
-    return sg_bench_clock() - begun;
+    return sg_processor_seconds() - begun;
 }

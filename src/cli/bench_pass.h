@@ -25,7 +25,4 @@ void sg_bench_pass_fini(struct bench_pass *p);
  * processor seconds that it took, those of the noise in *noise. */
 double sg_bench_pass_run(struct bench_pass *p, double *noise);
 
-/* Processor seconds of this process so far: other programs on the core do not count. */
-double sg_bench_clock(void);
-
 #endif
