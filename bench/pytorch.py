@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[1]
 MODELS = {"resnet18": 224, "resnet50": 224, "vgg16": 224, "mobilenet_v2": 224, "efficientnet_b0": 224, "vit_b_16": 224, "fashion": 28}
@@ -51,6 +52,7 @@ def shape(name):
 
 def export(net, name, path):
     import torch
+    warnings.simplefilter("ignore")  # of shapes that the trace takes for numbers, which they are
     options = {"dynamo": False} if int(torch.__version__.split(".")[0]) >= 2 and "dynamo" in torch.onnx.export.__code__.co_varnames else {}
     torch.onnx.export(net, torch.zeros(1, *shape(name)), str(path), opset_version=13, input_names=["x"],
                       dynamic_axes={"x": {0: "N"}}, **options)
