@@ -102,6 +102,10 @@ void sg_accumulate(const float *x, float *y, int64_t n); /* y += x */
 void sg_nchw_to_nhwc(int64_t n, int64_t c, int64_t plane, const float *x, float *y);
 void sg_nhwc_to_nchw(int64_t n, int64_t c, int64_t plane, const float *x, float *y);
 
+/* y = exp(x), at most 1.01 ulp from the true value; in place allowed. The bits depend on the kernel
+ * family. */
+void sg_exp(const float *x, float *y, int64_t n);
+
 /* The two halves of the kernel family. The BLAS and the core it chose, "openblas-haswell", and the
  * instruction set of our own kernels: "avx512", "avx2" or "portable", the best this processor has
  * or the lower one that the environment variable SGDIST_SIMD names. Static strings. */

@@ -52,6 +52,10 @@ void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t 
     }
 }
 
+void sg_exp(const float *x, float *y, int64_t n) {
+    sg_simd_current()->exp_all(x, y, n);
+}
+
 enum { TILE = 16 }; /* a tile of 16 x 16 floats touches one cache line a row */
 
 /* y[cols][rows] = x[rows][cols] transposed. */

@@ -33,6 +33,7 @@ TARGET static inline long long narrow(__m256i v) {
 #include "net/kernels/simd_depthwise.h"
 #include "net/kernels/simd_direct.h"
 #include "net/kernels/simd_dots.h"
+#include "net/kernels/simd_exp.h"
 #include "net/kernels/simd_maps.h"
 #include "net/kernels/simd_winograd.h"
 
@@ -48,5 +49,6 @@ const struct sg_simd sg_simd_avx2 = {
     .window_route = window_route,
     .relu_mask = relu_mask,
     .relu_backward = relu_backward,
+    .exp_all = exp_all,
 };
 #endif

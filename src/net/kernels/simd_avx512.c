@@ -17,6 +17,7 @@
 #include "net/kernels/simd_depthwise.h"
 #include "net/kernels/simd_direct.h"
 #include "net/kernels/simd_dots.h"
+#include "net/kernels/simd_exp.h"
 #include "net/kernels/simd_maps.h"
 #include "net/kernels/simd_winograd.h"
 
@@ -32,5 +33,6 @@ const struct sg_simd sg_simd_avx512 = {
     .window_route = window_route,
     .relu_mask = relu_mask,
     .relu_backward = relu_backward,
+    .exp_all = exp_all,
 };
 #endif

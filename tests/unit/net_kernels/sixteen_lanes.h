@@ -35,6 +35,7 @@ INLINE uint32_t sign_bits(ivec v) {
 #include "net/kernels/simd_depthwise.h"
 #include "net/kernels/simd_direct.h"
 #include "net/kernels/simd_dots.h"
+#include "net/kernels/simd_exp.h"
 #include "net/kernels/simd_maps.h"
 #include "net/kernels/simd_winograd.h"
 
@@ -50,5 +51,6 @@ static const struct sg_simd sixteen_lanes = {
     .window_route = window_route,
     .relu_mask = relu_mask,
     .relu_backward = relu_backward,
+    .exp_all = exp_all,
 };
 #pragma GCC pop_options
