@@ -1,4 +1,5 @@
 /* src/net/fuse.c - nodes that disappear into the node before them. */
+#include "net/kernels.h"
 #include "net/net_impl.h"
 
 /* How many nodes read a stored value; explained tensors and layers are read from outside. */
@@ -69,12 +70,18 @@ done:
     return status;
 }
 
+static enum sg_relu_kind kind_of(const struct sg_node *node) {
+    return (node->flags & SG_OP_RELU) != 0     ? SG_RELU_PLAIN
+           : (node->flags & SG_OP_RELU_6) != 0 ? SG_RELU_6
+                                               : SG_RELU_NONE;
+}
+
 static void fuse_relu(struct sg_node *node, const int *uses) {
     struct sg_node *before = only_before(node, uses);
 
-    if (before != NULL && (node->flags & SG_OP_RELU) != 0 && !before->relu &&
+    if (before != NULL && kind_of(node) != SG_RELU_NONE && before->relu == SG_RELU_NONE &&
         (before->flags & SG_OP_FUSES_RELU) != 0) {
-        before->relu = 1;
+        before->relu = (int)kind_of(node);
         replace(before, node);
     }
 }

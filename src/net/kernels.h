@@ -33,13 +33,14 @@ void sg_conv_prepare(const struct sg_conv *s, const float *weight, float *prepar
  * small. */
 int64_t sg_conv_work_size(const struct sg_conv *s);
 
-/* y = conv(x) + bias (bias[k], may be NULL), then max(y, 0) where relu != 0. */
+/* What follows a node in the same pass: nothing, max(y, 0), or min(max(y, 0), 6). NaN stays NaN. */
+enum sg_relu_kind { SG_RELU_NONE, SG_RELU_PLAIN, SG_RELU_6 };
+
+/* y = conv(x) + bias (bias[k], may be NULL), then what `relu` (sg_relu_kind) says. */
 void sg_conv_forward(const struct sg_conv *s, const float *prepared, const float *bias, int relu,
                      const float *x, float *y, float *work);
 
-/* As sg_conv_forward, but y = max(y + conv(x) + bias, 0 if relu): a residual connection in one
- * pass.
- */
+/* As sg_conv_forward of y + conv(x) + bias: a residual connection in one pass. */
 void sg_conv_forward_add(const struct sg_conv *s, const float *prepared, const float *bias,
                          int relu, const float *x, float *y, float *work);
 
@@ -93,6 +94,9 @@ void sg_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float al
  * all of them). */
 void sg_relu_forward(const float *x, float *y, int64_t n);    /* in place allowed; NaN stays NaN */
 void sg_relu_mask(const float *y, uint32_t *mask, int64_t n); /* bit i of word i / 32: y[i] > 0 */
+/* y = min(max(x, low), high), in place allowed, and bits of low < x[i] < high. NaN stays NaN. */
+void sg_clip(float low, float high, const float *x, float *y, uint32_t *mask, int64_t n);
+void sg_clip_mask(float low, float high, const float *y, uint32_t *mask, int64_t n);
 void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t n, int accumulate);
 /* The same under a rule for Relu; a NaN that comes through the mask stays one. */
 void sg_relu_backward_by(enum sg_rule rule, const uint32_t *mask, const float *dy, float *dx,

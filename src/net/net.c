@@ -194,20 +194,30 @@ static void read_layers(const struct sg_net *net, int64_t index, int is_gradient
     }
 }
 
+/* The Relu that was fused into the node, or what is left of it: the bits. */
+static void follow(const struct sg_call *call) {
+    const int64_t n = call->batch * call->node->out->size;
+    const int is_done = (call->node->flags & SG_OP_RELU_INSIDE) != 0;
+
+    if (call->node->relu == SG_RELU_6 && !is_done) {
+        sg_clip(0.0f, 6.0f, call->y, call->y, call->relu_mask, n);
+    } else if (call->node->relu == SG_RELU_6) {
+        sg_clip_mask(0.0f, 6.0f, call->y, call->relu_mask, n);
+    } else if (call->node->relu == SG_RELU_PLAIN) {
+        if (!is_done) {
+            sg_relu_forward(call->y, call->y, n);
+        }
+        sg_relu_mask(call->y, call->relu_mask, n);
+    }
+}
+
 static void run_forward(struct sg_net *net, int64_t i) {
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
 
     call->work = at(net, net->plan.nodes[i].work_forward);
     node->op->forward(call);
-    if (node->relu) {
-        const int64_t n = net->batch * node->out->size;
-
-        if ((node->flags & SG_OP_RELU_INSIDE) == 0) {
-            sg_relu_forward(call->y, call->y, n);
-        }
-        sg_relu_mask(call->y, call->relu_mask, n);
-    }
+    follow(call);
 }
 
 void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
@@ -217,8 +227,8 @@ void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
     call->rule = rule;
     call->work = at(net, net->plan.nodes[i].work_backward);
     if (node->relu) {
-        sg_relu_backward_by(rule, call->relu_mask, call->dy, call->dy, net->batch * node->out->size,
-                            0);
+        sg_relu_backward_by(node->relu == SG_RELU_PLAIN ? rule : SG_RULE_GRADIENT, call->relu_mask,
+                            call->dy, call->dy, net->batch * node->out->size, 0);
     }
     node->op->backward(call);
 }

@@ -1,4 +1,5 @@
 /* src/net/print.c - a model as tables for people. */
+#include "net/kernels.h"
 #include "net/net_impl.h"
 #include "sgdist/memory.h"
 #include "sgdist/text.h"
@@ -22,7 +23,9 @@ static const char *operator_of(const struct sg_node *node) {
 /* "Conv+affine+Relu": with what was taken into it. */
 static const char *layer_text(const struct sg_node *node, char *buf, size_t cap) {
     (void)snprintf(buf, cap, "%s%s%s", operator_of(node), node->has_affine ? "+affine" : "",
-                   node->relu ? "+Relu" : "");
+                   node->relu == SG_RELU_6 ? "+Clip"
+                   : node->relu            ? "+Relu"
+                                           : "");
     return buf;
 }
 

@@ -36,12 +36,20 @@ void sg_conv_forward(const struct sg_conv *s, const float *prepared, const float
     sg_ref_conv_forward(s, prepared, bias, relu, x, y);
 }
 
+static void clip(float low, float high, const float *x, float *y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = x[i] < low ? low : x[i] > high ? high : x[i];
+    }
+}
+
 void sg_conv_forward_add(const struct sg_conv *s, const float *prepared, const float *bias,
                          int relu, const float *x, float *y, float *work) {
     sg_ref_conv_forward(s, prepared, bias, 0, x, work);
     sg_accumulate(work, y, sg_conv_work_size(s));
-    if (relu) {
+    if (relu == SG_RELU_PLAIN) {
         sg_relu_forward(y, y, sg_conv_work_size(s));
+    } else if (relu == SG_RELU_6) {
+        clip(0, 6, y, y, sg_conv_work_size(s));
     }
 }
 
@@ -138,6 +146,18 @@ void sg_relu_mask(const float *y, uint32_t *mask, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         mask[i / 32] |= (uint32_t)(y[i] > 0) << (i % 32);
     }
+}
+
+void sg_clip_mask(float low, float high, const float *y, uint32_t *mask, int64_t n) {
+    memset(mask, 0, (size_t)((n + 31) / 32) * sizeof *mask);
+    for (int64_t i = 0; i < n; i++) {
+        mask[i / 32] |= (uint32_t)(y[i] > low && y[i] < high) << (i % 32);
+    }
+}
+
+void sg_clip(float low, float high, const float *x, float *y, uint32_t *mask, int64_t n) {
+    sg_clip_mask(low, high, x, mask, n);
+    clip(low, high, x, y, n);
 }
 
 void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t n, int accumulate) {

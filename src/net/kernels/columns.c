@@ -16,7 +16,7 @@ static int64_t block_pixels(int64_t floats) {
     return sg_max(MIN_BLOCK_PIXELS, BLOCK_FLOATS / floats);
 }
 
-/* y[n_px][k], rows `stride` apart: adds the bias, then cuts at 0. */
+/* y[n_px][k], rows `stride` apart: adds the bias, then cuts. */
 static void bias_relu(float *y, int64_t n_px, int64_t k, int64_t stride, const float *bias,
                       int relu) {
     for (int64_t i = 0; i < n_px; i++, y += stride) {
@@ -24,7 +24,7 @@ static void bias_relu(float *y, int64_t n_px, int64_t k, int64_t stride, const f
             y[c] += bias[c];
         }
         for (int64_t c = 0; relu && c < k; c++) {
-            y[c] = y[c] < 0.0f ? 0.0f : y[c];
+            y[c] = sg_cut(relu, y[c]);
         }
     }
 }

@@ -34,9 +34,9 @@ struct sg_corr_call {
     const float *in;
     float *out;
     const float *bias; /* [groups * k] or NULL */
-    int relu;
-    int accumulate; /* add to out, before relu; relu only where the grid is the whole output */
-    int adjoint;    /* `prepared` is of the forward correlation, whose adjoint this one is */
+    int relu;          /* enum sg_relu_kind */
+    int accumulate;    /* add to out, before relu; relu only where the grid is the whole output */
+    int adjoint;       /* `prepared` is of the forward correlation, whose adjoint this one is */
     float *work;
 };
 
@@ -96,6 +96,13 @@ static inline int64_t sg_max(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
+/* v after a node of this kind. */
+static inline float sg_cut(int relu, float v) {
+    const float cut = relu != SG_RELU_NONE && v < 0.0f ? 0.0f : v;
+
+    return relu == SG_RELU_6 && cut > 6.0f ? 6.0f : cut;
+}
+
 /* One row of output pixels for the vector kernels: pixel i reads runs of `run` contiguous floats
  * at x + i * x_step + iy * y_stride + ix * tap_stride, and writes `width` channels. */
 struct sg_row {
@@ -145,6 +152,7 @@ struct sg_simd {
     void (*window_route)(const struct sg_window *w, const uint8_t *winner, const float *dy,
                          float *dx);
     void (*relu_mask)(const float *y, uint32_t *mask, int64_t n_words); /* whole words only */
+    void (*clip_mask)(float low, float high, const float *y, uint32_t *mask, int64_t n_words);
     void (*relu_backward)(const uint32_t *mask, const float *dy, float *dx, int64_t n_words,
                           int accumulate);
     void (*exp_all)(const float *x, float *y, int64_t n);

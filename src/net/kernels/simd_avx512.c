@@ -32,6 +32,7 @@ const struct sg_simd sg_simd_avx512 = {
     .window_max = window_max,
     .window_route = window_route,
     .relu_mask = relu_mask,
+    .clip_mask = clip_mask,
     .relu_backward = relu_backward,
     .exp_all = exp_all,
 };

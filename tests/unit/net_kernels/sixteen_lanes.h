@@ -50,6 +50,7 @@ static const struct sg_simd sixteen_lanes = {
     .window_max = window_max,
     .window_route = window_route,
     .relu_mask = relu_mask,
+    .clip_mask = clip_mask,
     .relu_backward = relu_backward,
     .exp_all = exp_all,
 };
