@@ -109,6 +109,8 @@ void sg_nhwc_to_nchw(int64_t n, int64_t c, int64_t plane, const float *x, float 
 /* y = exp(x), at most 1.01 ulp from the true value; in place allowed. The bits depend on the kernel
  * family. */
 void sg_exp(const float *x, float *y, int64_t n);
+/* y = 1 / (1 + exp(-x)), at most 2.5 ulp from the true value for x > -88, in place allowed. */
+void sg_sigmoid(const float *x, float *y, int64_t n);
 
 /* The two halves of the kernel family. The BLAS and the core it chose, "openblas-haswell", and the
  * instruction set of our own kernels: "avx512", "avx2" or "portable", the best this processor has

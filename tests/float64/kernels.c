@@ -168,6 +168,12 @@ void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t 
     }
 }
 
+void sg_sigmoid(const float *x, float *y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = 1 / (1 + expf(-x[i]));
+    }
+}
+
 void sg_add(const float *a, const float *b, float *y, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         y[i] = a[i] + b[i];

@@ -85,6 +85,10 @@ void sg_exp(const float *x, float *y, int64_t n) {
     sg_simd_current()->exp_all(x, y, n);
 }
 
+void sg_sigmoid(const float *x, float *y, int64_t n) {
+    sg_simd_current()->sigmoid_all(x, y, n);
+}
+
 enum { TILE = 16 }; /* a tile of 16 x 16 floats touches one cache line a row */
 
 /* y[cols][rows] = x[rows][cols] transposed. */

@@ -156,6 +156,7 @@ struct sg_simd {
     void (*relu_backward)(const uint32_t *mask, const float *dy, float *dx, int64_t n_words,
                           int accumulate);
     void (*exp_all)(const float *x, float *y, int64_t n);
+    void (*sigmoid_all)(const float *x, float *y, int64_t n);
 };
 extern const struct sg_simd sg_simd_portable;
 #if defined(__x86_64__)

@@ -51,5 +51,6 @@ const struct sg_simd sg_simd_avx2 = {
     .clip_mask = clip_mask,
     .relu_backward = relu_backward,
     .exp_all = exp_all,
+    .sigmoid_all = sigmoid_all,
 };
 #endif

@@ -35,4 +35,5 @@ const struct sg_simd sg_simd_portable = {
     .clip_mask = clip_mask,
     .relu_backward = relu_backward,
     .exp_all = exp_all,
+    .sigmoid_all = sigmoid_all,
 };

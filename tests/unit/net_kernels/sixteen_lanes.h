@@ -53,5 +53,6 @@ static const struct sg_simd sixteen_lanes = {
     .clip_mask = clip_mask,
     .relu_backward = relu_backward,
     .exp_all = exp_all,
+    .sigmoid_all = sigmoid_all,
 };
 #pragma GCC pop_options

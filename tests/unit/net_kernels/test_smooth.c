@@ -74,6 +74,33 @@ static void exp_at_its_edges(void **state) {
     for_each_simd(check_exp_edges);
 }
 
+/* Every 4099th float again; where exp(-x) is no float any more the result is 0. */
+static void check_sigmoid(void) {
+    float *x = guarded(BLOCK);
+    float *y = guarded(BLOCK);
+    uint64_t bits = 0;
+
+    while (bits < (uint64_t)1 << 32) {
+        for (int i = 0; i < BLOCK; i++, bits += 4099) {
+            x[i] = float_of((uint32_t)bits);
+        }
+        sg_sigmoid(x, y, BLOCK);
+        for (int i = 0; i < BLOCK; i++) {
+            const double exact = 1.0 / (1.0 + exp(-(double)x[i]));
+
+            assert_true(x[i] < -88.0f ? y[i] >= 0.0f && y[i] < 1e-38f
+                                      : is_within(y[i], exact, 2.5));
+        }
+    }
+    sg_free(x);
+    sg_free(y);
+}
+
+static void sigmoid_is_within_its_bound(void **state) {
+    (void)state;
+    for_each_simd(check_sigmoid);
+}
+
 /* An element's value depends on nothing else: neither on its place nor on the length. */
 static void check_lengths(void) {
     float *x = guarded(70);
@@ -102,6 +129,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(exp_is_within_its_bound),
         cmocka_unit_test(exp_at_its_edges),
+        cmocka_unit_test(sigmoid_is_within_its_bound),
         cmocka_unit_test(lengths_do_not_show),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
