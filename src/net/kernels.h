@@ -111,6 +111,47 @@ void sg_nhwc_to_nchw(int64_t n, int64_t c, int64_t plane, const float *x, float 
 void sg_exp(const float *x, float *y, int64_t n);
 /* y = 1 / (1 + exp(-x)), at most 2.5 ulp from the true value for x > -88, in place allowed. */
 void sg_sigmoid(const float *x, float *y, int64_t n);
+/* y = erf(x), at most 1.5 ulp from the true value, and slope = dy/dx, within (2e-7 + 1.2e-7 x^2) of
+ * itself. y may be x. */
+void sg_erf(const float *x, float *y, float *slope, int64_t n);
+
+/* y = x (p + q f(x)), with f(x) = erf(r x) or tanh(r x + s x^3); slope is dy/dx. y may be x.
+ * Against the true values of these floats: y within 3e-7 |x| (|p| + |q|), slope within 2e-6 (|p| +
+ * |q|), for |r x| < 10. */
+enum sg_gated_kind { SG_GATED_ERF, SG_GATED_TANH };
+struct sg_gated {
+    enum sg_gated_kind kind;
+    float p, q, r, s;
+};
+void sg_gated(const struct sg_gated *g, const float *x, float *y, float *slope, int64_t n);
+
+/* Rows of n elements: y = exp(x) / sum exp(x), dx = y (dy - sum y dy). In place allowed. */
+void sg_softmax_rows(int64_t n_rows, int64_t n, const float *x, float *y);
+void sg_softmax_rows_back(int64_t n_rows, int64_t n, const float *y, const float *dy, float *dx,
+                          int accumulate);
+
+/* Rows of n elements to mean 0 and variance 1 (less by epsilon), times scale plus shift, vectors of
+ * n or NULL. kept[n_rows][2]: mean and 1 / deviation, for the way back; y may be x if x is not
+ * needed there, dx may be dy. */
+struct sg_norm {
+    int64_t n;
+    float epsilon;
+    const float *scale;
+    const float *shift;
+};
+void sg_norm_rows(const struct sg_norm *s, int64_t n_rows, const float *x, float *y, float *kept);
+void sg_norm_rows_back(const struct sg_norm *s, int64_t n_rows, const float *x, const float *kept,
+                       const float *dy, float *dx, int accumulate);
+
+void sg_ref_erf(const float *x, float *y, float *slope, int64_t n);
+void sg_ref_gated(const struct sg_gated *g, const float *x, float *y, float *slope, int64_t n);
+void sg_ref_softmax_rows(int64_t n_rows, int64_t n, const float *x, float *y);
+void sg_ref_softmax_rows_back(int64_t n_rows, int64_t n, const float *y, const float *dy, float *dx,
+                              int accumulate);
+void sg_ref_norm_rows(const struct sg_norm *s, int64_t n_rows, const float *x, float *y,
+                      float *kept);
+void sg_ref_norm_rows_back(const struct sg_norm *s, int64_t n_rows, const float *x,
+                           const float *kept, const float *dy, float *dx, int accumulate);
 
 /* The two halves of the kernel family. The BLAS and the core it chose, "openblas-haswell", and the
  * instruction set of our own kernels: "avx512", "avx2" or "portable", the best this processor has

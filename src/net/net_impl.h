@@ -95,6 +95,11 @@ struct sg_scale {
 
 struct sg_weight;
 
+struct sg_name {
+    struct sg_name *next;
+    const char *text;
+};
+
 struct sg_node {
     const struct sg_op *op;
     const struct onnx_node *source;
@@ -103,10 +108,11 @@ struct sg_node {
     int n_in;
     struct sg_value **in; /* NULL: left out */
     struct sg_value *out;
-    unsigned flags;        /* the operator's, which infer may change */
-    int relu;              /* what follows it: enum sg_relu_kind */
-    int has_affine;        /* a batch norm or the like was taken into its weights */
-    const char *inside[2]; /* names of the tensors that fusing left inside of it */
+    unsigned flags;         /* the operator's, which infer may change */
+    int relu;               /* what follows it: enum sg_relu_kind */
+    int has_affine;         /* a batch norm or the like was taken into its weights */
+    struct sg_name *inside; /* names of the tensors that fusing left inside of it */
+    const char *runs_as;    /* the operator it has become, for people; NULL: the file's */
     int removed;
     void *own;                 /* the operator's parameters */
     struct sg_weight *weights; /* floats that `own` points to and that wait for their place */

@@ -184,6 +184,32 @@ void sg_accumulate(const float *x, float *y, int64_t n) {
     sg_add(y, x, y, n);
 }
 
+void sg_erf(const float *x, float *y, float *slope, int64_t n) {
+    sg_ref_erf(x, y, slope, n);
+}
+
+void sg_gated(const struct sg_gated *g, const float *x, float *y, float *slope, int64_t n) {
+    sg_ref_gated(g, x, y, slope, n);
+}
+
+void sg_softmax_rows(int64_t n_rows, int64_t n, const float *x, float *y) {
+    sg_ref_softmax_rows(n_rows, n, x, y);
+}
+
+void sg_softmax_rows_back(int64_t n_rows, int64_t n, const float *y, const float *dy, float *dx,
+                          int accumulate) {
+    sg_ref_softmax_rows_back(n_rows, n, y, dy, dx, accumulate);
+}
+
+void sg_norm_rows(const struct sg_norm *s, int64_t n_rows, const float *x, float *y, float *kept) {
+    sg_ref_norm_rows(s, n_rows, x, y, kept);
+}
+
+void sg_norm_rows_back(const struct sg_norm *s, int64_t n_rows, const float *x, const float *kept,
+                       const float *dy, float *dx, int accumulate) {
+    sg_ref_norm_rows_back(s, n_rows, x, kept, dy, dx, accumulate);
+}
+
 static void turn(int64_t n, int64_t rows, int64_t columns, const float *x, float *y) {
     for (int64_t i = 0; i < n * rows * columns; i++) {
         const int64_t image = i / (rows * columns), at = i % (rows * columns);

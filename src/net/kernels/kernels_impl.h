@@ -157,6 +157,15 @@ struct sg_simd {
                           int accumulate);
     void (*exp_all)(const float *x, float *y, int64_t n);
     void (*sigmoid_all)(const float *x, float *y, int64_t n);
+    void (*erf_all)(const float *x, float *y, float *slope, int64_t n);
+    void (*gated_all)(const struct sg_gated *g, const float *x, float *y, float *slope, int64_t n);
+    void (*softmax_rows)(int64_t n_rows, int64_t n, const float *x, float *y);
+    void (*softmax_rows_back)(int64_t n_rows, int64_t n, const float *y, const float *dy, float *dx,
+                              int accumulate);
+    void (*norm_rows)(const struct sg_norm *s, int64_t n_rows, const float *x, float *y,
+                      float *kept);
+    void (*norm_rows_back)(const struct sg_norm *s, int64_t n_rows, const float *x,
+                           const float *kept, const float *dy, float *dx, int accumulate);
 };
 extern const struct sg_simd sg_simd_portable;
 #if defined(__x86_64__)

@@ -10,6 +10,7 @@
  */
 #include "net/kernels/kernels_impl.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef float vec __attribute__((vector_size(LANES * 4)));

@@ -36,7 +36,9 @@ INLINE uint32_t sign_bits(ivec v) {
 #include "net/kernels/simd_direct.h"
 #include "net/kernels/simd_dots.h"
 #include "net/kernels/simd_exp.h"
+#include "net/kernels/simd_gated.h"
 #include "net/kernels/simd_maps.h"
+#include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
 
 static const struct sg_simd sixteen_lanes = {
@@ -54,5 +56,11 @@ static const struct sg_simd sixteen_lanes = {
     .relu_backward = relu_backward,
     .exp_all = exp_all,
     .sigmoid_all = sigmoid_all,
+    .erf_all = erf_all,
+    .gated_all = gated_all,
+    .softmax_rows = softmax_rows,
+    .softmax_rows_back = softmax_rows_back,
+    .norm_rows = norm_rows,
+    .norm_rows_back = norm_rows_back,
 };
 #pragma GCC pop_options
