@@ -34,6 +34,9 @@ struct sg_gate {
 /* Fills m->gates and the signature's totals; nodes have their final numbers. Errors: SG_E_NOMEM. */
 sg_status sg_find_gates(struct sg_model *m);
 
+/* Which of the writer's inputs is the source, the last one if it is several. */
+int sg_gate_input(const struct sg_gate *gate, const struct sg_call *writer);
+
 /* 1 if the first gradient that the writer of these slopes writes adds to what is there. */
 int sg_gate_accumulates(const struct sg_gate *gate, const struct sg_call *writer);
 
