@@ -119,6 +119,7 @@ struct sg_node {
     struct sg_scale *scales;   /* for fill */
     int64_t multiply_adds;
     int64_t n_parameters;
+    int64_t weight_bytes; /* of the floats above, once all fusing is done */
 };
 
 /* One node of a net: the node with its memory. Gradients are written from the last input to the
@@ -343,7 +344,7 @@ sg_status sg_absorb_scale(struct sg_node *node, const struct sg_affine *a);
 float sg_scaled(const struct sg_node *node, int64_t channel, float weight);
 /* Gives a node its floats at once, for a run during the build. */
 sg_status sg_place_in_scratch(struct sg_node *node);
-/* Sums up m->weight_bytes. */
+/* Sums up weight_bytes of nodes and model. */
 void sg_weights_measure(struct sg_model *m);
 /* Puts a node before `node` that turns input i to plain ONNX order. */
 sg_status sg_make_plain(struct sg_node *node, int i);
