@@ -67,8 +67,9 @@ enum sg_op_flags {
     SG_OP_KEEPS_OUTPUT = 2, /* backward reads the output */
     SG_OP_INPLACE = 4,      /* y may be x[0] */
     SG_OP_GRAD_INPLACE = 8, /* dx[0] may be dy, if dx[0] is written last */
-    SG_OP_FUSES_RELU = 16,  /* a Relu after it is done by the runtime on its output */
-    SG_OP_RELU_INSIDE = 32, /* ... and forward does max(y, 0) itself, where node->relu is set */
+    SG_OP_FUSES_RELU =
+        16, /* a Relu after it is done by the runtime on its output; or a Clip to 0..6 */
+    SG_OP_RELU_INSIDE = 32, /* ... and forward does it itself, where node->relu is set */
     SG_OP_TAKES_HWC = 64,   /* input 0 may be a flattened value in channels-last order */
     SG_OP_TRANSPARENT =
         128,             /* leaves values as they are: skipped when looking for a final softmax */
@@ -80,7 +81,8 @@ enum sg_op_flags {
     SG_OP_ELEMENTWISE = 8192, /* element i of y is made of elements i of the inputs' memory */
     SG_OP_LINEAR = 16384,  /* the derivative does not depend on the inputs, though they are kept */
     SG_OP_PRODUCT = 32768, /* ... if only one of them is no constant */
-    SG_OP_GATE = 65536     /* elementwise, the derivative is 0 or 1: the bits that it keeps */
+    SG_OP_GATE = 65536,    /* elementwise, the derivative is 0 or 1: the bits that it keeps */
+    SG_OP_RELU_6 = 131072  /* is min(max(x, 0), 6): as SG_OP_RELU, but no rule is for it */
 };
 
 /* Factors of the output's channels that a node has taken into its weights: first come, first done.
@@ -93,6 +95,11 @@ struct sg_scale {
 
 struct sg_weight;
 
+struct sg_name {
+    struct sg_name *next;
+    const char *text;
+};
+
 struct sg_node {
     const struct sg_op *op;
     const struct onnx_node *source;
@@ -101,16 +108,18 @@ struct sg_node {
     int n_in;
     struct sg_value **in; /* NULL: left out */
     struct sg_value *out;
-    unsigned flags;        /* the operator's, which infer may change */
-    int relu;              /* max(y, 0) follows */
-    int has_affine;        /* a batch norm or the like was taken into its weights */
-    const char *inside[2]; /* names of the tensors that fusing left inside of it */
+    unsigned flags;         /* the operator's, which infer may change */
+    int relu;               /* what follows it: enum sg_relu_kind */
+    int has_affine;         /* a batch norm or the like was taken into its weights */
+    struct sg_name *inside; /* names of the tensors that fusing left inside of it */
+    const char *runs_as;    /* the operator it has become, for people; NULL: the file's */
     int removed;
     void *own;                 /* the operator's parameters */
     struct sg_weight *weights; /* floats that `own` points to and that wait for their place */
     struct sg_scale *scales;   /* for fill */
     int64_t multiply_adds;
     int64_t n_parameters;
+    int64_t weight_bytes; /* of the floats above, once all fusing is done */
 };
 
 /* One node of a net: the node with its memory. Gradients are written from the last input to the
@@ -343,7 +352,7 @@ sg_status sg_absorb_scale(struct sg_node *node, const struct sg_affine *a);
 float sg_scaled(const struct sg_node *node, int64_t channel, float weight);
 /* Gives a node its floats at once, for a run during the build. */
 sg_status sg_place_in_scratch(struct sg_node *node);
-/* Sums up m->weight_bytes. */
+/* Sums up weight_bytes of nodes and model. */
 void sg_weights_measure(struct sg_model *m);
 /* Puts a node before `node` that turns input i to plain ONNX order. */
 sg_status sg_make_plain(struct sg_node *node, int i);

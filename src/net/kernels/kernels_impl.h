@@ -34,9 +34,9 @@ struct sg_corr_call {
     const float *in;
     float *out;
     const float *bias; /* [groups * k] or NULL */
-    int relu;
-    int accumulate; /* add to out, before relu; relu only where the grid is the whole output */
-    int adjoint;    /* `prepared` is of the forward correlation, whose adjoint this one is */
+    int relu;          /* enum sg_relu_kind */
+    int accumulate;    /* add to out, before relu; relu only where the grid is the whole output */
+    int adjoint;       /* `prepared` is of the forward correlation, whose adjoint this one is */
     float *work;
 };
 
@@ -56,8 +56,8 @@ extern const struct sg_algorithm sg_algorithm_dots;      /* up to 3 output chann
 extern const struct sg_algorithm sg_algorithm_direct;    /* small channel counts */
 extern const struct sg_algorithm sg_algorithm_winograd2; /* 3x3 with stride 1, 2x2 outputs a tile */
 extern const struct sg_algorithm sg_algorithm_winograd4; /* ... and 4x4 outputs a tile */
-extern const struct sg_algorithm sg_algorithm_pointwise; /* one SGEMM without any copy */
-extern const struct sg_algorithm sg_algorithm_columns;   /* anything, by im2col and SGEMM */
+extern const struct sg_algorithm sg_algorithm_pointwise; /* 1x1: a product without any copy */
+extern const struct sg_algorithm sg_algorithm_columns;   /* anything, by im2col */
 
 /* Entry a of the table, in the order of preference; NULL past its end. */
 const struct sg_algorithm *sg_algorithm_at(int a);
@@ -87,6 +87,23 @@ int64_t sg_rows_work_size(const struct sg_corr *q, int64_t width);
 struct sg_rows sg_rows_view(const struct sg_corr *q, const struct sg_corr_call *call, int64_t i,
                             int64_t y0, int64_t n_rows, int64_t channel, int64_t width);
 
+/* direct.c: a product of matrices on the direct convolution's kernel, out[n][k] (+)= in[n][run] w +
+ * bias, then relu: rows in_step and out_step floats apart; w are `run` of n_terms rows of weights,
+ * from row `first` on, all prepared by sg_direct_prepare. A row of `out` does not depend on n. */
+struct sg_product {
+    int64_t n, run, k;
+    int64_t n_terms, first;
+    int64_t in_step, out_step;
+    int relu, accumulate;
+};
+void sg_multiply(const struct sg_product *p, const float *in, const float *w, const float *bias,
+                 float *out);
+
+/* Floats of the prepared weights of one group. */
+int64_t sg_product_weights(int64_t n_terms, int64_t k);
+int64_t sg_direct_weights_size(const struct sg_corr *q);
+void sg_direct_prepare(const struct sg_corr *q, const struct sg_weights *w, float *prepared);
+
 static inline int64_t sg_round_up(int64_t n, int64_t to) {
     return (n + to - 1) / to * to;
 }
@@ -97,6 +114,13 @@ static inline int64_t sg_min(int64_t a, int64_t b) {
 
 static inline int64_t sg_max(int64_t a, int64_t b) {
     return a > b ? a : b;
+}
+
+/* v after a node of this kind. */
+static inline float sg_cut(int relu, float v) {
+    const float cut = relu != SG_RELU_NONE && v < 0.0f ? 0.0f : v;
+
+    return relu == SG_RELU_6 && cut > 6.0f ? 6.0f : cut;
 }
 
 /* One row of output pixels for the vector kernels: pixel i reads runs of `run` contiguous floats
@@ -148,8 +172,20 @@ struct sg_simd {
     void (*window_route)(const struct sg_window *w, const uint8_t *winner, const float *dy,
                          float *dx);
     void (*relu_mask)(const float *y, uint32_t *mask, int64_t n_words); /* whole words only */
+    void (*clip_mask)(float low, float high, const float *y, uint32_t *mask, int64_t n_words);
     void (*relu_backward)(const uint32_t *mask, const float *dy, float *dx, int64_t n_words,
                           int accumulate);
+    void (*exp_all)(const float *x, float *y, int64_t n);
+    void (*sigmoid_all)(const float *x, float *y, int64_t n);
+    void (*erf_all)(const float *x, float *y, float *slope, int64_t n);
+    void (*gated_all)(const struct sg_gated *g, const float *x, float *y, float *slope, int64_t n);
+    void (*softmax_rows)(int64_t n_rows, int64_t n, const float *x, float *y);
+    void (*softmax_rows_back)(int64_t n_rows, int64_t n, const float *y, const float *dy, float *dx,
+                              int accumulate);
+    void (*norm_rows)(const struct sg_norm *s, int64_t n_rows, const float *x, float *y,
+                      float *kept);
+    void (*norm_rows_back)(const struct sg_norm *s, int64_t n_rows, const float *x,
+                           const float *kept, const float *dy, float *dx, int accumulate);
 };
 extern const struct sg_simd sg_simd_portable;
 #if defined(__x86_64__)
