@@ -50,7 +50,8 @@ static void hold(struct sg_comm *c, MPI_Comm handle) {
 
 sg_status sg_comm_start(int *argc, char ***argv, struct sg_comm **world) {
     sg_status status = SG_OK;
-    const int launched = getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL;
+    const int launched = getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL ||
+                         getenv("PMI_RANK") != NULL;
 
     /* Where a launcher pretends more slots than there are cores Open MPI spins: it shall let others
      * run. */
