@@ -24,6 +24,7 @@
     X(sample, "JOB.yaml", "the noisy inputs and gradients of single samples, for audit", 1)        \
     X(info, "MODEL.onnx", "inputs, outputs, layers, parameters and cost of a model", 0)            \
     X(eval, "MODEL.onnx", "outputs and input gradients of a model for a NumPy array", 0)           \
+    X(bench, "MODEL.onnx", "where a model's time goes, layer by layer; seconds a gradient", 0)     \
     X(list, "methods|ops|presets", "the methods, operators or presets that are built in", 0)
 
 #define SG_VERB_DECLARE(name, operands, about, parallel) int sg_cli_##name(int argc, char **argv);
