@@ -120,14 +120,14 @@ sg_status sg_model_survey(const char *path, FILE *out);
 void sg_model_print(const struct sg_model *m, int64_t block, int layers, FILE *out);
 
 /* A net for batches of exactly `batch` samples. sg_net_bytes_for tells the bytes it will take,
- * without making it. */
+ * without making it; INT64_MAX where there is no memory to plan it. */
 sg_status sg_net_create(const struct sg_model *m, int64_t batch, struct sg_net **out);
 void sg_net_destroy(struct sg_net *net);
 int64_t sg_net_bytes_for(const struct sg_model *m, int64_t batch);
 
 /* The same in memory of the caller's, aligned to 64: sg_net_arena_bytes of those that
- * sg_net_bytes_for tells. Nets may have it in common as long as what one of them has read forward
- * is not asked of it backward after another one has run. */
+ * sg_net_bytes_for tells (INT64_MAX as there). Nets may have it in common as long as what one of
+ * them has read forward is not asked of it backward after another one has run. */
 int64_t sg_net_arena_bytes(const struct sg_model *m, int64_t batch);
 sg_status sg_net_create_in(const struct sg_model *m, int64_t batch, void *arena,
                            struct sg_net **out);

@@ -60,6 +60,7 @@ struct study {
     char lack[512]; /* why the draws were not made, for want of memory; "" */
     struct sg_items *items;
     struct sg_plan *plan;
+    int64_t net_bytes;     /* sg_worker_net_bytes */
     int64_t program_bytes; /* of this process, before it read anything */
 };
 
@@ -102,6 +103,13 @@ sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct 
 
 /* The same status on all ranks: the first bad one, whose rank prints its message. Collective. */
 sg_status sg_agree(const struct sg_comm *world, sg_status status);
+
+/* Room on rank 0 (sg_free; NULL elsewhere) for `size` bytes from every rank, or the same failure on
+ * all. Collective. */
+sg_status sg_take_for_all(const struct sg_comm *world, size_t size, const char *what, void **out);
+
+/* As sg_comm_start; a failure has been told of. */
+sg_status sg_start_ranks(int *argc, char ***argv, struct sg_comm **world);
 
 /* Set by SIGUSR1, SIGTERM and SIGINT once sg_catch_signals was called. */
 extern volatile sig_atomic_t sg_stop;
