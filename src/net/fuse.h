@@ -11,7 +11,7 @@
 #include "net/net_impl.h"
 
 extern const struct sg_op sg_op_add, sg_op_sub, sg_op_mul, sg_op_div, sg_op_pow;
-extern const struct sg_op sg_op_erf, sg_op_tanh, sg_op_sqrt, sg_op_reciprocal;
+extern const struct sg_op sg_op_erf, sg_op_tanh, sg_op_sigmoid, sg_op_sqrt, sg_op_reciprocal;
 
 /* fuse_gated.c: GELU and its kin. fuse_norm.c: layer normalisation. fuse_product.c: slices,
  * transpositions and factors around products of values. */

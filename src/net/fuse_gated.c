@@ -1,5 +1,6 @@
-/* src/net/fuse_gated.c - GELU and its kin among the nodes of a file: x (p + q f(x)) with f(x) =
- * erf(r x) or tanh(r x + s x^3), in whatever order the products and sums are written.
+/* src/net/fuse_gated.c - GELU and SiLU among the nodes of a file: x (p + q f(x)) with f(x) =
+ * erf(r x) or tanh(r x + s x^3), in whatever order the products and sums are written; a Sigmoid of
+ * u is 1/2 + 1/2 tanh(u / 2).
  *
  * Every value between x and the result is P(x) + Q(x) f(R(x)) with polynomials of degree 3 at most;
  * so the nodes are multiplied out, and the form of the last one tells. */
@@ -84,10 +85,19 @@ static int function(enum kind kind, const struct form *a, struct form *out) {
     return a->kind == POLYNOMIAL;
 }
 
+static int sigmoid(const struct form *a, struct form *out) {
+    *out = (struct form){.kind = OF_TANH, .p = {0.5}, .q = {0.5}};
+    for (int i = 0; i <= DEGREE; i++) {
+        out->r[i] = 0.5 * a->p[i];
+    }
+    return a->kind == POLYNOMIAL;
+}
+
 static int is_unary(const struct sg_node *node) {
     double a, b;
 
     return sg_is_number_affine(node, &a, &b) || node->op == &sg_op_erf || node->op == &sg_op_tanh ||
+           node->op == &sg_op_sigmoid ||
            (node->op == &sg_op_pow && sg_is_dynamic(node, 0) && sg_is_number(node, 1, &a));
 }
 
@@ -127,7 +137,9 @@ static int form_of(const struct finder *f, int64_t v, int64_t x, int depth, stru
         out->p[0] += plus_number;
         return 1;
     }
-    return function(node->op == &sg_op_erf ? OF_ERF : OF_TANH, &a, out);
+    return node->op == &sg_op_sigmoid
+               ? sigmoid(&a, out)
+               : function(node->op == &sg_op_erf ? OF_ERF : OF_TANH, &a, out);
 }
 
 /* x (p + q f(x)), f odd. */
@@ -202,7 +214,7 @@ static sg_status replace(struct finder *f, int64_t i, int64_t x, const struct sg
     }
     f->uses[x]++;
     SG_TRY(sg_become_gated(last, in, g));
-    last->runs_as = last->op->name;
+    last->runs_as = g->kind == SG_GATED_TANH && g->s == 0.0f ? "Silu" : last->op->name;
 done:
     return status;
 }

@@ -73,6 +73,16 @@ struct sg_corr sg_corr_of(const struct sg_conv *s, int64_t i, const float *weigh
 /* Whether the grid covers the whole output, so that its rows are contiguous. */
 int sg_corr_is_dense(const struct sg_corr *q);
 
+/* Row y of the grid in sample i. */
+static inline float *sg_corr_output_row(const struct sg_corr *q, float *out, int64_t i, int64_t y) {
+    const int64_t full_y = q->y.first + y * q->y.spacing;
+
+    return out + ((i * q->y.full + full_y) * q->x.full + q->x.first) * q->groups * q->k;
+}
+
+/* The taps [*begin, *end) that lie inside the image, when tap 0 is at `at`. */
+void sg_taps_inside(const struct sg_axis *a, int64_t at, int64_t *begin, int64_t *end);
+
 /* A stretch of input rows with its zero border, for output rows y0 .. y0 + n_rows - 1 of sample i:
  * element (row, pixel, channel) is at[row * row_stride + pixel * pixel_stride + channel]. */
 struct sg_rows {
@@ -130,6 +140,7 @@ struct sg_row {
     int64_t n_y, y_stride;
     int64_t n_x, tap_stride;
     int64_t run;
+    int64_t w_stride; /* depthwise: weights of one tap row */
     int64_t out_step, width;
     int relu, accumulate;
 };

@@ -71,32 +71,50 @@ INLINE vec erf_gate(const struct sg_gated *g, vec x, vec *slope) {
     return erf_mixed(g->p, g->q, z, bell);
 }
 
-/* p + q tanh(u) = (p - q) + 2 q / (1 + exp(-2 u)), u = r x + s x^3. */
-INLINE vec tanh_gate(const struct sg_gated *g, vec x, vec *slope) {
-    const vec square = x * x;
-    const vec xx = select_bits(square > splat(1e30f), splat(1e30f), square); /* s may be 0 */
-    const vec u = x * V_FMA(xx, splat(g->s), splat(g->r));
-    const vec share = 1.0f / (1.0f + exp_of(-2.0f * u));
-    const vec du = V_FMA(xx, splat(3.0f * g->s), splat(g->r));
+/* p + q tanh(u) = (p - q) + 2 q / (1 + exp(-2 u)), u = r x + s x^3; `cubic` where s is not 0. */
+INLINE vec tanh_gate(const struct sg_gated *g, const int cubic, vec x, vec *slope) {
+    const vec xx = x * x;
+    const vec u = x * (cubic ? V_FMA(xx, splat(g->s), splat(g->r)) : splat(g->r));
+    const vec du = cubic ? V_FMA(xx, splat(3.0f * g->s), splat(g->r)) : splat(g->r);
+    const vec share = sigmoid_of(2.0f * u);
 
     *slope = damped(4.0f * g->q * x * du, share * (1.0f - share));
     return V_FMA(share, splat(2.0f * g->q), splat(g->p - g->q));
 }
 
-INLINE vec gate_of(const struct sg_gated *g, vec x, vec *slope) {
-    return g->kind == SG_GATED_ERF ? erf_gate(g, x, slope) : tanh_gate(g, x, slope);
+/* y = x gate(x); slope = gate(x) + x gate'(x). */
+INLINE void gated_vector(const struct sg_gated *g, const int kind, const int cubic, const float *x,
+                         float *y, float *slope, int64_t n) {
+    const vec v = load_part(x, n);
+    vec by_gate;
+    const vec gate =
+        kind == SG_GATED_ERF ? erf_gate(g, v, &by_gate) : tanh_gate(g, cubic, v, &by_gate);
+
+    store_part(slope, gate + by_gate, n);
+    store_part(y, v * gate, n);
 }
 
-/* y = x gate(x); slope = gate(x) + x gate'(x). */
+INLINE void gated_line(const struct sg_gated *g, const int kind, const int cubic, const float *x,
+                       float *y, float *slope, int64_t n) {
+    const struct sg_gated own = *g; /* which the results do not lie in */
+    int64_t i = 0;
+
+    for (; i + LANES <= n; i += LANES) {
+        gated_vector(&own, kind, cubic, x + i, y + i, slope + i, LANES);
+    }
+    if (i < n) {
+        gated_vector(&own, kind, cubic, x + i, y + i, slope + i, n - i);
+    }
+}
+
 TARGET static void gated_all(const struct sg_gated *g, const float *x, float *y, float *slope,
                              int64_t n) {
-    for (int64_t i = 0; i < n; i += LANES) {
-        const vec v = load_part(x + i, n - i);
-        vec by_gate;
-        const vec gate = gate_of(g, v, &by_gate);
-
-        store_part(slope + i, gate + by_gate, n - i);
-        store_part(y + i, v * gate, n - i);
+    if (g->kind == SG_GATED_ERF) {
+        gated_line(g, SG_GATED_ERF, 0, x, y, slope, n);
+    } else if (g->s != 0.0f) {
+        gated_line(g, SG_GATED_TANH, 1, x, y, slope, n);
+    } else {
+        gated_line(g, SG_GATED_TANH, 0, x, y, slope, n);
     }
 }
 
