@@ -191,20 +191,22 @@ static int has_whole_data(const struct planner *p, int at) {
 
 /* y takes over the memory of x, if nobody needs x any more. */
 static int may_overwrite_input(const struct planner *p, const struct sg_node *node, int64_t i) {
-    const int at = node->in[0]->root->index;
+    const int own = node->addend;
+    const int at = node->in[own]->root->index;
 
-    return (node->flags & SG_OP_INPLACE) != 0 && is_dynamic(node, 0) && !p->kept[at] &&
-           p->last_use[at] == forward_step(i) && node->in[0]->size == node->out->size &&
+    return (node->flags & SG_OP_INPLACE) != 0 && is_dynamic(node, own) && !p->kept[at] &&
+           p->last_use[at] == forward_step(i) && node->in[own]->size == node->out->size &&
            has_whole_data(p, at) == has_whole_data(p, node->out->index);
 }
 
 /* dx takes over the memory of dy, if this node is the first to write it. */
 static int may_overwrite_gradient(const struct planner *p, const struct sg_node *node, int64_t i) {
-    const int at = node->in[0]->root->index;
+    const int own = node->addend;
+    const int at = node->in[own]->root->index;
 
-    return (node->flags & SG_OP_GRAD_INPLACE) != 0 && is_dynamic(node, 0) &&
-           !p->plan->nodes[i].accumulate[0] && p->first_write[at] == backward_step(p, i) &&
-           node->in[0]->size == node->out->size &&
+    return (node->flags & SG_OP_GRAD_INPLACE) != 0 && is_dynamic(node, own) &&
+           !p->plan->nodes[i].accumulate[own] && p->first_write[at] == backward_step(p, i) &&
+           node->in[own]->size == node->out->size &&
            has_whole_gradient(p, at) == has_whole_gradient(p, node->out->index);
 }
 
@@ -282,10 +284,10 @@ static void lay_all(struct planner *p) {
         const struct sg_node *node = m->nodes[i];
 
         if (may_overwrite_input(p, node, i)) {
-            share(&p->data[node->in[0]->root->index], &p->data[node->out->index]);
+            share(&p->data[node->in[node->addend]->root->index], &p->data[node->out->index]);
         }
         if (may_overwrite_gradient(p, node, i)) {
-            share(&p->grad[node->in[0]->root->index], &p->grad[node->out->index]);
+            share(&p->grad[node->in[node->addend]->root->index], &p->grad[node->out->index]);
         }
     }
     for (int64_t i = 0; i <= m->n_nodes; i++) {

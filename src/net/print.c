@@ -21,8 +21,8 @@ static const char *operator_of(const struct sg_node *node) {
 
 /* "Conv+affine+Relu": with what was taken into it. */
 static const char *layer_text(const struct sg_node *node, char *buf, size_t cap) {
-    (void)snprintf(buf, cap, "%s%s%s", operator_of(node), node->has_affine ? "+affine" : "",
-                   node->relu ? "+Relu" : "");
+    (void)snprintf(buf, cap, "%s%s%s%s", operator_of(node), node->has_affine ? "+affine" : "",
+                   node->addend > 0 ? "+Add" : "", node->relu ? "+Relu" : "");
     return buf;
 }
 
@@ -157,7 +157,7 @@ static void print_names(const struct sg_node *node, int indent, FILE *out) {
     enum { LINE = 100 };
     int column = indent;
 
-    for (int k = 0; k < 2 && node->inside[k] != NULL; k++) {
+    for (int k = 0; k < 3 && node->inside[k] != NULL; k++) {
         column += fprintf(out, column > indent ? " %s >" : "%s >", node->inside[k]);
     }
     if (column > indent && column + 1 + (int)strlen(node->out->name) > LINE) {
