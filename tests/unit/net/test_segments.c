@@ -51,8 +51,8 @@ static struct bytes window(const char *op, const char *in, const char *weight, c
     return n;
 }
 
-/* Two convolutions on large maps, the second beside a residual connection; then a layer of more
- * weights than activations. */
+/* Two convolutions on large maps, the second beside a residual connection that goes on behind it;
+ * then a layer of more weights than activations. */
 static struct bytes residual_file(void) {
     struct bytes g = {0};
 
@@ -65,7 +65,8 @@ static struct bytes residual_file(void) {
     put_part(&g, 1, window("Conv", "b", "w", "c", 3, 1));
     put_part(&g, 1, node_of("Add", "d", "c", "a", "d"));
     put_part(&g, 1, node_of("Relu", "e", "d", NULL, "e"));
-    put_part(&g, 1, window("MaxPool", "e", NULL, "f", SIDE / 8, 0));
+    put_part(&g, 1, node_of("Add", "h", "e", "a", "h"));
+    put_part(&g, 1, window("MaxPool", "h", NULL, "f", SIDE / 8, 0));
     put_part(&g, 1, node_of("Flatten", "g", "f", NULL, "g"));
     put_part(&g, 1, node_of("Gemm", "y", "g", "u", "y"));
     put_part(&g, 12, value_of("y", FLOAT, 2, (const int64_t[]){-1, CLASSES}));
