@@ -47,6 +47,15 @@ void sg_conv_forward_add(const struct sg_conv *s, const float *prepared, const f
 void sg_conv_backward(const struct sg_conv *s, const float *prepared, const float *dy, float *dx,
                       int accumulate, float *work);
 
+/* The two with the bits of a Relu in the same pass, stretch by stretch while the result is cached:
+ * mask[i / 32] gets bit i % 32 if y[i] > 0; `add` as sg_conv_forward_add. And dx[i] becomes 0 where
+ * the bit is 0. mask may be NULL. */
+void sg_conv_forward_masked(const struct sg_conv *s, const float *prepared, const float *bias,
+                            int relu, int add, const float *x, float *y, uint32_t *mask,
+                            float *work);
+void sg_conv_backward_masked(const struct sg_conv *s, const float *prepared, const float *dy,
+                             float *dx, int accumulate, const uint32_t *mask, float *work);
+
 void sg_ref_conv_forward(const struct sg_conv *s, const float *weight, const float *bias, int relu,
                          const float *x, float *y);
 void sg_ref_conv_backward(const struct sg_conv *s, const float *weight, const float *dy, float *dx,

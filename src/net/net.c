@@ -229,21 +229,30 @@ static void run_forward(struct sg_net *net, int64_t i) {
         if ((node->flags & SG_OP_RELU_INSIDE) == 0) {
             sg_relu_forward(call->y, call->y, n);
         }
-        sg_relu_mask(call->y, call->relu_mask, n);
+        if ((node->flags & SG_OP_BITS_INSIDE) == 0) {
+            sg_relu_mask(call->y, call->relu_mask, n);
+        }
     }
 }
 
-void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
+/* Node i backward, where `cut` lets nodes cut gradients for the nodes that made their inputs. */
+static void run_backward(struct sg_net *net, int64_t i, enum sg_rule rule, int cut) {
+    const struct sg_node_plan *plan = &net->plan.nodes[i];
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
 
     call->rule = rule;
-    call->work = at(net, net->plan.nodes[i].work_backward);
-    if (node->relu) {
+    call->work = at(net, plan->work_backward);
+    call->cut_mask = cut && plan->cuts ? net->calls[node->in[0]->root->index - 1].relu_mask : NULL;
+    if (node->relu && !(cut && plan->is_cut)) {
         sg_relu_backward_by(rule, call->relu_mask, call->dy, call->dy,
                             call->batch * node->out->size, 0);
     }
     node->op->backward(call);
+}
+
+void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
+    run_backward(net, i, rule, 0);
 }
 
 static sg_status forward_part(struct sg_net *net, const struct sg_segment *s, int64_t k,
@@ -317,7 +326,7 @@ static void run_node(struct sg_net *net, int64_t i, const struct how *how) {
     if (how->gates != NULL) {
         sg_net_run_gates(net, i, how->gates, how->work);
     } else {
-        sg_net_run_backward(net, i, how->rule);
+        run_backward(net, i, how->rule, how->rule == SG_RULE_GRADIENT);
     }
 }
 

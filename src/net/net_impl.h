@@ -82,7 +82,9 @@ enum sg_op_flags {
     SG_OP_PRODUCT = 32768, /* ... if only one of them is no constant */
     SG_OP_GATE = 65536,    /* elementwise, the derivative is 0 or 1: the bits that it keeps */
     SG_OP_SUM = 131072, /* the sum of two values, element by element in memory: disappears into */
-    SG_OP_ADDS = 262144 /* ... a node that can add a value to what it computes */
+    SG_OP_BITS_INSIDE = 524288, /* forward keeps the bits of a Relu after it itself, and backward
+                                 * cuts dx[0] by those of call->cut_mask */
+    SG_OP_ADDS = 262144         /* ... a node that can add a value to what it computes */
 };
 
 /* Factors of the output's channels that a node has taken into its weights: first come, first done.
@@ -127,10 +129,12 @@ struct sg_call {
     float *dy;
     float **dx;
     int *accumulate;
-    enum sg_rule rule;   /* of this backward pass */
-    void *kept;          /* from forward to backward */
-    float *work;         /* during one call */
-    uint32_t *relu_mask; /* of a node with relu */
+    enum sg_rule rule;        /* of this backward pass */
+    void *kept;               /* from forward to backward */
+    float *work;              /* during one call */
+    uint32_t *relu_mask;      /* of a node with relu */
+    const uint32_t *cut_mask; /* of the Relu in the node that makes x[0]: backward cuts dx[0] by it;
+                               * or NULL */
 };
 
 struct sg_need {

@@ -173,16 +173,11 @@ static void forward(const struct sg_call *call) {
     const int add = call->node->addend;
     const struct sg_conv shape = shape_for(call->node, call->batch);
 
-    if (add > 0) {
-        if (call->x[add] != call->y) {
-            memcpy(call->y, call->x[add], bytes_of_output(call));
-        }
-        sg_conv_forward_add(&shape, own->prepared, own->bias, call->node->relu, call->x[0], call->y,
-                            call->work);
-    } else {
-        sg_conv_forward(&shape, own->prepared, own->bias, call->node->relu, call->x[0], call->y,
-                        call->work);
+    if (add > 0 && call->x[add] != call->y) {
+        memcpy(call->y, call->x[add], bytes_of_output(call));
     }
+    sg_conv_forward_masked(&shape, own->prepared, own->bias, call->node->relu, add > 0, call->x[0],
+                           call->y, call->node->relu ? call->relu_mask : NULL, call->work);
 }
 
 /* The gradient of what is added is dy, and mostly lies there already. */
@@ -202,12 +197,13 @@ static void backward(const struct sg_call *call) {
         backward_addend(call, call->node->addend);
     }
 
-    sg_conv_backward(&shape, own->prepared, call->dy, call->dx[0], call->accumulate[0], call->work);
+    sg_conv_backward_masked(&shape, own->prepared, call->dy, call->dx[0], call->accumulate[0],
+                            call->cut_mask, call->work);
 }
 
 const struct sg_op sg_op_conv = {
     .name = "Conv",
-    .flags = SG_OP_FUSES_RELU | SG_OP_RELU_INSIDE | SG_OP_ADDS,
+    .flags = SG_OP_FUSES_RELU | SG_OP_RELU_INSIDE | SG_OP_BITS_INSIDE | SG_OP_ADDS,
     .infer = infer,
     .prepare = prepare,
     .fill = fill,
