@@ -179,6 +179,7 @@ void sg_net_run_gates(struct sg_net *net, int64_t i, const struct sg_counts_view
     } else {
         net->calls[i].work = sg_net_at(net, net->plan.nodes[i].work_backward);
         net->calls[i].rule = SG_RULE_GRADIENT;
+        net->calls[i].cut_mask = NULL;
         node->op->backward(call);
     }
 }

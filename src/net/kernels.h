@@ -58,6 +58,14 @@ const char *sg_conv_algorithms(const struct sg_conv *s, int backward, char *buf,
  * the table. *taken: -1 if it cannot do this shape, or memory is out. */
 const char *sg_conv_try(const struct sg_conv *s, int64_t i, int a, double seconds, int *is_chosen,
                         double *taken);
+/* The two with the bits of a Relu in the same pass, stretch by stretch while the result is cached:
+ * mask[i / 32] gets bit i % 32 if y[i] > 0; `add` as sg_conv_forward_add. And dx[i] becomes 0 where
+ * the bit is 0. mask may be NULL. */
+void sg_conv_forward_masked(const struct sg_conv *s, const float *prepared, const float *bias,
+                            int relu, int add, const float *x, float *y, uint32_t *mask,
+                            float *work);
+void sg_conv_backward_masked(const struct sg_conv *s, const float *prepared, const float *dy,
+                             float *dx, int accumulate, const uint32_t *mask, float *work);
 
 void sg_ref_conv_forward(const struct sg_conv *s, const float *weight, const float *bias, int relu,
                          const float *x, float *y);

@@ -217,11 +217,14 @@ static void read_layers(const struct sg_net *net, int64_t index, int is_gradient
     }
 }
 
-/* The Relu that was fused into the node, or what is left of it: the bits. */
+/* The Relu or Clip that was fused into the node, or what is left of it: the bits. */
 static void follow(const struct sg_call *call) {
     const int64_t n = call->batch * call->node->out->size;
     const int is_done = (call->node->flags & SG_OP_RELU_INSIDE) != 0;
 
+    if ((call->node->flags & SG_OP_BITS_INSIDE) != 0) {
+        return;
+    }
     if (call->node->relu == SG_RELU_6 && !is_done) {
         sg_clip(0.0f, 6.0f, call->y, call->y, call->relu_mask, n);
     } else if (call->node->relu == SG_RELU_6) {
@@ -247,14 +250,17 @@ static void run_forward(struct sg_net *net, int64_t i) {
     }
 }
 
-void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
+/* Node i backward, where `cut` lets nodes cut gradients for the nodes that made their inputs. */
+static void run_backward(struct sg_net *net, int64_t i, enum sg_rule rule, int cut) {
+    const struct sg_node_plan *plan = &net->plan.nodes[i];
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
     const double begun = net->backward_seconds != NULL ? sg_processor_seconds() : 0;
 
     call->rule = rule;
-    call->work = at(net, net->plan.nodes[i].work_backward);
-    if (node->relu) {
+    call->work = at(net, plan->work_backward);
+    call->cut_mask = cut && plan->cuts ? net->calls[node->in[0]->root->index - 1].relu_mask : NULL;
+    if (node->relu && !(cut && plan->is_cut)) {
         sg_relu_backward_by(node->relu == SG_RELU_PLAIN ? rule : SG_RULE_GRADIENT, call->relu_mask,
                             call->dy, call->dy, call->batch * node->out->size, 0);
     }
@@ -262,6 +268,10 @@ void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
     if (net->backward_seconds != NULL) {
         net->backward_seconds[i] += sg_processor_seconds() - begun;
     }
+}
+
+void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
+    run_backward(net, i, rule, 0);
 }
 
 static sg_status forward_part(struct sg_net *net, const struct sg_segment *s, int64_t k,
@@ -335,7 +345,7 @@ static void run_node(struct sg_net *net, int64_t i, const struct how *how) {
     if (how->gates != NULL) {
         sg_net_run_gates(net, i, how->gates, how->work);
     } else {
-        sg_net_run_backward(net, i, how->rule);
+        run_backward(net, i, how->rule, how->rule == SG_RULE_GRADIENT);
     }
 }
 

@@ -65,8 +65,8 @@ struct sg_value {
 enum sg_op_flags {
     SG_OP_KEEPS_INPUT = 1,  /* backward reads the inputs */
     SG_OP_KEEPS_OUTPUT = 2, /* backward reads the output */
-    SG_OP_INPLACE = 4,      /* y may be x[0] */
-    SG_OP_GRAD_INPLACE = 8, /* dx[0] may be dy, if dx[0] is written last */
+    SG_OP_INPLACE = 4,      /* y may be x[addend], which is x[0] where there is none */
+    SG_OP_GRAD_INPLACE = 8, /* dx[addend] may be dy, if dy is not needed once it is written */
     SG_OP_FUSES_RELU =
         16, /* a Relu after it is done by the runtime on its output; or a Clip to 0..6 */
     SG_OP_RELU_INSIDE = 32, /* ... and forward does it itself, where node->relu is set */
@@ -82,7 +82,11 @@ enum sg_op_flags {
     SG_OP_LINEAR = 16384,  /* the derivative does not depend on the inputs, though they are kept */
     SG_OP_PRODUCT = 32768, /* ... if only one of them is no constant */
     SG_OP_GATE = 65536,    /* elementwise, the derivative is 0 or 1: the bits that it keeps */
-    SG_OP_RELU_6 = 131072  /* is min(max(x, 0), 6): as SG_OP_RELU, but no rule is for it */
+    SG_OP_RELU_6 = 131072, /* is min(max(x, 0), 6): as SG_OP_RELU, but no rule is for it */
+    SG_OP_SUM = 262144,  /* the sum of two values, element by element in memory: disappears into */
+    SG_OP_ADDS = 524288, /* ... a node that can add a value to what it computes */
+    SG_OP_BITS_INSIDE = 1048576 /* forward keeps the bits of what follows it itself, and backward
+                                 * cuts dx[0] by those of call->cut_mask */
 };
 
 /* Factors of the output's channels that a node has taken into its weights: first come, first done.
@@ -111,6 +115,7 @@ struct sg_node {
     unsigned flags;         /* the operator's, which infer may change */
     int relu;               /* what follows it: enum sg_relu_kind */
     int has_affine;         /* a batch norm or the like was taken into its weights */
+    int addend;             /* the input that is added to what it computes; 0: none */
     struct sg_name *inside; /* names of the tensors that fusing left inside of it */
     const char *runs_as;    /* the operator it has become, for people; NULL: the file's */
     int removed;
@@ -132,10 +137,12 @@ struct sg_call {
     float *dy;
     float **dx;
     int *accumulate;
-    enum sg_rule rule;   /* of this backward pass */
-    void *kept;          /* from forward to backward */
-    float *work;         /* during one call */
-    uint32_t *relu_mask; /* of a node with relu */
+    enum sg_rule rule;        /* of this backward pass */
+    void *kept;               /* from forward to backward */
+    float *work;              /* during one call */
+    uint32_t *relu_mask;      /* of a node with relu */
+    const uint32_t *cut_mask; /* of the Relu in the node that makes x[0]: backward cuts dx[0] by it;
+                               * or NULL */
 };
 
 struct sg_need {

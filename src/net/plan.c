@@ -165,6 +165,45 @@ static void find_writers(struct planner *p) {
     }
 }
 
+static int is_layer(const struct sg_model *m, const struct sg_value *v) {
+    for (int l = 0; l < m->n_layers; l++) {
+        if (m->layers[l]->root == v) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Gradients that the last node to write them can cut by the Relu behind them, in the same part of
+ * the batch; those of layers are read before. */
+static void find_cuts(struct planner *p) {
+    for (int64_t i = p->m->n_nodes - 1; i >= 0; i--) {
+        const struct sg_node *node = p->m->nodes[i];
+
+        for (int k = node->n_in - 1; k >= 0; k--) {
+            const int64_t maker = is_dynamic(node, k) ? node->in[k]->root->index - 1 : -1;
+            struct sg_node_plan *at = maker >= 0 ? &p->plan->nodes[maker] : NULL;
+
+            if (at != NULL) {
+                at->is_cut = 0; /* by a node that is not the last */
+                if (k == 0 && (node->flags & SG_OP_BITS_INSIDE) != 0 && p->m->nodes[maker]->relu &&
+                    at->segment == p->plan->nodes[i].segment &&
+                    !is_layer(p->m, node->in[0]->root)) {
+                    at->is_cut = 1;
+                }
+                at->last_writer = i;
+            }
+        }
+    }
+    for (int64_t i = 0; i < p->m->n_nodes; i++) {
+        const struct sg_node_plan *at = &p->plan->nodes[i];
+
+        if (at->is_cut) {
+            p->plan->nodes[at->last_writer].cuts = 1;
+        }
+    }
+}
+
 static struct buffer *resolve(struct buffer *b) {
     while (b->same != NULL) {
         b = b->same;
@@ -191,20 +230,22 @@ static int has_whole_data(const struct planner *p, int at) {
 
 /* y takes over the memory of x, if nobody needs x any more. */
 static int may_overwrite_input(const struct planner *p, const struct sg_node *node, int64_t i) {
-    const int at = node->in[0]->root->index;
+    const int own = node->addend;
+    const int at = node->in[own]->root->index;
 
-    return (node->flags & SG_OP_INPLACE) != 0 && is_dynamic(node, 0) && !p->kept[at] &&
-           p->last_use[at] == forward_step(i) && node->in[0]->size == node->out->size &&
+    return (node->flags & SG_OP_INPLACE) != 0 && is_dynamic(node, own) && !p->kept[at] &&
+           p->last_use[at] == forward_step(i) && node->in[own]->size == node->out->size &&
            has_whole_data(p, at) == has_whole_data(p, node->out->index);
 }
 
 /* dx takes over the memory of dy, if this node is the first to write it. */
 static int may_overwrite_gradient(const struct planner *p, const struct sg_node *node, int64_t i) {
-    const int at = node->in[0]->root->index;
+    const int own = node->addend;
+    const int at = node->in[own]->root->index;
 
-    return (node->flags & SG_OP_GRAD_INPLACE) != 0 && is_dynamic(node, 0) &&
-           !p->plan->nodes[i].accumulate[0] && p->first_write[at] == backward_step(p, i) &&
-           node->in[0]->size == node->out->size &&
+    return (node->flags & SG_OP_GRAD_INPLACE) != 0 && is_dynamic(node, own) &&
+           !p->plan->nodes[i].accumulate[own] && p->first_write[at] == backward_step(p, i) &&
+           node->in[own]->size == node->out->size &&
            has_whole_gradient(p, at) == has_whole_gradient(p, node->out->index);
 }
 
@@ -282,10 +323,10 @@ static void lay_all(struct planner *p) {
         const struct sg_node *node = m->nodes[i];
 
         if (may_overwrite_input(p, node, i)) {
-            share(&p->data[node->in[0]->root->index], &p->data[node->out->index]);
+            share(&p->data[node->in[node->addend]->root->index], &p->data[node->out->index]);
         }
         if (may_overwrite_gradient(p, node, i)) {
-            share(&p->grad[node->in[0]->root->index], &p->grad[node->out->index]);
+            share(&p->grad[node->in[node->addend]->root->index], &p->grad[node->out->index]);
         }
     }
     for (int64_t i = 0; i <= m->n_nodes; i++) {
@@ -395,6 +436,7 @@ sg_status sg_net_plan_create(const struct sg_model *m, int64_t batch, struct sg_
     SG_TRY(cut(&p));
     find_uses(&p);
     find_writers(&p);
+    find_cuts(&p);
     lay_all(&p);
     SG_TRY(place_all(&p));
 done:

@@ -32,6 +32,10 @@ struct sg_node_plan {
     int64_t kept_step;
     int64_t relu_mask;
     int64_t mask_step;
+    int cuts; /* backward it is the last to write the gradient of its input 0, and cuts it by the
+               * Relu in the node that makes it */
+    int64_t last_writer; /* of its gradient: a node */
+    int is_cut;          /* such a node has cut this one's gradient */
     int64_t work_forward;
     int64_t work_backward;
     int *accumulate; /* [n_in] */

@@ -24,7 +24,8 @@ static const char *operator_of(const struct sg_node *node) {
 }
 
 const char *sg_layer_text(const struct sg_node *node, char *buf, size_t cap) {
-    (void)snprintf(buf, cap, "%s%s%s", operator_of(node), node->has_affine ? "+affine" : "",
+    (void)snprintf(buf, cap, "%s%s%s%s", operator_of(node), node->has_affine ? "+affine" : "",
+                   node->addend > 0 ? "+Add" : "",
                    node->relu == SG_RELU_6 ? "+Clip"
                    : node->relu            ? "+Relu"
                                            : "");

@@ -59,6 +59,27 @@ void sg_conv_backward(const struct sg_conv *s, const float *prepared, const floa
     sg_ref_conv_backward(s, prepared, dy, dx, accumulate);
 }
 
+void sg_conv_forward_masked(const struct sg_conv *s, const float *prepared, const float *bias,
+                            int relu, int add, const float *x, float *y, uint32_t *mask,
+                            float *work) {
+    if (add) {
+        sg_conv_forward_add(s, prepared, bias, relu, x, y, work);
+    } else {
+        sg_conv_forward(s, prepared, bias, relu, x, y, work);
+    }
+    if (mask != NULL) {
+        sg_relu_mask(y, mask, sg_conv_work_size(s));
+    }
+}
+
+void sg_conv_backward_masked(const struct sg_conv *s, const float *prepared, const float *dy,
+                             float *dx, int accumulate, const uint32_t *mask, float *work) {
+    sg_conv_backward(s, prepared, dy, dx, accumulate, work);
+    if (mask != NULL) {
+        sg_relu_backward(mask, dx, dx, s->n * s->h * s->w * s->c, 0);
+    }
+}
+
 /* The reference keeps winners of 32 bits; the runtime has room for one byte each. */
 void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint8_t *winner) {
     const int64_t n = s->n * s->oh * s->ow * s->c;

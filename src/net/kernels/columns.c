@@ -44,6 +44,7 @@ static void pointwise_run(const struct sg_corr *q, const float *prepared,
                         call->bias == NULL ? NULL : call->bias + g * q->k,
                         call->out + i * p.out_step + g * q->k);
         }
+        sg_corr_done(call, (i + p.n) * p.out_step);
     }
 }
 

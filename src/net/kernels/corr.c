@@ -151,6 +151,24 @@ int64_t sg_conv_work_size(const struct sg_conv *s) {
     return size;
 }
 
+void sg_corr_done(const struct sg_corr_call *call, int64_t n) {
+    struct sg_last_pass *l = call->last;
+    const int64_t to = l == NULL || n >= l->n ? l == NULL ? 0 : l->n : n / 32 * 32;
+
+    if (l == NULL || to <= l->done) {
+        return;
+    }
+    if (l->make != NULL && call->relu == SG_RELU_6) {
+        sg_clip_mask(0.0f, 6.0f, l->at + l->done, l->make + l->done / 32, to - l->done);
+    } else if (l->make != NULL) {
+        sg_relu_mask(l->at + l->done, l->make + l->done / 32, to - l->done);
+    }
+    if (l->cut != NULL) {
+        sg_relu_backward(l->cut + l->done / 32, l->at + l->done, l->at + l->done, to - l->done, 0);
+    }
+    l->done = to;
+}
+
 static void run_forward(const struct sg_conv *s, const float *prepared,
                         const struct sg_corr_call *call) {
     struct sg_weights w;
@@ -173,11 +191,37 @@ void sg_conv_forward_add(const struct sg_conv *s, const float *prepared, const f
                     .in = x, .out = y, .bias = bias, .relu = relu, .accumulate = 1, .work = work});
 }
 
+void sg_conv_forward_masked(const struct sg_conv *s, const float *prepared, const float *bias,
+                            int relu, int add, const float *x, float *y, uint32_t *mask,
+                            float *work) {
+    struct sg_last_pass last = {.at = y, .n = s->n * s->oh * s->ow * s->k, .make = mask};
+    const struct sg_corr_call call = {.in = x,
+                                      .out = y,
+                                      .bias = bias,
+                                      .relu = relu,
+                                      .accumulate = add,
+                                      .work = work,
+                                      .last = &last};
+
+    run_forward(s, prepared, &call);
+    sg_corr_done(&call, last.n);
+}
+
 void sg_conv_backward(const struct sg_conv *s, const float *prepared, const float *dy, float *dx,
                       int accumulate, float *work) {
+    sg_conv_backward_masked(s, prepared, dy, dx, accumulate, NULL, work);
+}
+
+void sg_conv_backward_masked(const struct sg_conv *s, const float *prepared, const float *dy,
+                             float *dx, int accumulate, const uint32_t *mask, float *work) {
     const int shared = shares_weights(s);
-    const struct sg_corr_call call = {
-        .in = dy, .out = dx, .accumulate = accumulate, .adjoint = shared, .work = work};
+    struct sg_last_pass last = {.at = dx, .n = s->n * s->h * s->w * s->c, .cut = mask};
+    const struct sg_corr_call call = {.in = dy,
+                                      .out = dx,
+                                      .accumulate = accumulate,
+                                      .adjoint = shared,
+                                      .work = work,
+                                      .last = &last};
     struct sg_weights w;
     const struct sg_corr forward = sg_corr_of(s, -1, NULL, &w);
 
@@ -187,4 +231,5 @@ void sg_conv_backward(const struct sg_conv *s, const float *prepared, const floa
         sg_corr_choose(&q)->run(&q, prepared, &call);
         prepared += weights_size(&q);
     }
+    sg_corr_done(&call, last.n);
 }

@@ -91,8 +91,12 @@ static void run_rows(const struct sg_corr *q, const float *prepared,
 
     for (int64_t i = 0; i < q->n; i++) {
         for (int64_t y0 = 0; y0 < q->y.out; y0 += step) {
-            run_slices(q, prepared, call, kernel, slice, slice_floats, i, y0,
-                       sg_min(step, q->y.out - y0));
+            const int64_t n_rows = sg_min(step, q->y.out - y0);
+
+            run_slices(q, prepared, call, kernel, slice, slice_floats, i, y0, n_rows);
+            if (sg_corr_is_dense(q)) {
+                sg_corr_done(call, (i * q->y.out + y0 + n_rows) * q->x.out * q->groups * q->k);
+            }
         }
     }
 }

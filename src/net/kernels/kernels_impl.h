@@ -30,6 +30,14 @@ struct sg_weights {
     int64_t group, y, x, c, k;
 };
 
+/* What is left to do on a result of n floats, as soon as a stretch from its start is final. */
+struct sg_last_pass {
+    float *at;
+    int64_t n, done;
+    uint32_t *make;      /* bits of a Relu that are kept, or NULL */
+    const uint32_t *cut; /* bits by which the result is cut, or NULL */
+};
+
 struct sg_corr_call {
     const float *in;
     float *out;
@@ -38,7 +46,11 @@ struct sg_corr_call {
     int accumulate;    /* add to out, before relu; relu only where the grid is the whole output */
     int adjoint;       /* `prepared` is of the forward correlation, whose adjoint this one is */
     float *work;
+    struct sg_last_pass *last; /* or NULL */
 };
+
+/* The first n floats of the result are final. Algorithms say so where they know, block by block. */
+void sg_corr_done(const struct sg_corr_call *call, int64_t n);
 
 /* An algorithm; `applies` and all sizes depend on the shape without n, work_size on n as well. */
 struct sg_algorithm {

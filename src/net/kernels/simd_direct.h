@@ -20,6 +20,16 @@ INLINE void direct_term(const struct sg_row *r, const int n_px, const int n_vec,
 
 INLINE void direct_finish(const struct sg_row *r, const int n_px, const int n_vec,
                           const float *bias, float *y, vec acc[MAX_PX][2]) {
+    if (bias == NULL && !r->relu && !r->accumulate) { /* the commonest, and short where sums are */
+#pragma GCC unroll 16
+        for (int p = 0; p < n_px; p++) {
+            store(y + p * r->out_step, acc[p][0]);
+            if (n_vec == 2) {
+                store(y + p * r->out_step + LANES, acc[p][1]);
+            }
+        }
+        return;
+    }
 #pragma GCC unroll 16
     for (int p = 0; p < n_px; p++) {
         finish(r, acc[p][0], bias, y + p * r->out_step, LANES);

@@ -247,6 +247,11 @@ static void multiply_all(const struct sg_corr *q, const struct layout *l, const 
     }
 }
 
+/* Rows of pixels that the first n tiles fill. */
+static int64_t rows_done(const struct sg_corr *q, const struct layout *l, int64_t n) {
+    return n / l->tiles_x / l->tiles_y * q->y.out + n / l->tiles_x % l->tiles_y * l->m;
+}
+
 static void run(const struct sg_corr *q, const struct points *p, const float *prepared,
                 const struct sg_corr_call *call) {
     const struct layout l = layout_of(q, p->m);
@@ -268,6 +273,7 @@ static void run(const struct sg_corr *q, const struct points *p, const float *pr
         for (int64_t t = 0; t < n; t++) {
             transform_out(q, &l, call, first + t, out + t * q->k);
         }
+        sg_corr_done(call, rows_done(q, &l, first + n) * q->x.out * q->k);
     }
 }
 

@@ -156,6 +156,28 @@ static void check_forward(struct arrays *a, const float *prepared, float *work, 
     check_close(a->y, a->plain_y, a->sum_y, a->n_out, forward_terms(s), 0.0);
 }
 
+/* Bits that are made, and applied, in the same pass are those of a pass of their own over the
+ * results y and dx. */
+static void check_masks(const struct arrays *a, const float *prepared, float *work, float *y,
+                        float *dx) {
+    const int64_t n = a->n_out > a->n_in ? a->n_out : a->n_in;
+    uint32_t *want = sg_calloc((size_t)n / 32 + 1, sizeof *want);
+    uint32_t *mask = sg_calloc((size_t)n / 32 + 1, sizeof *mask);
+
+    assert_true(want != NULL && mask != NULL);
+    sg_conv_forward_masked(&a->s, prepared, NULL, 0, 0, a->x, y, mask, work);
+    sg_relu_mask(y, want, a->n_out);
+    assert_memory_equal(y, a->y, (size_t)a->n_out * sizeof(float));
+    assert_memory_equal(mask, want, (size_t)(a->n_out + 31) / 32 * sizeof *mask);
+
+    sg_relu_mask(a->x, mask, a->n_in);
+    sg_conv_backward_masked(&a->s, prepared, a->dy, dx, 0, mask, work);
+    sg_relu_backward(mask, a->dx, a->dx, a->n_in, 0);
+    assert_memory_equal(dx, a->dx, (size_t)a->n_in * sizeof(float));
+    sg_free(want);
+    sg_free(mask);
+}
+
 /* The same call gives the same bits, whatever the workspace held. */
 static void check_repeats(struct arrays *a, const float *prepared, float *work) {
     float *y = guarded(a->n_out);
@@ -165,6 +187,7 @@ static void check_repeats(struct arrays *a, const float *prepared, float *work) 
     sg_conv_backward(&a->s, prepared, a->dy, dx, 0, work);
     assert_memory_equal(y, a->y, (size_t)a->n_out * sizeof(float));
     assert_memory_equal(dx, a->dx, (size_t)a->n_in * sizeof(float));
+    check_masks(a, prepared, work, y, dx);
     sg_free(y);
     sg_free(dx);
 }
