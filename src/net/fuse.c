@@ -35,9 +35,9 @@ static void remove_unused(const struct sg_model *m, int *uses) {
     }
 }
 
-/* The node that makes `node`'s first input and serves nothing else, or NULL. */
-static struct sg_node *only_before(const struct sg_node *node, const int *uses) {
-    struct sg_value *in = node->in[0];
+/* The node that makes input k of `node` and serves nothing else, or NULL. */
+static struct sg_node *only_before(const struct sg_node *node, int k, const int *uses) {
+    struct sg_value *in = node->in[k];
 
     if (in == NULL || in->kind != SG_VALUE_DYNAMIC || in->root != in || in->producer == NULL ||
         uses[in->index] != 1) {
@@ -88,11 +88,11 @@ done:
 
 static sg_status fuse_affine(struct sg_node *node, const int *uses) {
     sg_status status = SG_OK;
-    struct sg_node *before = only_before(node, uses);
+    struct sg_node *before = only_before(node, 0, uses);
     struct sg_affine a;
 
     if (before != NULL && node->op->as_affine != NULL && before->op->absorb_affine != NULL &&
-        !before->relu && node->op->as_affine(node, &a)) {
+        !before->relu && before->addend == 0 && node->op->as_affine(node, &a)) {
         SG_TRY(before->op->absorb_affine(before, &a));
         before->has_affine = 1;
         SG_TRY(sg_fuse_into(before, node));
@@ -103,12 +103,63 @@ done:
 
 static sg_status fuse_relu(struct sg_node *node, const int *uses) {
     sg_status status = SG_OK;
-    struct sg_node *before = only_before(node, uses);
+    struct sg_node *before = only_before(node, 0, uses);
 
     if (before != NULL && (node->flags & SG_OP_RELU) != 0 && !before->relu &&
         (before->flags & SG_OP_FUSES_RELU) != 0) {
         before->relu = 1;
         SG_TRY(sg_fuse_into(before, node));
+    }
+done:
+    return status;
+}
+
+static int64_t position(const struct sg_model *m, const struct sg_node *node) {
+    int64_t i = 0;
+
+    while (node != NULL && m->nodes[i] != node) {
+        i++;
+    }
+    return node != NULL ? i : -1;
+}
+
+/* 1 if `before` can add `other`, which has to be made by then, in the memory of one of the two. */
+static int can_add(const struct sg_model *m, const struct sg_node *before,
+                   const struct sg_value *other) {
+    if (before == NULL || (before->flags & SG_OP_ADDS) == 0 || before->relu || before->addend > 0 ||
+        position(m, other->root->producer) >= position(m, before)) {
+        return 0;
+    }
+    for (int k = 0; k < before->n_in; k++) {
+        if (before->in[k] != NULL && before->in[k]->root == other->root) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* A residual connection: the node that makes one side adds the other. */
+static sg_status fuse_sum(struct sg_node *node, const int *uses) {
+    enum { ADDEND = 3 };
+    sg_status status = SG_OK;
+
+    for (int k = 1; k >= 0 && (node->flags & SG_OP_SUM) != 0 && !node->removed; k--) {
+        struct sg_node *before = only_before(node, k, uses);
+        struct sg_value **in;
+
+        if (can_add(node->model, before, node->in[1 - k])) {
+            in = sg_region_take(&node->model->keep, ADDEND + 1, sizeof(struct sg_value *));
+            SG_NODE_NOMEM(in, node);
+            for (int i = 0; i < before->n_in; i++) {
+                in[i] = before->in[i];
+            }
+            in[ADDEND] = node->in[1 - k];
+            before->in = in;
+            before->n_in = ADDEND + 1;
+            before->addend = ADDEND;
+            before->flags |= SG_OP_INPLACE | SG_OP_GRAD_INPLACE;
+            SG_TRY(sg_fuse_into(before, node));
+        }
     }
 done:
     return status;
@@ -132,6 +183,9 @@ sg_status sg_fuse(struct sg_model *m) {
     for (int64_t i = 0; i < m->n_nodes; i++) {
         if (!m->nodes[i]->removed) {
             SG_TRY(fuse_affine(m->nodes[i], uses));
+        }
+        if (!m->nodes[i]->removed) {
+            SG_TRY(fuse_sum(m->nodes[i], uses));
         }
         if (!m->nodes[i]->removed) {
             SG_TRY(fuse_relu(m->nodes[i], uses));

@@ -283,13 +283,17 @@ done:
     return status;
 }
 
-int sg_gate_accumulates(const struct sg_gate *gate, const struct sg_call *writer) {
-    for (int k = writer->node->n_in - 1; k >= 0; k--) {
-        const struct sg_value *v = writer->node->in[k];
+int sg_gate_input(const struct sg_gate *gate, const struct sg_call *writer) {
+    int found = 0;
 
-        if (v != NULL && v->kind == SG_VALUE_DYNAMIC && v->root == gate->source->root) {
-            return writer->accumulate[k];
+    for (int k = 0; k < writer->node->n_in; k++) {
+        if (is_dynamic(writer->node, k) && writer->node->in[k]->root == gate->source->root) {
+            found = k;
         }
     }
-    return 0;
+    return found;
+}
+
+int sg_gate_accumulates(const struct sg_gate *gate, const struct sg_call *writer) {
+    return writer->accumulate[sg_gate_input(gate, writer)];
 }

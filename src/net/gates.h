@@ -39,6 +39,9 @@ sg_status sg_find_gates(struct sg_model *m);
  * of, or -1. */
 int64_t sg_nearest_common(const int64_t *before, int64_t a, int64_t b);
 
+/* Which of the writer's inputs is the source, the last one if it is several. */
+int sg_gate_input(const struct sg_gate *gate, const struct sg_call *writer);
+
 /* 1 if the first gradient that the writer of these slopes writes adds to what is there. */
 int sg_gate_accumulates(const struct sg_gate *gate, const struct sg_call *writer);
 

@@ -10,7 +10,7 @@ enum { CHUNK = 1024 };
 
 /* ---- counting ---- */
 
-/* Where the samples at hand go. */
+/* Where the samples at hand go: n of a part, from sample `first` of the item on. */
 struct counting {
     int64_t first;
     int64_t n;
@@ -42,12 +42,19 @@ static void count_choice(const struct counting *c, const struct sg_gate *gate,
     }
 }
 
+/* Where the gradient of the gate's source is written, in the part at hand. */
+static float *source_gradient(const struct sg_net *net, const struct sg_gate *gate) {
+    const struct sg_call *writer = &net->calls[gate->writer];
+
+    return writer->dx[sg_gate_input(gate, writer)];
+}
+
 /* Slopes are what the members make of ones, where gradients lie in a backward pass: nothing else of
  * it is there now. */
 static const float *slopes_of(struct sg_net *net, int64_t i) {
     const struct sg_gate *gate = &net->m->gates[i];
-    const int64_t n = net->batch * gate->n;
-    float *dx = sg_net_gradient_of(net, gate->source);
+    const int64_t n = net->calls[i].batch * gate->n;
+    float *dx = source_gradient(net, gate);
     float *dy = net->calls[i].dy;
 
     for (int64_t k = 0; k < n; k++) {
@@ -75,23 +82,39 @@ static void count_slopes(struct sg_net *net, const struct counting *c, int64_t i
     }
 }
 
+static void count_node(struct sg_net *net, const struct counting *c, int64_t i) {
+    const struct sg_gate *gate = &net->m->gates[i];
+    const struct sg_call *call = &net->calls[i];
+
+    if (gate->first_relu >= 0) {
+        count_bits(c, gate->first_relu, call->relu_mask, call->node->out->size);
+    }
+    if (gate->kind == SG_GATE_BITS) {
+        count_bits(c, gate->first, call->kept, gate->n);
+    } else if (gate->kind == SG_GATE_CHOICE) {
+        count_choice(c, gate, call);
+    } else if (gate->kind == SG_GATE_SLOPES) {
+        count_slopes(net, c, i);
+    }
+}
+
+/* The samples of a part that are among the first n of the batch. */
+static void count_part(struct sg_net *net, const struct sg_segment *s, int64_t part, int64_t first,
+                       int64_t n, const unsigned char *skip, struct sg_counts *counts) {
+    int64_t n_part;
+    const int64_t at = sg_net_enter(net, s, part, &n_part);
+    const struct counting c = {first + at, n - at < n_part ? n - at : n_part, skip + at, counts};
+
+    for (int64_t i = s->first; i < s->end && c.n > 0; i++) {
+        count_node(net, &c, i);
+    }
+}
+
 void sg_net_count_gates(struct sg_net *net, int64_t first, int64_t n, const unsigned char *skip,
                         struct sg_counts *counts) {
-    const struct counting c = {first, n, skip, counts};
-
-    for (int64_t i = 0; i < net->m->n_nodes; i++) {
-        const struct sg_gate *gate = &net->m->gates[i];
-        const struct sg_call *call = &net->calls[i];
-
-        if (gate->first_relu >= 0) {
-            count_bits(&c, gate->first_relu, call->relu_mask, call->node->out->size);
-        }
-        if (gate->kind == SG_GATE_BITS) {
-            count_bits(&c, gate->first, call->kept, gate->n);
-        } else if (gate->kind == SG_GATE_CHOICE) {
-            count_choice(&c, gate, call);
-        } else if (gate->kind == SG_GATE_SLOPES) {
-            count_slopes(net, &c, i);
+    for (int64_t s = 0; s < net->plan.n_segments; s++) {
+        for (int64_t k = 0; k < net->plan.segments[s].n_parts; k++) {
+            count_part(net, &net->plan.segments[s], k, first, n, skip, counts);
         }
     }
     for (int64_t j = 0; j < n; j++) {
@@ -127,7 +150,7 @@ static void run_slopes(struct sg_net *net, int64_t g, const struct sg_counts_vie
     const struct sg_gate *gate = &net->m->gates[g];
 
     sg_counts_mean_slopes(gates, gate->first, gate->n, work);
-    scale(work, gate->n, net->batch, net->calls[g].dy, sg_net_gradient_of(net, gate->source),
+    scale(work, gate->n, net->calls[g].batch, net->calls[g].dy, source_gradient(net, gate),
           sg_gate_accumulates(gate, &net->calls[gate->writer]));
 }
 
@@ -145,11 +168,11 @@ void sg_net_run_gates(struct sg_net *net, int64_t i, const struct sg_counts_view
     }
     if (gate->first_relu >= 0) {
         sg_counts_mean_counters(gates, gate->first_relu, node->out->size, work);
-        scale(work, node->out->size, net->batch, call->dy, call->dy, 0);
+        scale(work, node->out->size, call->batch, call->dy, call->dy, 0);
     }
     if (gate->kind == SG_GATE_BITS) {
         sg_counts_mean_counters(gates, gate->first, gate->n, work);
-        scale(work, gate->n, net->batch, call->dy, call->dx[0], call->accumulate[0]);
+        scale(work, gate->n, call->batch, call->dy, call->dx[0], call->accumulate[0]);
     } else if (gate->kind == SG_GATE_CHOICE) {
         sg_counts_mean_counters(gates, gate->first, gate->n, work);
         node->op->choice->backward(call, work);

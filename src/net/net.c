@@ -19,7 +19,7 @@ static sg_status make_call(struct sg_net *net, int64_t i) {
     const size_t n_in = (size_t)node->n_in;
     struct sg_call *call = &net->calls[i];
 
-    *call = (struct sg_call){.node = node, .batch = net->batch};
+    *call = (struct sg_call){.node = node};
     call->x = sg_region_take(&net->region, n_in, sizeof(float *));
     call->dx = sg_region_take(&net->region, n_in, sizeof(float *));
     SG_CHECK(call->x != NULL && call->dx != NULL, SG_E_NOMEM, "%s: no memory for the network",
@@ -42,25 +42,41 @@ done:
 }
 
 /* Offsets become pointers. */
-static void point(struct sg_net *net) {
-    const struct sg_model *m = net->m;
+static void point(struct sg_net *net, int64_t i, int64_t part, int64_t first, int64_t n) {
     const struct sg_net_plan *plan = &net->plan;
+    const struct sg_node_plan *own = &plan->nodes[i];
+    struct sg_call *call = &net->calls[i];
+    const struct sg_node *node = call->node;
 
-    for (int64_t i = 0; i < m->n_nodes; i++) {
-        struct sg_call *call = &net->calls[i];
-        const struct sg_node *node = call->node;
+    for (int k = 0; k < node->n_in; k++) {
+        if (node->in[k] != NULL && node->in[k]->kind == SG_VALUE_DYNAMIC) {
+            const struct sg_value *v = node->in[k]->root;
 
-        for (int k = 0; k < node->n_in; k++) {
-            if (node->in[k] != NULL && node->in[k]->kind == SG_VALUE_DYNAMIC) {
-                call->x[k] = at(net, plan->data[node->in[k]->root->index]);
-                call->dx[k] = at(net, plan->grad[node->in[k]->root->index]);
-            }
+            call->x[k] = sg_net_sample(net, &plan->data[v->index], v, first);
+            call->dx[k] = sg_net_sample(net, &plan->grad[v->index], v, first);
         }
-        call->y = at(net, plan->data[node->out->index]);
-        call->dy = at(net, plan->grad[node->out->index]);
-        call->kept = at(net, plan->nodes[i].kept);
-        call->relu_mask = (uint32_t *)(void *)at(net, plan->nodes[i].relu_mask);
     }
+    call->batch = n;
+    call->y = sg_net_sample(net, &plan->data[node->out->index], node->out, first);
+    call->dy = sg_net_sample(net, &plan->grad[node->out->index], node->out, first);
+    call->kept = own->kept >= 0 ? at(net, own->kept + part * own->kept_step) : NULL;
+    call->relu_mask = own->relu_mask >= 0
+                          ? (uint32_t *)(void *)at(net, own->relu_mask + part * own->mask_step)
+                          : NULL;
+}
+
+static int64_t min(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+int64_t sg_net_enter(struct sg_net *net, const struct sg_segment *s, int64_t part, int64_t *n) {
+    const int64_t first = part * s->batch;
+
+    *n = min(s->batch, net->batch - first);
+    for (int64_t i = s->first; i < s->end && (s->n_parts > 1 || net->calls[i].batch == 0); i++) {
+        point(net, i, part, first, *n);
+    }
+    return first;
 }
 
 /* Everything but the arena. */
@@ -98,7 +114,6 @@ sg_status sg_net_create_in(const struct sg_model *m, int64_t batch, void *arena,
     SG_CHECK(net->arena != NULL, SG_E_NOMEM,
              "%s: no memory for batches of %lld samples (%lld bytes)", m->file, (long long)batch,
              (long long)net->plan.arena_bytes);
-    point(net);
     *out = net;
     net = NULL;
 done:
@@ -145,20 +160,26 @@ void sg_net_bind(struct sg_net *net, const struct sg_model *m) {
     }
 }
 
-static float *data_of(const struct sg_net *net, const struct sg_value *v) {
-    return at(net, net->plan.data[v->root->index]);
+/* Samples of the batch that are being worked on. */
+struct part {
+    int64_t first;
+    int64_t n;
+};
+
+static float *data_of(const struct sg_net *net, const struct sg_value *v, int64_t first) {
+    return sg_net_sample(net, &net->plan.data[v->root->index], v, first);
 }
 
-static float *grad_of(const struct sg_net *net, const struct sg_value *v) {
-    return sg_net_gradient_of(net, v);
+static float *grad_of(const struct sg_net *net, const struct sg_value *v, int64_t first) {
+    return sg_net_sample(net, &net->plan.grad[v->root->index], v, first);
 }
 
 /* Between the order outside, where samples are `stride` floats apart, and the one in memory. */
-static void bring_in(const struct sg_net *net, const struct sg_value *v, const float *from,
-                     int64_t stride, float *to) {
+static void bring_in(int64_t n, const struct sg_value *v, const float *from, int64_t stride,
+                     float *to) {
     const int64_t c = sg_last_channels(v);
 
-    for (int64_t j = 0; j < net->batch; j++, from += stride, to += v->size) {
+    for (int64_t j = 0; j < n; j++, from += stride, to += v->size) {
         if (c > 0) {
             sg_nchw_to_nhwc(1, c, v->size / c, from, to);
         } else {
@@ -167,11 +188,11 @@ static void bring_in(const struct sg_net *net, const struct sg_value *v, const f
     }
 }
 
-static void bring_out(const struct sg_net *net, const struct sg_value *v, const float *from,
-                      float *to, int64_t stride) {
+static void bring_out(int64_t n, const struct sg_value *v, const float *from, float *to,
+                      int64_t stride) {
     const int64_t c = sg_last_channels(v);
 
-    for (int64_t j = 0; j < net->batch; j++, from += v->size, to += stride) {
+    for (int64_t j = 0; j < n; j++, from += v->size, to += stride) {
         if (c > 0) {
             sg_nhwc_to_nchw(1, c, v->size / c, from, to);
         } else {
@@ -183,13 +204,15 @@ static void bring_out(const struct sg_net *net, const struct sg_value *v, const 
 /* Layers are read the moment they are complete: forward right after value number `index` was made,
  * backward when all that reads it has run and its maker has not. Later its memory may be another's.
  */
-static void read_layers(const struct sg_net *net, int64_t index, int is_gradient,
-                        float *const *out) {
+static void read_layers(const struct sg_net *net, int64_t index, int is_gradient, float *const *out,
+                        struct part part) {
     for (int l = 0; out != NULL && l < net->m->n_layers; l++) {
         const struct sg_value *v = net->m->layers[l];
 
         if (v->root->index == index && out[l] != NULL) {
-            bring_out(net, v, is_gradient ? grad_of(net, v) : data_of(net, v), out[l], v->size);
+            bring_out(part.n, v,
+                      is_gradient ? grad_of(net, v, part.first) : data_of(net, v, part.first),
+                      out[l] + part.first * v->size, v->size);
         }
     }
 }
@@ -201,7 +224,7 @@ static void run_forward(struct sg_net *net, int64_t i) {
     call->work = at(net, net->plan.nodes[i].work_forward);
     node->op->forward(call);
     if (node->relu) {
-        const int64_t n = net->batch * node->out->size;
+        const int64_t n = call->batch * node->out->size;
 
         if ((node->flags & SG_OP_RELU_INSIDE) == 0) {
             sg_relu_forward(call->y, call->y, n);
@@ -217,10 +240,25 @@ void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
     call->rule = rule;
     call->work = at(net, net->plan.nodes[i].work_backward);
     if (node->relu) {
-        sg_relu_backward_by(rule, call->relu_mask, call->dy, call->dy, net->batch * node->out->size,
-                            0);
+        sg_relu_backward_by(rule, call->relu_mask, call->dy, call->dy,
+                            call->batch * node->out->size, 0);
     }
     node->op->backward(call);
+}
+
+static sg_status forward_part(struct sg_net *net, const struct sg_segment *s, int64_t k,
+                              float *const *layers, const volatile sig_atomic_t *cancel) {
+    sg_status status = SG_OK;
+    struct part part;
+
+    part.first = sg_net_enter(net, s, k, &part.n);
+    for (int64_t i = s->first; i < s->end; i++) {
+        SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
+        run_forward(net, i);
+        read_layers(net, i + 1, 0, layers, part);
+    }
+done:
+    return status;
 }
 
 sg_status sg_net_forward(struct sg_net *net, const float *x, float *y,
@@ -232,16 +270,19 @@ sg_status sg_net_forward_at(struct sg_net *net, const float *x, float *y, float 
                             const volatile sig_atomic_t *cancel) {
     sg_status status = SG_OK;
     const struct sg_model *m = net->m;
+    const struct part all = {0, net->batch};
 
-    bring_in(net, m->input, x, m->input->size, data_of(net, m->input));
-    read_layers(net, 0, 0, layers);
-    for (int64_t i = 0; i < m->n_nodes; i++) {
-        SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
-        run_forward(net, i);
-        read_layers(net, i + 1, 0, layers);
+    bring_in(net->batch, m->input, x, m->input->size, data_of(net, m->input, 0));
+    read_layers(net, 0, 0, layers, all);
+    for (int64_t s = 0; s < net->plan.n_segments; s++) {
+        const struct sg_segment *segment = &net->plan.segments[s];
+
+        for (int64_t k = 0; k < segment->n_parts; k++) {
+            SG_TRY(forward_part(net, segment, k, layers, cancel));
+        }
     }
     for (int k = 0; k < m->n_outputs; k++) {
-        bring_out(net, m->outputs[k], data_of(net, m->outputs[k]),
+        bring_out(net->batch, m->outputs[k], data_of(net, m->outputs[k], 0),
                   y + m->signature.outputs[k].offset, m->signature.n_elements);
     }
 done:
@@ -280,24 +321,49 @@ static void run_node(struct sg_net *net, int64_t i, const struct how *how) {
     }
 }
 
+/* One part of a segment, down to node `first` of the network. */
+static sg_status backward_part(struct sg_net *net, const struct sg_segment *s, int64_t k,
+                               const struct how *how, int64_t first, float *const *dlayers,
+                               const volatile sig_atomic_t *cancel) {
+    sg_status status = SG_OK;
+    struct part part;
+
+    part.first = sg_net_enter(net, s, k, &part.n);
+    for (int64_t i = s->end - 1; i >= s->first && i >= first; i--) {
+        SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
+        read_layers(net, i + 1, 1, dlayers, part);
+        run_node(net, i, how);
+    }
+    if (s->first <= first) {
+        read_layers(net, first, 1, dlayers, part);
+    }
+done:
+    return status;
+}
+
 static sg_status backward(struct sg_net *net, const struct how *how, const float *dy, float *dx,
                           float *const *dlayers, const volatile sig_atomic_t *cancel) {
     sg_status status = SG_OK;
     const struct sg_model *m = net->m;
     const int64_t first = earliest(net, dx, dlayers);
+    const struct part all = {0, net->batch};
 
     for (int k = 0; k < m->n_outputs; k++) {
-        bring_in(net, m->outputs[k], dy + m->signature.outputs[k].offset, m->signature.n_elements,
-                 grad_of(net, m->outputs[k]));
+        bring_in(net->batch, m->outputs[k], dy + m->signature.outputs[k].offset,
+                 m->signature.n_elements, grad_of(net, m->outputs[k], 0));
     }
-    for (int64_t i = m->n_nodes - 1; i >= first; i--) {
-        SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
-        read_layers(net, i + 1, 1, dlayers);
-        run_node(net, i, how);
+    for (int64_t s = net->plan.n_segments - 1; s >= 0 && net->plan.segments[s].end > first; s--) {
+        const struct sg_segment *segment = &net->plan.segments[s];
+
+        for (int64_t k = 0; k < segment->n_parts; k++) {
+            SG_TRY(backward_part(net, segment, k, how, first, dlayers, cancel));
+        }
     }
-    read_layers(net, first, 1, dlayers);
+    if (first == m->n_nodes) { /* an output */
+        read_layers(net, first, 1, dlayers, all);
+    }
     if (dx != NULL) {
-        bring_out(net, m->input, grad_of(net, m->input), dx, m->input->size);
+        bring_out(net->batch, m->input, grad_of(net, m->input, 0), dx, m->input->size);
     }
 done:
     return status;

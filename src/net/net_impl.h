@@ -65,8 +65,8 @@ struct sg_value {
 enum sg_op_flags {
     SG_OP_KEEPS_INPUT = 1,  /* backward reads the inputs */
     SG_OP_KEEPS_OUTPUT = 2, /* backward reads the output */
-    SG_OP_INPLACE = 4,      /* y may be x[0] */
-    SG_OP_GRAD_INPLACE = 8, /* dx[0] may be dy, if dx[0] is written last */
+    SG_OP_INPLACE = 4,      /* y may be x[addend], which is x[0] where there is none */
+    SG_OP_GRAD_INPLACE = 8, /* dx[addend] may be dy, if dy is not needed once it is written */
     SG_OP_FUSES_RELU = 16,  /* a Relu after it is done by the runtime on its output */
     SG_OP_RELU_INSIDE = 32, /* ... and forward does max(y, 0) itself, where node->relu is set */
     SG_OP_TAKES_HWC = 64,   /* input 0 may be a flattened value in channels-last order */
@@ -80,7 +80,9 @@ enum sg_op_flags {
     SG_OP_ELEMENTWISE = 8192, /* element i of y is made of elements i of the inputs' memory */
     SG_OP_LINEAR = 16384,  /* the derivative does not depend on the inputs, though they are kept */
     SG_OP_PRODUCT = 32768, /* ... if only one of them is no constant */
-    SG_OP_GATE = 65536     /* elementwise, the derivative is 0 or 1: the bits that it keeps */
+    SG_OP_GATE = 65536,    /* elementwise, the derivative is 0 or 1: the bits that it keeps */
+    SG_OP_SUM = 131072, /* the sum of two values, element by element in memory: disappears into */
+    SG_OP_ADDS = 262144 /* ... a node that can add a value to what it computes */
 };
 
 /* Factors of the output's channels that a node has taken into its weights: first come, first done.
@@ -109,6 +111,7 @@ struct sg_node {
     unsigned flags;         /* the operator's, which infer may change */
     int relu;               /* max(y, 0) follows */
     int has_affine;         /* a batch norm or the like was taken into its weights */
+    int addend;             /* the input that is added to what it computes; 0: none */
     struct sg_name *inside; /* names of the tensors that fusing left inside of it */
     const char *runs_as;    /* the operator it has become, for people; NULL: the file's */
     int removed;
@@ -117,6 +120,7 @@ struct sg_node {
     struct sg_scale *scales;   /* for fill */
     int64_t multiply_adds;
     int64_t n_parameters;
+    int64_t weight_bytes; /* of the floats above, once all fusing is done */
 };
 
 /* One node of a net: the node with its memory. Gradients are written from the last input to the
@@ -341,7 +345,7 @@ sg_status sg_absorb_scale(struct sg_node *node, const struct sg_affine *a);
 float sg_scaled(const struct sg_node *node, int64_t channel, float weight);
 /* Gives a node its floats at once, for a run during the build. */
 sg_status sg_place_in_scratch(struct sg_node *node);
-/* Sums up m->weight_bytes. */
+/* Sums up weight_bytes of nodes and model. */
 void sg_weights_measure(struct sg_model *m);
 /* Puts a node before `node` that turns input i to plain ONNX order. */
 sg_status sg_make_plain(struct sg_node *node, int i);

@@ -23,8 +23,10 @@ struct planner {
     int64_t batch;
     struct sg_net_plan *plan;
     struct sg_region region;
-    int64_t end;          /* the last step */
-    int *kept;            /* [n + 1] 1 if backward reads the value */
+    int64_t end;  /* the last step */
+    int *kept;    /* [n + 1] 1 if backward reads the value */
+    int64_t *low; /* [n + 1] the first and the last segment whose nodes have to do with it */
+    int64_t *high;
     int64_t *last_use;    /* [n + 1] last forward step that reads it */
     int64_t *first_write; /* [n + 1] first backward step that writes its gradient */
     struct buffer *data;  /* [n + 1] */
@@ -43,6 +45,30 @@ static int64_t backward_step(const struct planner *p, int64_t i) {
     return 2 * p->m->n_nodes + 2 - i;
 }
 
+static const struct sg_segment *segment_of(const struct planner *p, int64_t i) {
+    return &p->plan->segments[p->plan->nodes[i].segment];
+}
+
+/* The steps of a node become those of its whole segment: the first of them, and the last. */
+static int64_t segment_begin(const struct planner *p, int64_t at) {
+    const int64_t n = p->m->n_nodes;
+
+    if (at >= 1 && at <= n) {
+        return forward_step(segment_of(p, at - 1)->first);
+    }
+    return at >= n + 3 && at < p->end ? backward_step(p, segment_of(p, 2 * n + 2 - at)->end - 1)
+                                      : at;
+}
+
+static int64_t segment_end(const struct planner *p, int64_t at) {
+    const int64_t n = p->m->n_nodes;
+
+    if (at >= 1 && at <= n) {
+        return forward_step(segment_of(p, at - 1)->end - 1);
+    }
+    return at >= n + 3 && at < p->end ? backward_step(p, segment_of(p, 2 * n + 2 - at)->first) : at;
+}
+
 static int is_dynamic(const struct sg_node *node, int k) {
     return node->in[k] != NULL && node->in[k]->kind == SG_VALUE_DYNAMIC;
 }
@@ -53,6 +79,8 @@ static sg_status take_tables(struct planner *p) {
     struct sg_net_plan *plan = p->plan;
 
     p->kept = sg_region_take(&p->region, n, sizeof *p->kept);
+    p->low = sg_region_take(&p->region, n, sizeof *p->low);
+    p->high = sg_region_take(&p->region, n, sizeof *p->high);
     p->last_use = sg_region_take(&p->region, n, sizeof *p->last_use);
     p->first_write = sg_region_take(&p->region, n, sizeof *p->first_write);
     p->data = sg_region_take(&p->region, n, sizeof *p->data);
@@ -62,9 +90,11 @@ static sg_status take_tables(struct planner *p) {
     plan->data = sg_region_take(&plan->region, n, sizeof *plan->data);
     plan->grad = sg_region_take(&plan->region, n, sizeof *plan->grad);
     plan->nodes = sg_region_take(&plan->region, n, sizeof *plan->nodes);
-    SG_CHECK(p->kept != NULL && p->last_use != NULL && p->first_write != NULL && p->data != NULL &&
-                 p->grad != NULL && p->buffers != NULL && p->extra != NULL && plan->data != NULL &&
-                 plan->grad != NULL && plan->nodes != NULL,
+    plan->segments = sg_region_take(&plan->region, n, sizeof *plan->segments);
+    SG_CHECK(p->kept != NULL && p->low != NULL && p->high != NULL && p->last_use != NULL &&
+                 p->first_write != NULL && p->data != NULL && p->grad != NULL &&
+                 p->buffers != NULL && p->extra != NULL && plan->data != NULL &&
+                 plan->grad != NULL && plan->nodes != NULL && plan->segments != NULL,
              SG_E_NOMEM, "%s: no memory to plan the network", p->m->file);
     for (size_t i = 0; i + 1 < n; i++) {
         plan->nodes[i].accumulate = sg_region_take(&plan->region, (size_t)p->m->nodes[i]->n_in,
@@ -76,16 +106,35 @@ done:
     return status;
 }
 
+static sg_status cut(struct planner *p) {
+    sg_status status = SG_OK;
+    struct sg_net_plan *plan = p->plan;
+
+    SG_TRY(sg_net_cut(p->m, p->batch, &p->region, plan->segments, &plan->n_segments));
+    for (int64_t s = 0; s < plan->n_segments; s++) {
+        for (int64_t i = plan->segments[s].first; i < plan->segments[s].end; i++) {
+            plan->nodes[i].segment = s;
+        }
+    }
+done:
+    return status;
+}
+
 /* Who reads what last, and what backward needs again. */
 static void find_uses(struct planner *p) {
     for (int64_t i = 0; i < p->m->n_nodes; i++) {
         const struct sg_node *node = p->m->nodes[i];
+        const int64_t segment = p->plan->nodes[i].segment;
+
+        p->low[node->out->index] = segment;
+        p->high[node->out->index] = segment;
 
         for (int k = 0; k < node->n_in; k++) {
             if (is_dynamic(node, k)) {
                 const int at = node->in[k]->root->index;
 
                 p->last_use[at] = forward_step(i);
+                p->high[at] = segment;
                 p->kept[at] |= (node->flags & SG_OP_KEEPS_INPUT) != 0;
             }
         }
@@ -93,6 +142,7 @@ static void find_uses(struct planner *p) {
     }
     for (int i = 0; i < p->m->n_outputs; i++) {
         p->last_use[p->m->outputs[i]->root->index] = p->m->n_nodes + 1;
+        p->high[p->m->outputs[i]->root->index] = p->plan->n_segments;
     }
 }
 
@@ -130,21 +180,34 @@ static void share(struct buffer *a, struct buffer *b) {
     b->same = a;
 }
 
+/* The gradient of a value is there for all samples at a time, not only for those of a part. */
+static int has_whole_gradient(const struct planner *p, int at) {
+    return at == 0 || p->low[at] != p->high[at];
+}
+
+static int has_whole_data(const struct planner *p, int at) {
+    return has_whole_gradient(p, at) || p->kept[at];
+}
+
 /* y takes over the memory of x, if nobody needs x any more. */
 static int may_overwrite_input(const struct planner *p, const struct sg_node *node, int64_t i) {
-    const int at = node->in[0]->root->index;
+    const int own = node->addend;
+    const int at = node->in[own]->root->index;
 
-    return (node->flags & SG_OP_INPLACE) != 0 && is_dynamic(node, 0) && !p->kept[at] &&
-           p->last_use[at] == forward_step(i) && node->in[0]->size == node->out->size;
+    return (node->flags & SG_OP_INPLACE) != 0 && is_dynamic(node, own) && !p->kept[at] &&
+           p->last_use[at] == forward_step(i) && node->in[own]->size == node->out->size &&
+           has_whole_data(p, at) == has_whole_data(p, node->out->index);
 }
 
 /* dx takes over the memory of dy, if this node is the first to write it. */
 static int may_overwrite_gradient(const struct planner *p, const struct sg_node *node, int64_t i) {
-    const int at = node->in[0]->root->index;
+    const int own = node->addend;
+    const int at = node->in[own]->root->index;
 
-    return (node->flags & SG_OP_GRAD_INPLACE) != 0 && is_dynamic(node, 0) &&
-           !p->plan->nodes[i].accumulate[0] && p->first_write[at] == backward_step(p, i) &&
-           node->in[0]->size == node->out->size;
+    return (node->flags & SG_OP_GRAD_INPLACE) != 0 && is_dynamic(node, own) &&
+           !p->plan->nodes[i].accumulate[own] && p->first_write[at] == backward_step(p, i) &&
+           node->in[own]->size == node->out->size &&
+           has_whole_gradient(p, at) == has_whole_gradient(p, node->out->index);
 }
 
 /* The gradient of a gate of several nodes stays until the node that writes its source's. */
@@ -154,17 +217,29 @@ static int64_t last_read(const struct planner *p, int64_t i) {
     return backward_step(p, gate->kind == SG_GATE_SLOPES ? gate->writer : i);
 }
 
+static struct buffer lay(struct planner *p, int64_t batch, int64_t size, int whole, int64_t first,
+                         int64_t last, struct sg_place *place) {
+    place->whole = whole;
+    return (struct buffer){.bytes = (whole ? p->batch : batch) * size * (int64_t)sizeof(float),
+                           .first = whole ? segment_begin(p, first) : first,
+                           .last = whole ? segment_end(p, last) : last,
+                           .place = &place->at};
+}
+
 static void lay_value(struct planner *p, const struct sg_value *v, int64_t made) {
     const int at = v->index;
-    const int64_t bytes = p->batch * v->size * (int64_t)sizeof(float);
+    const int64_t batch = made > 0 ? segment_of(p, made - 1)->batch : p->batch;
     const int64_t backward = made > 0 ? last_read(p, made - 1) : p->end;
 
-    p->data[at] = (struct buffer){.bytes = bytes,
-                                  .first = made,
-                                  .last = p->kept[at] ? p->end : p->last_use[at],
-                                  .place = &p->plan->data[at]};
-    p->grad[at] = (struct buffer){
-        .bytes = bytes, .first = p->first_write[at], .last = backward, .place = &p->plan->grad[at]};
+    p->data[at] = lay(p, batch, v->size, has_whole_data(p, at), made,
+                      p->kept[at] ? p->end : p->last_use[at], &p->plan->data[at]);
+    p->grad[at] = lay(p, batch, v->size, has_whole_gradient(p, at), p->first_write[at], backward,
+                      &p->plan->grad[at]);
+}
+
+/* What every part has bytes of; returns how far they are apart. */
+static int64_t per_part(const struct sg_segment *s, int64_t bytes) {
+    return s->n_parts > 1 ? (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : bytes;
 }
 
 static void lay_extra(struct planner *p, int64_t bytes, int64_t first, int64_t last,
@@ -182,13 +257,17 @@ static void lay_node(struct planner *p, int64_t i) {
     struct sg_need need = {0};
     const int64_t forward = forward_step(i);
     const int64_t backward = backward_step(p, i);
-    const int64_t mask_bytes = (p->batch * node->out->size + 31) / 32 * (int64_t)sizeof(uint32_t);
+    const struct sg_segment *s = segment_of(p, i);
+    const int64_t begin = segment_begin(p, forward);
+    const int64_t mask_bytes = (s->batch * node->out->size + 31) / 32 * (int64_t)sizeof(uint32_t);
 
     if (node->op->memory != NULL) {
-        node->op->memory(node, p->batch, &need);
+        node->op->memory(node, s->batch, &need);
     }
-    lay_extra(p, need.kept_bytes, forward, p->end, &out->kept);
-    lay_extra(p, node->relu ? mask_bytes : 0, forward, p->end, &out->relu_mask);
+    out->kept_step = per_part(s, need.kept_bytes);
+    out->mask_step = per_part(s, mask_bytes);
+    lay_extra(p, s->n_parts * out->kept_step, begin, p->end, &out->kept);
+    lay_extra(p, node->relu ? s->n_parts * out->mask_step : 0, begin, p->end, &out->relu_mask);
     lay_extra(p, need.work_bytes, forward, forward, &out->work_forward);
     lay_extra(p, need.work_bytes, backward, backward, &out->work_backward);
 }
@@ -205,10 +284,10 @@ static void lay_all(struct planner *p) {
         const struct sg_node *node = m->nodes[i];
 
         if (may_overwrite_input(p, node, i)) {
-            share(&p->data[node->in[0]->root->index], &p->data[node->out->index]);
+            share(&p->data[node->in[node->addend]->root->index], &p->data[node->out->index]);
         }
         if (may_overwrite_gradient(p, node, i)) {
-            share(&p->grad[node->in[0]->root->index], &p->grad[node->out->index]);
+            share(&p->grad[node->in[node->addend]->root->index], &p->grad[node->out->index]);
         }
     }
     for (int64_t i = 0; i <= m->n_nodes; i++) {
@@ -315,6 +394,7 @@ sg_status sg_net_plan_create(const struct sg_model *m, int64_t batch, struct sg_
     SG_CHECK(batch >= 1 && batch <= max_batch(m), SG_E_NOMEM,
              "%s: a batch of %lld samples cannot be held", m->file, (long long)batch);
     SG_TRY(take_tables(&p));
+    SG_TRY(cut(&p));
     find_uses(&p);
     find_writers(&p);
     lay_all(&p);

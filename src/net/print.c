@@ -24,8 +24,8 @@ static const char *operator_of(const struct sg_node *node) {
 
 /* "Conv+affine+Relu": with what was taken into it. */
 static const char *layer_text(const struct sg_node *node, char *buf, size_t cap) {
-    (void)snprintf(buf, cap, "%s%s%s", operator_of(node), node->has_affine ? "+affine" : "",
-                   node->relu ? "+Relu" : "");
+    (void)snprintf(buf, cap, "%s%s%s%s", operator_of(node), node->has_affine ? "+affine" : "",
+                   node->addend > 0 ? "+Add" : "", node->relu ? "+Relu" : "");
     return buf;
 }
 

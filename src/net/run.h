@@ -18,9 +18,15 @@ static inline float *sg_net_at(const struct sg_net *net, int64_t offset) {
     return offset >= 0 ? (float *)(void *)(net->arena + offset) : NULL;
 }
 
-static inline float *sg_net_gradient_of(const struct sg_net *net, const struct sg_value *v) {
-    return sg_net_at(net, net->plan.grad[v->root->index]);
+/* Where sample `first` of the batch begins, one of the part that is being worked on. */
+static inline float *sg_net_sample(const struct sg_net *net, const struct sg_place *place,
+                                   const struct sg_value *v, int64_t first) {
+    return sg_net_at(net, place->at) + (place->whole ? first * v->size : 0);
 }
+
+/* The calls of a segment's nodes get the samples of one of its parts. Returns the first of them,
+ * and their number. */
+int64_t sg_net_enter(struct sg_net *net, const struct sg_segment *s, int64_t part, int64_t *n);
 
 /* Node i backward, with a Relu that was fused into it. */
 void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule);

@@ -114,9 +114,11 @@ int64_t sg_model_weight_bytes(const struct sg_model *m) {
 void sg_weights_measure(struct sg_model *m) {
     m->weight_bytes = 0;
     for (int64_t i = 0; i < m->n_nodes; i++) {
+        m->nodes[i]->weight_bytes = 0;
         for (const struct sg_weight *w = m->nodes[i]->weights; w != NULL; w = w->next) {
-            m->weight_bytes += bytes_of(w);
+            m->nodes[i]->weight_bytes += bytes_of(w);
         }
+        m->weight_bytes += m->nodes[i]->weight_bytes;
     }
 }
 

@@ -5,9 +5,8 @@
 
 /* In order of preference; the last one takes every shape. A new algorithm is one line here. */
 static const struct sg_algorithm *const algorithms[] = {
-    &sg_algorithm_nothing,   &sg_algorithm_depthwise, &sg_algorithm_dots,
-    &sg_algorithm_winograd2, &sg_algorithm_winograd4, &sg_algorithm_direct,
-    &sg_algorithm_pointwise, &sg_algorithm_columns,
+    &sg_algorithm_nothing,   &sg_algorithm_depthwise, &sg_algorithm_dots,   &sg_algorithm_winograd2,
+    &sg_algorithm_winograd4, &sg_algorithm_pointwise, &sg_algorithm_direct, &sg_algorithm_columns,
 };
 
 const struct sg_algorithm *sg_corr_choose(const struct sg_corr *q) {

@@ -216,18 +216,12 @@ const struct sg_algorithm sg_algorithm_dots = {
 
 /* Direct: slices of two vectors of output channels. */
 
-/* Measured on Zen 3 over the layers of ResNet-50: 85 to 97 GF/s of 103 against 60 to 82 for columns
- * on rows of 14 pixels and more, up to the largest sums tried, while rows of 7 (tiles of 4 and 3
- * pixels) fall to 56; a 1x1 convolution of many channels is better off as one SGEMM. */
-enum { MIN_ROW = 8, MAX_TERMS = 2304, MAX_TERMS_SHORT_ROW = 576, MAX_TERMS_POINTWISE = 512 };
+/* Measured on Zen 3 over the layers of ResNet-50: 85 to 97 GF/s of 103 on rows of 14 pixels and
+ * more, up to the largest sums tried, while rows of 7 (tiles of 4 and 3 pixels) fall to 56. */
+enum { MIN_ROW = 8, MAX_TERMS = 2304, MAX_TERMS_SHORT_ROW = 576 };
 
 static int direct_applies(const struct sg_corr *q) {
-    const int64_t n_terms = n_taps(q) * q->c;
-
-    if (sg_algorithm_pointwise.applies(q)) {
-        return n_terms <= MAX_TERMS_POINTWISE;
-    }
-    return n_terms <= (q->x.out < MIN_ROW ? MAX_TERMS_SHORT_ROW : MAX_TERMS);
+    return n_taps(q) * q->c <= (q->x.out < MIN_ROW ? MAX_TERMS_SHORT_ROW : MAX_TERMS);
 }
 
 static int64_t direct_slice(void) {
@@ -238,8 +232,12 @@ static int64_t direct_slice_floats(const struct sg_corr *q) {
     return n_taps(q) * q->c * direct_slice();
 }
 
-static int64_t direct_weights_size(const struct sg_corr *q) {
-    return q->groups * ((q->k + direct_slice() - 1) / direct_slice()) * direct_slice_floats(q);
+int64_t sg_product_weights(int64_t n_terms, int64_t k) {
+    return sg_round_up(k, direct_slice()) * n_terms;
+}
+
+int64_t sg_direct_weights_size(const struct sg_corr *q) {
+    return q->groups * sg_product_weights(n_taps(q) * q->c, q->k);
 }
 
 /* One slice [tap][input channel][one or two vectors], 0 past the last output channel. */
@@ -258,16 +256,36 @@ static void direct_prepare_slice(const struct sg_corr *q, const struct sg_weight
     }
 }
 
-static void direct_prepare(const struct sg_corr *q, const struct sg_weights *w, float *prepared) {
+void sg_direct_prepare(const struct sg_corr *q, const struct sg_weights *w, float *prepared) {
     const int64_t slice = direct_slice();
 
-    memset(prepared, 0, (size_t)direct_weights_size(q) * sizeof *prepared);
+    memset(prepared, 0, (size_t)sg_direct_weights_size(q) * sizeof *prepared);
     for (int64_t g = 0; g < q->groups; g++) {
         for (int64_t o = 0; o < q->k; o += slice) {
             direct_prepare_slice(q, w, w->at + g * w->group + o * w->k, sg_min(slice, q->k - o),
                                  prepared);
             prepared += direct_slice_floats(q);
         }
+    }
+}
+
+void sg_multiply(const struct sg_product *p, const float *in, const float *w, const float *bias,
+                 float *out) {
+    const int64_t slice = direct_slice();
+    struct sg_row r = {.cols = p->n,
+                       .x_step = p->in_step,
+                       .n_y = 1,
+                       .n_x = 1,
+                       .run = p->run,
+                       .out_step = p->out_step,
+                       .relu = p->relu,
+                       .accumulate = p->accumulate};
+
+    for (int64_t o = 0; o < p->k; o += slice) {
+        r.width = sg_min(slice, p->k - o);
+        sg_simd_current()->direct_row(
+            &r, in, w + o * p->n_terms + p->first * (r.width > slice / 2 ? slice : slice / 2),
+            bias == NULL ? NULL : bias + o, out + o);
     }
 }
 
@@ -280,8 +298,8 @@ static void direct_run(const struct sg_corr *q, const float *prepared,
 const struct sg_algorithm sg_algorithm_direct = {
     .name = "direct",
     .applies = direct_applies,
-    .weights_size = direct_weights_size,
-    .prepare = direct_prepare,
+    .weights_size = sg_direct_weights_size,
+    .prepare = sg_direct_prepare,
     .work_size = group_work_size,
     .run = direct_run,
 };

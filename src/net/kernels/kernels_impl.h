@@ -56,8 +56,8 @@ extern const struct sg_algorithm sg_algorithm_dots;      /* up to 3 output chann
 extern const struct sg_algorithm sg_algorithm_direct;    /* small channel counts */
 extern const struct sg_algorithm sg_algorithm_winograd2; /* 3x3 with stride 1, 2x2 outputs a tile */
 extern const struct sg_algorithm sg_algorithm_winograd4; /* ... and 4x4 outputs a tile */
-extern const struct sg_algorithm sg_algorithm_pointwise; /* one SGEMM without any copy */
-extern const struct sg_algorithm sg_algorithm_columns;   /* anything, by im2col and SGEMM */
+extern const struct sg_algorithm sg_algorithm_pointwise; /* 1x1: a product without any copy */
+extern const struct sg_algorithm sg_algorithm_columns;   /* anything, by im2col */
 
 /* The first algorithm of the table that applies. */
 const struct sg_algorithm *sg_corr_choose(const struct sg_corr *q);
@@ -83,6 +83,23 @@ int64_t sg_rows_per_block(const struct sg_corr *q, int64_t width);
 int64_t sg_rows_work_size(const struct sg_corr *q, int64_t width);
 struct sg_rows sg_rows_view(const struct sg_corr *q, const struct sg_corr_call *call, int64_t i,
                             int64_t y0, int64_t n_rows, int64_t channel, int64_t width);
+
+/* direct.c: a product of matrices on the direct convolution's kernel, out[n][k] (+)= in[n][run] w +
+ * bias, then relu: rows in_step and out_step floats apart; w are `run` of n_terms rows of weights,
+ * from row `first` on, all prepared by sg_direct_prepare. A row of `out` does not depend on n. */
+struct sg_product {
+    int64_t n, run, k;
+    int64_t n_terms, first;
+    int64_t in_step, out_step;
+    int relu, accumulate;
+};
+void sg_multiply(const struct sg_product *p, const float *in, const float *w, const float *bias,
+                 float *out);
+
+/* Floats of the prepared weights of one group. */
+int64_t sg_product_weights(int64_t n_terms, int64_t k);
+int64_t sg_direct_weights_size(const struct sg_corr *q);
+void sg_direct_prepare(const struct sg_corr *q, const struct sg_weights *w, float *prepared);
 
 static inline int64_t sg_round_up(int64_t n, int64_t to) {
     return (n + to - 1) / to * to;

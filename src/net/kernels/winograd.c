@@ -224,16 +224,13 @@ static void transform_out(const struct sg_corr *q, const struct layout *l,
                                                   ((i * q->y.out + y0) * q->x.out + x0) * q->k);
 }
 
-/* The products of n tiles at one point, by the direct kernel: a tile is a pixel to it. */
+/* The products of n tiles at one point: a tile is a row. */
 static void multiply(const struct sg_corr *q, const float *weights, int64_t n, const float *in,
                      float *out) {
-    struct sg_row r = {
-        .cols = n, .x_step = q->c, .n_y = 1, .n_x = 1, .run = q->c, .out_step = q->k};
-
-    for (int64_t o = 0; o < q->k; o += slice_width()) {
-        r.width = sg_min(slice_width(), q->k - o);
-        sg_simd_current()->direct_row(&r, in, weights + o * q->c, NULL, out + o);
-    }
+    sg_multiply(
+        &(struct sg_product){
+            .n = n, .run = q->c, .k = q->k, .n_terms = q->c, .in_step = q->c, .out_step = q->k},
+        in, weights, NULL, out);
 }
 
 /* The adjoint's weights lie transposed at the reciprocal point. */

@@ -4,6 +4,8 @@
 
 #include "sgdist/memory.h"
 
+#include <string.h>
+
 struct conv {
     struct sg_conv shape; /* of one sample */
     const float *weight;  /* [k][c/groups][kh][kw], until the build is over */
@@ -162,24 +164,50 @@ static void memory(const struct sg_node *node, int64_t batch, struct sg_need *ne
     need->work_bytes = sg_conv_work_size(&shape) * (int64_t)sizeof(float);
 }
 
+static size_t bytes_of_output(const struct sg_call *call) {
+    return (size_t)(call->batch * call->node->out->size) * sizeof(float);
+}
+
 static void forward(const struct sg_call *call) {
     const struct conv *own = call->node->own;
+    const int add = call->node->addend;
     const struct sg_conv shape = shape_for(call->node, call->batch);
 
-    sg_conv_forward(&shape, own->prepared, own->bias, call->node->relu, call->x[0], call->y,
-                    call->work);
+    if (add > 0) {
+        if (call->x[add] != call->y) {
+            memcpy(call->y, call->x[add], bytes_of_output(call));
+        }
+        sg_conv_forward_add(&shape, own->prepared, own->bias, call->node->relu, call->x[0], call->y,
+                            call->work);
+    } else {
+        sg_conv_forward(&shape, own->prepared, own->bias, call->node->relu, call->x[0], call->y,
+                        call->work);
+    }
+}
+
+/* The gradient of what is added is dy, and mostly lies there already. */
+static void backward_addend(const struct sg_call *call, int add) {
+    if (call->accumulate[add]) {
+        sg_accumulate(call->dy, call->dx[add], call->batch * call->node->out->size);
+    } else if (call->dx[add] != call->dy) {
+        memcpy(call->dx[add], call->dy, bytes_of_output(call));
+    }
 }
 
 static void backward(const struct sg_call *call) {
     const struct conv *own = call->node->own;
     const struct sg_conv shape = shape_for(call->node, call->batch);
 
+    if (call->node->addend > 0) {
+        backward_addend(call, call->node->addend);
+    }
+
     sg_conv_backward(&shape, own->prepared, call->dy, call->dx[0], call->accumulate[0], call->work);
 }
 
 const struct sg_op sg_op_conv = {
     .name = "Conv",
-    .flags = SG_OP_FUSES_RELU | SG_OP_RELU_INSIDE,
+    .flags = SG_OP_FUSES_RELU | SG_OP_RELU_INSIDE | SG_OP_ADDS,
     .infer = infer,
     .prepare = prepare,
     .fill = fill,

@@ -96,6 +96,7 @@ sg_status sg_pair_infer(struct sg_node *node, const struct sg_pair *pair) {
         node->flags |= SG_OP_ELEMENTWISE;
     }
     if (((const struct sg_spread *)node->own)->same) {
+        node->flags |= pair->affine == ADD ? (unsigned)SG_OP_SUM : 0u;
         node->flags |= SG_OP_GRAD_INPLACE | (pair->reads ? 0u : (unsigned)SG_OP_INPLACE);
     }
 done:
