@@ -82,6 +82,10 @@ done:
 static sg_status plan_all(const struct job_arguments *a, struct study *s, size_t n_job) {
     sg_status status = SG_OK;
 
+    status = sg_precision_check((enum sg_precision)s->job->precision);
+    if (status != SG_OK) {
+        SG_TRY(sg_job_locate(s->job, s->job_text, n_job, a->sets, a->n_sets, status));
+    }
     SG_TRY(sg_study_open_model(s));
     SG_TRY(sg_study_take_baselines(s->job, s->inputs, sg_model_input(s->model), &s->baselines));
     status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
@@ -184,21 +188,23 @@ done:
 
 /* Different kernels give different bits: a run on mixed machines must be told to use the same ones.
  */
-static sg_status compare_kernels(const struct sg_comm *world) {
-    enum { LENGTH = 64 };
+static sg_status compare_kernels(const struct sg_comm *world, const struct study *s) {
+    enum { LENGTH = 128 };
     sg_status status = SG_OK;
     const int is_root = sg_comm_rank(world) == 0;
     char mine[LENGTH] = "";
+    int64_t precision = is_root ? s->job->precision : 0;
     char *all = is_root ? sg_calloc((size_t)sg_comm_size(world), LENGTH) : NULL;
 
-    (void)strncat(mine, sg_kernel_family(), LENGTH - 1);
+    sg_comm_bcast(world, 0, &precision, sizeof precision);
+    (void)strncat(mine, sg_kernel_family_for((enum sg_precision)precision), LENGTH - 1);
     SG_TRY(sg_agree(world, is_root && all == NULL ? SG_E_NOMEM : SG_OK));
     sg_comm_gather(world, 0, mine, LENGTH, all);
     for (int r = 1; is_root && r < sg_comm_size(world); r++) {
         SG_CHECK(strcmp(all + (size_t)r * LENGTH, mine) == 0, SG_E_ARG,
                  "rank 0 computes with %s, rank %d with %s: results would differ in their last "
                  "bits. Set OPENBLAS_CORETYPE (e.g. Haswell) and SGDIST_SIMD (avx2 or portable) to "
-                 "the same for all ranks",
+                 "the same for all ranks; with precision: bfloat16 SGDIST_TILES, too (avx512)",
                  mine, r, all + (size_t)r * LENGTH);
     }
 done:
@@ -217,7 +223,7 @@ sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments 
         status = read_all(arguments, &s, &n_job);
     }
     SG_TRY(sg_agree(world, status));
-    SG_TRY(compare_kernels(world));
+    SG_TRY(compare_kernels(world, &s));
     SG_TRY(sg_study_share_image(world, &s));
     if (sg_comm_rank(world) == 0) {
         status = plan_all(arguments, &s, n_job);
