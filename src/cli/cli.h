@@ -99,6 +99,9 @@ void sg_study_close(struct study *s);
  * 0 only. Errors: SG_E_JOB with the item's name where the other result has none for it. */
 sg_status sg_study_read_targets(struct sg_job *job, const struct sg_items *items);
 
+/* The family of kernels that computes it, with its precision. Static string. */
+const char *sg_study_kernels(const struct study *s);
+
 /* Bytes of a rank that do not depend on the result: model, nets, worker; without what it shares. */
 int64_t sg_study_rank_bytes(const struct study *s);
 /* SG_E_JOB where the plan has draws of the weights that memory is too small for. */

@@ -48,7 +48,7 @@ static sg_status identity_text(const struct study *s, struct sg_text *out) {
                     (unsigned long long)sg_hash64(s->job->given_targets,
                                                   (size_t)n * sizeof *s->job->given_targets));
     }
-    sg_text_add(out, "kernel: %s\n", sg_kernel_family_for((enum sg_precision)s->job->precision));
+    sg_text_add(out, "kernel: %s\n", sg_study_kernels(s));
     SG_CHECK(!out->failed, SG_E_NOMEM, "no memory for the identity of the study");
 done:
     return status;
@@ -334,7 +334,7 @@ static void describe_input(const struct sg_shape *input, struct sg_text *out) {
 
 static void describe_versions(const struct study *s, struct sg_text *out) {
     sg_text_add(out, "sgdist %s, %s, %s, HDF5 %s", SGDIST_VERSION, sg_comm_library(),
-                sg_kernel_family_for((enum sg_precision)s->job->precision), sg_store_library());
+                sg_study_kernels(s), sg_store_library());
 }
 
 sg_status sg_result_layout(const struct study *s, const double *range, struct sg_reserve *reserve,
@@ -381,7 +381,7 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     add_axis(add(&c, "provenance/targets", SG_TYPE_TEXT, target_bytes, targets,
                  "what is explained, of what tensor"),
              "target", s->plan->n_targets);
-    add_text(&c, "provenance/kernel", sg_kernel_family_for((enum sg_precision)s->job->precision),
+    add_text(&c, "provenance/kernel", sg_study_kernels(s),
              "family of kernels: equal ones give equal bits");
     add_text(&c, "provenance/versions", versions.data,
              "program and libraries that began the study");

@@ -251,6 +251,10 @@ void sg_study_close(struct study *s) {
     *s = (struct study){0};
 }
 
+const char *sg_study_kernels(const struct study *s) {
+    return sg_kernel_family_for((enum sg_precision)s->job->precision);
+}
+
 int64_t sg_study_rank_bytes(const struct study *s) {
     const struct sg_rank_bytes b = sg_study_memory(s, 1);
     const int64_t working = b.model + b.draws + b.nets + b.items + sg_worker_bytes(s->plan);

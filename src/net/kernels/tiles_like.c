@@ -9,42 +9,45 @@
 #include <string.h>
 
 /* A sum that rounds to a float below 2^-126 becomes 0. */
-static float rounded(double sum) {
+static inline float rounded(double sum) {
     const double least = 0x1.ffffffp-127;
 
     return fabs(sum) < least ? copysignf(0.0f, (float)sum) : (float)sum;
 }
 
-static double widened(uint16_t v) {
-    const uint32_t bits = (uint32_t)((v & 0x7f80) != 0 ? v : v & 0x8000) << 16;
-    float f;
-
-    memcpy(&f, &bits, sizeof f);
-    return (double)f;
+static void widen(const uint16_t *from, double *to, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t bits = (uint32_t)((from[i] & 0x7f80) != 0 ? from[i] : from[i] & 0x8000)
+                              << 16;
+        float f;
+        memcpy(&f, &bits, sizeof f);
+        to[i] = (double)f;
+    }
 }
 
 /* acc + a b. Products of 8 bits by 8 are exact in double, and a sum of two numbers of 24 bits
  * rounds to the same float by way of 53 bits (Figueroa 1995). */
-static float fused(float acc, uint16_t a, uint16_t b) {
-    return rounded((double)acc + widened(a) * widened(b));
+static inline float fused(float acc, double a, double b) {
+    return rounded((double)acc + a * b);
 }
 
 /* One step for a row of a and 16 columns: a[32], b[16][32], c[16]. */
-static void step_amx(const uint16_t *a, const uint16_t *b, float *c) {
-    float apart[32] = {0};
+static void step_amx(const double *a, const double *b, float *c) {
+    float apart[2][16] = {{0}};
 
     for (int k = 0; k < 16; k++) {
-        for (int j = 0; j < 32; j++) {
-            apart[j] = fused(apart[j], a[2 * k + j % 2], b[32 * k + j]);
+        for (int n = 0; n < 16; n++) {
+            apart[0][n] = fused(apart[0][n], a[2 * k], b[32 * k + 2 * n]);
+            apart[1][n] = fused(apart[1][n], a[2 * k + 1], b[32 * k + 2 * n + 1]);
         }
     }
     for (int n = 0; n < 16; n++) {
-        const float both = rounded((double)apart[2 * n] + (double)apart[2 * n + 1]);
+        const float both = rounded((double)apart[0][n] + (double)apart[1][n]);
         c[n] = rounded((double)c[n] + (double)both);
     }
 }
 
-static void step_avx512(const uint16_t *a, const uint16_t *b, float *c) {
+static void step_avx512(const double *a, const double *b, float *c) {
     for (int k = 0; k < 16; k++) {
         for (int n = 0; n < 16; n++) {
             const float odd = fused(c[n], a[2 * k + 1], b[32 * k + 2 * n + 1]);
@@ -53,7 +56,7 @@ static void step_avx512(const uint16_t *a, const uint16_t *b, float *c) {
     }
 }
 
-typedef void step_function(const uint16_t *a, const uint16_t *b, float *c);
+typedef void step_function(const double *a, const double *b, float *c);
 
 static void block(step_function *step, const struct sg_tile_steps *s, const uint16_t *a,
                   const uint16_t *b, float *c) {
@@ -62,9 +65,13 @@ static void block(step_function *step, const struct sg_tile_steps *s, const uint
         const int64_t tap = i / s->n_s;
         const uint16_t *at =
             a + tap / s->n_x * s->y_step + tap % s->n_x * s->x_step + i % s->n_s * SG_TILE_STEP;
+        double wide_a[SG_TILE_STEP];
+        double wide_b[SG_TILE_STEP_SIZE];
+        widen(b, wide_b, SG_TILE_STEP_SIZE);
         for (int64_t r = 0; r < SG_TILE_BLOCK; r++) {
+            widen(at + r * s->row_step, wide_a, SG_TILE_STEP);
             for (int64_t half = 0; half < 2; half++) {
-                step(at + r * s->row_step, b + half * SG_TILE_STEP_SIZE / 2,
+                step(wide_a, wide_b + half * SG_TILE_STEP_SIZE / 2,
                      c + r * SG_TILE_BLOCK + half * SG_TILE_BLOCK / 2);
             }
         }
