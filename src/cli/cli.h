@@ -24,6 +24,7 @@
     X(sample, "JOB.yaml", "the noisy inputs and gradients of single samples, for audit", 1)        \
     X(info, "MODEL.onnx", "inputs, outputs, layers, parameters and cost of a model", 0)            \
     X(eval, "MODEL.onnx", "outputs and input gradients of a model for a NumPy array", 0)           \
+    X(bench, "MODEL.onnx", "where a model's time goes, layer by layer; seconds a gradient", 0)     \
     X(list, "methods|ops|presets", "the methods, operators or presets that are built in", 0)
 
 #define SG_VERB_DECLARE(name, operands, about, parallel) int sg_cli_##name(int argc, char **argv);
@@ -71,6 +72,7 @@ struct study {
     struct sg_items *items;
     struct sg_plan *plan;
     struct sg_effect effect; /* of a precision below float32, once it was measured */
+    int64_t net_bytes;       /* sg_worker_net_bytes */
     int64_t program_bytes;   /* of this process, before it read anything */
 };
 
@@ -123,6 +125,13 @@ int sg_study_effect_items(const struct study *s, int64_t item[SG_EFFECT_ITEMS]);
 
 /* The same status on all ranks: the first bad one, whose rank prints its message. Collective. */
 sg_status sg_agree(const struct sg_comm *world, sg_status status);
+
+/* Room on rank 0 (sg_free; NULL elsewhere) for `size` bytes from every rank, or the same failure on
+ * all. Collective. */
+sg_status sg_take_for_all(const struct sg_comm *world, size_t size, const char *what, void **out);
+
+/* As sg_comm_start; a failure has been told of. */
+sg_status sg_start_ranks(int *argc, char ***argv, struct sg_comm **world);
 
 /* Set by SIGUSR1, SIGTERM and SIGINT once sg_catch_signals was called. */
 extern volatile sig_atomic_t sg_stop;
