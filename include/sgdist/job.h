@@ -67,6 +67,8 @@ struct sg_job {
     int n_layers; /* tensors that instances read beside the input, each once */
     const char **layers;
 
+    int32_t precision; /* enum sg_precision of net.h */
+
     struct sg_data_options data;
 
     int64_t n_targets; /* maps an item */

@@ -47,6 +47,14 @@ struct sg_fixed_input {
     const float *values;
 };
 
+/* What convolutions and products with constant matrices round their inputs and weights to; they
+ * add up in float32, and everything else is float32. Layers with fewer than 16 channels on either
+ * side keep float32. */
+enum sg_precision { SG_PRECISION_FLOAT32, SG_PRECISION_BFLOAT16 };
+
+/* SG_E_JOB if this processor does not have it, with what is missing. */
+sg_status sg_precision_check(enum sg_precision precision);
+
 /* What a model is asked for. All zeros: its first output, explained by its only input. */
 struct sg_explain {
     int n_tensors; /* whose elements are explained; 0: one, "auto" */
@@ -61,6 +69,7 @@ struct sg_explain {
     int n_fixed;
     const struct sg_fixed_input *fixed;
     const struct sg_weight_draw *draw; /* noise on the parameters; NULL: they are as in the file */
+    enum sg_precision precision;       /* one that sg_precision_check allows */
     int is_filled_elsewhere; /* 1: another rank will say `fill`, so the noise of large tensors can
                               * be left out here */
 };
@@ -238,6 +247,10 @@ double sg_processor_seconds(void);
 /* Name of the kernels in use, "openblas-haswell+avx2": equal names give equal bits. Static string.
  */
 const char *sg_kernel_family(void);
+
+/* The same with what it takes for the precision, "openblas-sapphirerapids+avx512+bfloat16-amx";
+ * "-none" where sg_precision_check refuses. */
+const char *sg_kernel_family_for(enum sg_precision precision);
 
 /* 1 if the BLAS keeps to one thread; otherwise every rank would start threads on all cores. Sets
  * one thread. */

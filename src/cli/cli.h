@@ -41,6 +41,17 @@ int sg_cli_speaks(void);
  * code. */
 int sg_cli_fail(sg_status status);
 
+/* What a precision below float32 does to gradients and maps, measured on SG_EFFECT_DRAWS noisy
+ * inputs of a few items. Relative norms (L2); NaN for an item that cannot be read. */
+enum { SG_EFFECT_ITEMS = 4, SG_EFFECT_DRAWS = 16 };
+struct sg_effect {
+    int n; /* items, 0: float32 */
+    int64_t item[SG_EFFECT_ITEMS];
+    double gradient[SG_EFFECT_ITEMS]; /* median of the differences of single gradients */
+    double map[SG_EFFECT_ITEMS];      /* difference of the means over the draws */
+    double error[SG_EFFECT_ITEMS];    /* standard error of the mean, for comparison */
+};
+
 /* ---- a study: job, model, items and plan, the same on all ranks ---- */
 
 struct study {
@@ -60,8 +71,9 @@ struct study {
     char lack[512]; /* why the draws were not made, for want of memory; "" */
     struct sg_items *items;
     struct sg_plan *plan;
-    int64_t net_bytes;     /* sg_worker_net_bytes */
-    int64_t program_bytes; /* of this process, before it read anything */
+    struct sg_effect effect; /* of a precision below float32, once it was measured */
+    int64_t net_bytes;       /* sg_worker_net_bytes */
+    int64_t program_bytes;   /* of this process, before it read anything */
 };
 
 /* The inputs that the job holds fixed, and its baselines from files: read by rank 0 into bytes
@@ -89,6 +101,9 @@ void sg_study_close(struct study *s);
  * 0 only. Errors: SG_E_JOB with the item's name where the other result has none for it. */
 sg_status sg_study_read_targets(struct sg_job *job, const struct sg_items *items);
 
+/* The family of kernels that computes it, with its precision. Static string. */
+const char *sg_study_kernels(const struct study *s);
+
 /* Bytes of a rank that do not depend on the result: model, nets, worker; without what it shares. */
 int64_t sg_study_rank_bytes(const struct study *s);
 /* SG_E_JOB where the plan has draws of the weights that memory is too small for. */
@@ -100,6 +115,13 @@ struct sg_rank_bytes sg_study_memory(const struct study *s, int n_ranks);
  * NULL. */
 struct sg_worker;
 sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct sg_worker **out);
+
+/* Fills in s->effect where the precision is not float32; rank 0. study_effect.c. Errors: SG_E_MODEL
+ * (the file has gone), SG_E_NOMEM, SG_E_INTERRUPTED. */
+sg_status sg_study_measure_effect(struct study *s);
+/* Bytes that this takes at most; and of which items it is. */
+int64_t sg_study_effect_bytes(const struct study *s);
+int sg_study_effect_items(const struct study *s, int64_t item[SG_EFFECT_ITEMS]);
 
 /* The same status on all ranks: the first bad one, whose rank prints its message. Collective. */
 sg_status sg_agree(const struct sg_comm *world, sg_status status);

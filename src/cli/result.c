@@ -48,7 +48,7 @@ static sg_status identity_text(const struct study *s, struct sg_text *out) {
                     (unsigned long long)sg_hash64(s->job->given_targets,
                                                   (size_t)n * sizeof *s->job->given_targets));
     }
-    sg_text_add(out, "kernel: %s\n", sg_kernel_family());
+    sg_text_add(out, "kernel: %s\n", sg_study_kernels(s));
     SG_CHECK(!out->failed, SG_E_NOMEM, "no memory for the identity of the study");
 done:
     return status;
@@ -180,6 +180,30 @@ static void add_performance(struct constants *c, char phases[SG_N_PHASES * PHASE
              "run", SG_MAX_RUNS);
 }
 
+/* What the precision does; nothing for float32. */
+static void add_effect(struct constants *c, const struct sg_effect *e) {
+    const struct {
+        const char *path;
+        const double *values;
+        const char *about;
+    } columns[] = {
+        {"precision/gradient", e->gradient,
+         "median over noisy inputs of |g - g32| / |g32|, g32 the gradient in float32"},
+        {"precision/map", e->map, "the same of the mean gradient over these inputs"},
+        {"precision/error", e->error, "standard error of that mean, / |mean|"},
+    };
+
+    if (e->n > 0) {
+        add_axis(add(c, "precision/item", SG_TYPE_I64, 0, e->item,
+                     "items at which the effect of the precision was measured"),
+                 "measured", e->n);
+        for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+            add_axis(add(c, columns[i].path, SG_TYPE_F64, 0, columns[i].values, columns[i].about),
+                     "measured", e->n);
+        }
+    }
+}
+
 /* Names, keys and labels of the items as arrays. */
 struct item_columns {
     char *ids;
@@ -308,9 +332,9 @@ static void describe_input(const struct sg_shape *input, struct sg_text *out) {
     }
 }
 
-static void describe_versions(struct sg_text *out) {
+static void describe_versions(const struct study *s, struct sg_text *out) {
     sg_text_add(out, "sgdist %s, %s, %s, HDF5 %s", SGDIST_VERSION, sg_comm_library(),
-                sg_kernel_family(), sg_store_library());
+                sg_study_kernels(s), sg_store_library());
 }
 
 sg_status sg_result_layout(const struct study *s, const double *range, struct sg_reserve *reserve,
@@ -335,7 +359,7 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     SG_TRY(make_columns(s, &columns));
     SG_TRY(target_table(s->plan, &targets, &target_bytes));
     describe_input(&s->plan->input, &input);
-    describe_versions(&versions);
+    describe_versions(s, &versions);
     sg_model_algorithms(s->model, &algorithms);
     SG_CHECK(!versions.failed && !input.failed && !algorithms.failed, SG_E_NOMEM,
              "no memory for the provenance");
@@ -360,7 +384,7 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     add_axis(add(&c, "provenance/targets", SG_TYPE_TEXT, target_bytes, targets,
                  "what is explained, of what tensor"),
              "target", s->plan->n_targets);
-    add_text(&c, "provenance/kernel", sg_kernel_family(),
+    add_text(&c, "provenance/kernel", sg_study_kernels(s),
              "family of kernels: equal ones give equal bits");
     add_text(&c, "provenance/algorithms", algorithms.data,
              "how many convolutions of the network ran by which algorithm");
@@ -378,6 +402,7 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     }
     add_run_tables(&c);
     add_performance(&c, phases);
+    add_effect(&c, &s->effect);
     add_items(&c, s, &columns);
     for (int i = 0; i < s->job->n_instances; i++) {
         add_statistics(&c, s, s->job->instances[i].label);

@@ -105,9 +105,14 @@ static sg_status scan(struct run *r) {
 
 static sg_status lay_out(struct run *r) {
     /* Checkpoints without their result belong to nothing. */
+    sg_status status = SG_OK;
+
     sg_partial_remove(r->study.job->output, -1);
-    return sg_result_layout(&r->study, r->study.plan->scans_dataset ? r->range : NULL, NULL,
-                            r->study.job->output);
+    SG_TRY(sg_study_measure_effect(&r->study));
+    SG_TRY(sg_result_layout(&r->study, r->study.plan->scans_dataset ? r->range : NULL, NULL,
+                            r->study.job->output));
+done:
+    return status;
 }
 
 /* Behind the lock, which has made the folder: only one run writes them. */

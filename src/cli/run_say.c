@@ -15,7 +15,7 @@ static void tell_of_start(const struct run *r) {
     sg_event_text(&e, "version", SGDIST_VERSION);
     sg_event_text(&e, "study", r->study.job->name);
     sg_event_text(&e, "job", r->study.job->file);
-    sg_event_text(&e, "kernel", sg_kernel_family());
+    sg_event_text(&e, "kernel", sg_study_kernels(&r->study));
     sg_event_count(&e, "ranks", sg_comm_size(r->world));
     sg_event_count(&e, "items", plan->n_items);
     sg_event_count(&e, "items_pending", sg_master_n_pending(r->master));
@@ -63,7 +63,7 @@ void sg_run_announce(const struct run *r) {
            sg_text_count((double)plan->per_item.backwards, gradients, sizeof gradients),
            sg_text_plural(plan->per_item.backwards), n_workers, sg_text_plural(n_workers),
            sg_text_bytes((double)sg_study_rank_bytes(&r->study), memory, sizeof memory),
-           sg_kernel_family());
+           sg_study_kernels(&r->study));
     if (plan->needs.counts.n_groups > 0 && plan->model->gates.n_linearised > 0) {
         sg_log(SG_LOG_INFO, "smoothdiff: no gates, taken as linear around the item itself: %s",
                plan->model->gates.linearised);

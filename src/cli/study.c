@@ -98,6 +98,10 @@ done:
 static sg_status plan_all(const struct job_arguments *a, struct study *s, size_t n_job) {
     sg_status status = SG_OK;
 
+    status = sg_precision_check((enum sg_precision)s->job->precision);
+    if (status != SG_OK) {
+        SG_TRY(sg_job_locate(s->job, s->job_text, n_job, a->sets, a->n_sets, status));
+    }
     SG_TRY(sg_study_open_model(s));
     SG_TRY(sg_study_take_baselines(s->job, s->inputs, sg_model_input(s->model), &s->baselines));
     status = sg_items_open(&s->job->data, sg_model_input(s->model), &s->items);
@@ -202,7 +206,7 @@ done:
     return status;
 }
 
-enum { KERNEL_LENGTH = 64 };
+enum { KERNEL_LENGTH = 128 };
 
 /* Different kernels give different bits: a run on mixed machines must be told to use the same ones.
  * all[n_ranks][KERNEL_LENGTH] */
@@ -215,19 +219,21 @@ static sg_status check_kernels(const char *all, int n_ranks) {
         SG_CHECK(strcmp(other, all) == 0, SG_E_ARG,
                  "rank 0 computes with %s, rank %d with %s: results would differ in their last "
                  "bits. Set OPENBLAS_CORETYPE (e.g. Haswell) and SGDIST_SIMD (avx2 or portable) to "
-                 "the same for all ranks",
+                 "the same for all ranks; with precision: bfloat16 SGDIST_TILES, too (avx512)",
                  all, r, other);
     }
 done:
     return status;
 }
 
-static sg_status compare_kernels(const struct sg_comm *world) {
+static sg_status compare_kernels(const struct sg_comm *world, const struct study *s) {
     sg_status status = SG_OK;
+    int64_t precision = s->job != NULL ? s->job->precision : 0; /* rank 0 has it */
     char mine[KERNEL_LENGTH] = "";
     void *all = NULL;
 
-    (void)strncat(mine, sg_kernel_family(), KERNEL_LENGTH - 1);
+    sg_comm_bcast(world, 0, &precision, sizeof precision);
+    (void)strncat(mine, sg_kernel_family_for((enum sg_precision)precision), KERNEL_LENGTH - 1);
     SG_TRY(sg_take_for_all(world, KERNEL_LENGTH, "the kernels", &all));
     sg_comm_gather(world, 0, mine, KERNEL_LENGTH, all);
     SG_TRY(sg_agree(world, all != NULL ? check_kernels(all, sg_comm_size(world)) : SG_OK));
@@ -247,7 +253,7 @@ sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments 
         status = read_all(arguments, &s, &n_job);
     }
     SG_TRY(sg_agree(world, status));
-    SG_TRY(compare_kernels(world));
+    SG_TRY(compare_kernels(world, &s));
     SG_TRY(sg_study_share_image(world, &s));
     if (sg_comm_rank(world) == 0) {
         status = plan_all(arguments, &s, n_job);
@@ -273,6 +279,10 @@ void sg_study_close(struct study *s) {
     sg_free(s->inputs);
     sg_free(s->job_text);
     *s = (struct study){0};
+}
+
+const char *sg_study_kernels(const struct study *s) {
+    return sg_kernel_family_for((enum sg_precision)s->job->precision);
 }
 
 int64_t sg_study_rank_bytes(const struct study *s) {

@@ -63,7 +63,8 @@ sg_status sg_study_explain(const struct study *s, struct sg_fixed_input **fixed,
                                .input = job->input,
                                .shape = job->shape.n_axes > 0 ? &job->shape : NULL,
                                .n_fixed = job->n_inputs,
-                               .fixed = *fixed};
+                               .fixed = *fixed,
+                               .precision = (enum sg_precision)job->precision};
 done:
     return status;
 }
@@ -132,6 +133,7 @@ struct sg_rank_bytes sg_study_memory(const struct study *s, int n_ranks) {
     sg_study_measure_draws(s, is_shared, &bytes);
     /* A draw in the making holds its weights with the noise beside their form for the kernels. */
     building += bytes.draws + (s->plan->n_weight_draws > 0 ? weights : 0);
+    building += s->job->precision != SG_PRECISION_FLOAT32 ? sg_study_effect_bytes(s) : 0;
     bytes.start = building > reading ? building : reading;
     return bytes;
 }

@@ -9,6 +9,7 @@
 
 /* Words stand in the order of their enums. */
 static const char *const words_bool[] = {"false", "true", NULL};
+static const char *const words_precision[] = {"float32", "bfloat16", NULL};
 static const char *const words_score[] = {"logit", "probability", "log_probability", NULL};
 static const char *const words_color[] = {"rgb", "bgr", "grey", NULL};
 static const char *const words_layout[] = {"auto", "channels_first", "channels_last", NULL};
@@ -224,16 +225,18 @@ const struct sg_key sg_default_keys[] = {
 
 /* `methods` is the last one: its instances inherit what the others say. Where `sampling` and `maps`
  * are silent the job's `like` holds, else their defaults: both are there before they are read. */
-const struct sg_key sg_job_keys[] = {{CUSTOM("like", name), .flags = SG_KEY_LOCAL},
-                                     {MAP("study", study_keys)},
-                                     {MAP("model", model_keys), .flags = SG_KEY_REQUIRED},
-                                     {MAP("data", data_keys), .flags = SG_KEY_REQUIRED},
-                                     {CUSTOM("target", target), .fallback = "predicted"},
-                                     {MAP("sampling", sampling_keys), .flags = SG_KEY_INHERITS},
-                                     {MAP("maps", maps_keys), .flags = SG_KEY_INHERITS},
-                                     {MAP("run", run_keys), .flags = SG_KEY_LOCAL},
-                                     {CUSTOM("methods", methods), .flags = SG_KEY_REQUIRED},
-                                     {0}};
+const struct sg_key sg_job_keys[] = {
+    {CUSTOM("like", name), .flags = SG_KEY_LOCAL},
+    {MAP("study", study_keys)},
+    {MAP("model", model_keys), .flags = SG_KEY_REQUIRED},
+    {MAP("data", data_keys), .flags = SG_KEY_REQUIRED},
+    {CUSTOM("target", target), .fallback = "predicted"},
+    {WORD("precision", words_precision), IN_JOB(precision), .fallback = "float32"},
+    {MAP("sampling", sampling_keys), .flags = SG_KEY_INHERITS},
+    {MAP("maps", maps_keys), .flags = SG_KEY_INHERITS},
+    {MAP("run", run_keys), .flags = SG_KEY_LOCAL},
+    {CUSTOM("methods", methods), .flags = SG_KEY_REQUIRED},
+    {0}};
 
 const struct sg_key sg_instance_keys[] = {
     {CUSTOM("method", name), .flags = SG_KEY_REQUIRED},

@@ -22,6 +22,8 @@ struct sg_conv {
     int64_t dilation_h, dilation_w;
     int64_t pad_top, pad_left, pad_bottom, pad_right;
     int64_t groups;
+    enum sg_precision precision; /* bfloat16: layers with 16 and more channels on both sides round
+                                  * their input and weights; needs sg_precision_check */
 };
 
 /* Floats that prepared weights take, and their preparation from ONNX order
@@ -177,6 +179,11 @@ void sg_ref_norm_rows_back(const struct sg_norm *s, int64_t n_rows, const float 
  * or the lower one that the environment variable SGDIST_SIMD names. Static strings. */
 const char *sg_blas_name(void);
 const char *sg_kernels_simd(void);
+
+/* The third, where the precision is bfloat16: "amx", "avx512"; "none" on other processors, and why
+ * there is none. */
+const char *sg_tiles_name(void);
+const char *sg_tiles_lack(void);
 
 /* Sets one BLAS thread; 1 if the BLAS then keeps to it. */
 int sg_blas_set_one_thread(void);

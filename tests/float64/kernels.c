@@ -258,3 +258,11 @@ const char *sg_kernels_simd(void) {
 int sg_blas_set_one_thread(void) {
     return 1;
 }
+
+const char *sg_tiles_name(void) {
+    return "none";
+}
+
+const char *sg_tiles_lack(void) {
+    return "";
+}

@@ -5,8 +5,9 @@
 
 /* In order of preference; the last one takes every shape. A new algorithm is one line here. */
 static const struct sg_algorithm *const algorithms[] = {
-    &sg_algorithm_nothing,   &sg_algorithm_depthwise, &sg_algorithm_dots,   &sg_algorithm_winograd2,
-    &sg_algorithm_winograd4, &sg_algorithm_pointwise, &sg_algorithm_direct, &sg_algorithm_columns,
+    &sg_algorithm_nothing,   &sg_algorithm_bfloat16,  &sg_algorithm_depthwise,
+    &sg_algorithm_dots,      &sg_algorithm_winograd2, &sg_algorithm_winograd4,
+    &sg_algorithm_pointwise, &sg_algorithm_direct,    &sg_algorithm_columns,
 };
 
 const struct sg_algorithm *sg_algorithm_at(int a) {
@@ -60,6 +61,7 @@ int64_t sg_corr_n_phases(const struct sg_conv *s) {
 
 static struct sg_corr forward_of(const struct sg_conv *s) {
     return (struct sg_corr){
+        .precision = s->precision,
         .n = s->n,
         .groups = s->groups,
         .c = s->c / s->groups,

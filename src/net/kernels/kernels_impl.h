@@ -19,6 +19,7 @@ struct sg_axis {
 
 /* out[n][full y][full x][groups * k] from in[n][in y][in x][groups * c]. */
 struct sg_corr {
+    enum sg_precision precision;
     int64_t n, groups, c, k;
     struct sg_axis y, x;
 };
@@ -63,6 +64,7 @@ struct sg_algorithm {
     int serves_adjoint; /* one set of weights does for a stride-1 convolution and its adjoint */
 };
 extern const struct sg_algorithm sg_algorithm_nothing;   /* no tap reaches this phase */
+extern const struct sg_algorithm sg_algorithm_bfloat16;  /* where the precision is that */
 extern const struct sg_algorithm sg_algorithm_depthwise; /* one channel a group */
 extern const struct sg_algorithm sg_algorithm_dots;      /* up to 3 output channels */
 extern const struct sg_algorithm sg_algorithm_direct;    /* small channel counts */

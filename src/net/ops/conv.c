@@ -90,7 +90,8 @@ static sg_status infer(struct sg_node *node) {
                                   .pad_left = win.pad[1],
                                   .pad_bottom = win.pad[2],
                                   .pad_right = win.pad[3],
-                                  .groups = groups};
+                                  .groups = groups,
+                                  .precision = node->model->what->precision};
     SG_TRY(read_bias(node, own));
     SG_TRY(sg_set_dynamic(node, 3, (const int64_t[]){w->axes[0], win.out[0], win.out[1]}));
     node->multiply_adds = node->out->size * (w->n / w->axes[0]);

@@ -152,7 +152,11 @@ static sg_status infer(struct sg_node *node) {
         return SG_OK;
     }
     SG_TRY(sg_own(node, sizeof *own, &own));
-    own->shape = (struct sg_conv){.n = 1, .c = c, .k = w->axes[0], .groups = groups};
+    own->shape = (struct sg_conv){.n = 1,
+                                  .c = c,
+                                  .k = w->axes[0],
+                                  .groups = groups,
+                                  .precision = node->model->what->precision};
     lay_plane(node, &win, &own->shape);
     own->weight = w->floats;
     SG_TRY(read_bias(node, c, &own->bias));

@@ -2,6 +2,7 @@
  * W + b. Over a flattened image that lies channels-last, the rows of W are put into that order at
  * load instead of turning every image. */
 #include "net/ops/ops_impl.h"
+#include "sgdist/memory.h"
 
 #include <string.h>
 
@@ -15,7 +16,13 @@ struct product {
     const float *given; /* as they came, until the build is over */
     float *weight;
     const float *bias; /* [m], or NULL */
+    enum sg_precision precision;
 };
+
+/* A 1x1 convolution over the rows does it in other precisions, with weights of its own form. */
+static int is_conv(const struct product *own) {
+    return own->precision != SG_PRECISION_FLOAT32;
+}
 
 /* beta C, spread over the m columns. */
 static sg_status read_bias(struct sg_node *node, float beta) {
@@ -59,7 +66,8 @@ static sg_status become_product(struct sg_node *node, int transposed, float alph
                             .transposed = transposed,
                             .alpha = alpha,
                             .channels = in->hwc_channels > 1 ? in->hwc_channels : 1,
-                            .given = w->floats};
+                            .given = w->floats,
+                            .precision = node->model->what->precision};
     own->rows = in->size / own->k;
     if (has_bias) {
         SG_TRY(read_bias(node, beta));
@@ -199,11 +207,33 @@ done:
     return status;
 }
 
+static struct sg_conv shape_for(const struct sg_node *node, int64_t batch) {
+    const struct product *own = node->own;
+
+    return (struct sg_conv){.n = batch,
+                            .h = 1,
+                            .w = own->rows,
+                            .c = own->k,
+                            .oh = 1,
+                            .ow = own->rows,
+                            .k = own->m,
+                            .kh = 1,
+                            .kw = 1,
+                            .stride_h = 1,
+                            .stride_w = 1,
+                            .dilation_h = 1,
+                            .dilation_w = 1,
+                            .groups = 1,
+                            .precision = own->precision};
+}
+
 static sg_status prepare(struct sg_node *node) {
     sg_status status = SG_OK;
     struct product *own = node->own;
+    const struct sg_conv shape = shape_for(node, 1);
 
-    SG_TRY(sg_make_floats(node, own->k * own->m, &own->weight));
+    SG_TRY(sg_make_floats(node, is_conv(own) ? sg_conv_prepared_size(&shape) : own->k * own->m,
+                          &own->weight));
     if (own->bias != NULL) {
         SG_TRY(sg_keep_floats(node, own->bias, own->m, &own->bias));
     }
@@ -211,32 +241,68 @@ done:
     return status;
 }
 
-/* Scaled, and in the order of memory. */
-static sg_status fill(struct sg_node *node) {
-    struct product *own = node->own;
+/* to[m][k] or [k][m]: scaled, and in the order of memory. */
+static void order(const struct sg_node *node, int transposed, float *to) {
+    const struct product *own = node->own;
     const int64_t plane = own->k / own->channels;
 
-    if (own->channels == 1 && own->alpha == 1.0f && node->scales == NULL) {
-        memcpy(own->weight, own->given, (size_t)(own->k * own->m) * sizeof *own->weight);
-        return SG_OK;
-    }
     for (int64_t i = 0; i < own->k; i++) {
-        const int64_t to = i % plane * own->channels + i / plane;
+        const int64_t row = i % plane * own->channels + i / plane;
 
         for (int64_t j = 0; j < own->m; j++) {
             const int64_t from = own->transposed ? j * own->k + i : i * own->m + j;
 
-            own->weight[own->transposed ? j * own->k + to : to * own->m + j] =
+            to[transposed ? j * own->k + row : row * own->m + j] =
                 sg_scaled(node, j, own->alpha * own->given[from]);
         }
+    }
+}
+
+static sg_status fill_conv(struct sg_node *node) {
+    sg_status status = SG_OK;
+    struct product *own = node->own;
+    const struct sg_conv shape = shape_for(node, 1);
+    float *ordered = sg_malloc_aligned((size_t)(own->k * own->m), sizeof *ordered);
+
+    SG_NODE_NOMEM(ordered, node);
+    order(node, 1, ordered);
+    sg_conv_prepare(&shape, ordered, own->weight);
+done:
+    sg_free(ordered);
+    return status;
+}
+
+static sg_status fill(struct sg_node *node) {
+    struct product *own = node->own;
+
+    if (is_conv(own)) {
+        return fill_conv(node);
+    }
+    if (own->channels == 1 && own->alpha == 1.0f && node->scales == NULL) {
+        memcpy(own->weight, own->given, (size_t)(own->k * own->m) * sizeof *own->weight);
+    } else {
+        order(node, own->transposed, own->weight);
     }
     return SG_OK;
 }
 
+static void memory(const struct sg_node *node, int64_t batch, struct sg_need *need) {
+    const struct sg_conv shape = shape_for(node, batch);
+
+    if (is_conv(node->own)) {
+        need->work_bytes = sg_conv_work_size(&shape) * (int64_t)sizeof(float);
+    }
+}
+
 static void forward(const struct sg_call *call) {
     const struct product *own = call->node->own;
+    const struct sg_conv shape = shape_for(call->node, call->batch);
     const int64_t rows = call->batch * own->rows;
 
+    if (is_conv(own)) {
+        sg_conv_forward(&shape, own->weight, own->bias, 0, call->x[0], call->y, call->work);
+        return;
+    }
     for (int64_t r = 0; r < rows && own->bias != NULL; r++) {
         memcpy(call->y + r * own->m, own->bias, (size_t)own->m * sizeof(float));
     }
@@ -246,7 +312,13 @@ static void forward(const struct sg_call *call) {
 
 static void backward(const struct sg_call *call) {
     const struct product *own = call->node->own;
+    const struct sg_conv shape = shape_for(call->node, call->batch);
 
+    if (is_conv(own)) {
+        sg_conv_backward(&shape, own->weight, call->dy, call->dx[0], call->accumulate[0],
+                         call->work);
+        return;
+    }
     sg_gemm(0, !own->transposed, call->batch * own->rows, own->k, own->m, 1.0f, call->dy, own->m,
             own->weight, own->transposed ? own->k : own->m, call->accumulate[0] ? 1.0f : 0.0f,
             call->dx[0], own->k);
@@ -259,6 +331,7 @@ const struct sg_op sg_op_gemm = {
     .infer = infer_gemm,
     .prepare = prepare,
     .fill = fill,
+    .memory = memory,
     .forward = forward,
     .backward = backward,
     .absorb_affine = absorb_affine,
@@ -270,6 +343,7 @@ const struct sg_op sg_op_mat_mul = {
     .infer = infer_mat_mul,
     .prepare = prepare,
     .fill = fill,
+    .memory = memory,
     .forward = forward,
     .backward = backward,
     .absorb_affine = absorb_affine,

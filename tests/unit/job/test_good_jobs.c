@@ -355,6 +355,7 @@ static void the_echo_is_stable(void **state) {
                                    "data.preprocess.mean: []\n"
                                    "data.preprocess.std: []\n"
                                    "target: predicted\n"
+                                   "precision: float32\n"
                                    "sampling.block: 16\n"
                                    "sampling.nonfinite: fail\n"
                                    "maps.dtype: float32\n"

@@ -218,11 +218,12 @@ static void check_public(struct arrays *a) {
     sg_free(work);
 }
 
-static const struct sg_algorithm *const all_algorithms[] = {
+/* The algorithms that add products one by one, so that the bound above holds. */
+static const struct sg_algorithm *const summing[] = {
     &sg_algorithm_nothing, &sg_algorithm_depthwise, &sg_algorithm_dots,
     &sg_algorithm_direct,  &sg_algorithm_pointwise, &sg_algorithm_columns};
-enum { N_ALGORITHMS = sizeof all_algorithms / sizeof all_algorithms[0] };
-static int64_t n_runs[N_ALGORITHMS];
+enum { N_ALGORITHMS = sizeof summing / sizeof summing[0] };
+static int64_t n_runs[N_ALGORITHMS][2]; /* forward, backward */
 
 static void run_one(const struct arrays *a, int64_t phase, const struct sg_algorithm *algorithm,
                     struct sg_corr_call call) {
@@ -244,7 +245,7 @@ static void run_one(const struct arrays *a, int64_t phase, const struct sg_algor
 /* Where the table would not choose it, an algorithm that applies must be right all the same. Phases
  * it cannot do are left to the table's choice. */
 static void check_algorithm(struct arrays *a, int index) {
-    const struct sg_algorithm *algorithm = all_algorithms[index];
+    const struct sg_algorithm *algorithm = summing[index];
     const struct sg_corr_call forward = {.in = a->x, .out = a->y, .bias = a->bias, .relu = 1};
     const struct sg_corr_call backward = {.in = a->dy, .out = a->dx, .accumulate = 1};
     struct sg_weights w;
@@ -253,12 +254,12 @@ static void check_algorithm(struct arrays *a, int index) {
     if (algorithm->applies(&q)) {
         run_one(a, -1, algorithm, forward);
         check_close(a->y, a->want_y, a->sum_y, a->n_out, forward_terms(&a->s), 1.0);
-        n_runs[index]++;
+        n_runs[index][0]++;
     }
     memcpy(a->dx, a->x, (size_t)a->n_in * sizeof(float));
     for (int64_t i = 0; i < sg_corr_n_phases(&a->s); i++) {
         q = sg_corr_of(&a->s, i, NULL, &w);
-        n_runs[index] += algorithm->applies(&q);
+        n_runs[index][1] += algorithm->applies(&q);
         run_one(a, i, algorithm->applies(&q) ? algorithm : sg_corr_choose(&q), backward);
     }
     check_close(a->dx, a->want_dx, a->sum_dx, a->n_in, backward_terms(&a->s), 1.0);
@@ -340,9 +341,10 @@ static void random_shapes(void) {
         const struct sg_conv s = random_shape();
         check_shape(&s, 1);
     }
-    for (int i = 0; i < N_ALGORITHMS; i++) {
-        assert_true(n_runs[i] >= 10); /* every algorithm had its share */
-        n_runs[i] = 0;
+    for (int i = 0; i < N_ALGORITHMS; i++) { /* every algorithm had its share */
+        assert_true(n_runs[i][0] >= 5 || summing[i] == &sg_algorithm_nothing); /* taps reach it */
+        assert_true(n_runs[i][1] >= 10);
+        n_runs[i][0] = n_runs[i][1] = 0;
     }
 }
 
@@ -486,6 +488,21 @@ static void winograd_is_the_convolution(void **state) {
     for_each_simd(winograd_shapes);
 }
 
+/* Nothing in the table is left untested. */
+static void tests_know_the_table(void **state) {
+    const struct sg_algorithm *a;
+
+    (void)state;
+    for (int i = 0; (a = sg_algorithm_at(i)) != NULL; i++) {
+        int n = a == &sg_algorithm_winograd2 || a == &sg_algorithm_winograd4 ||
+                a == &sg_algorithm_bfloat16; /* test_bfloat16.c */
+        for (int j = 0; j < N_ALGORITHMS; j++) {
+            n += a == summing[j];
+        }
+        assert_int_equal(n, 1);
+    }
+}
+
 static const char *chosen(int64_t extent, int64_t c, int64_t k, int64_t phase) {
     struct sg_conv s = shape_3x3(1, extent, extent, c, k);
     struct sg_weights w;
@@ -595,6 +612,7 @@ int main(void) {
         cmocka_unit_test(every_algorithm_is_the_convolution),
         cmocka_unit_test(network_shapes_are_right),
         cmocka_unit_test(winograd_is_the_convolution),
+        cmocka_unit_test(tests_know_the_table),
         cmocka_unit_test(choices_are_fixed),
         cmocka_unit_test(nan_reaches_what_it_should),
     };
