@@ -194,6 +194,23 @@ static void read_layers(const struct sg_net *net, int64_t index, int is_gradient
     }
 }
 
+void sg_net_set_pause(struct sg_net *net, sg_net_pause *pause, void *context) {
+    net->pause = pause;
+    net->pause_context = context;
+}
+
+/* Before a node: the caller may have something to do meanwhile, or want no more. */
+static sg_status look_up(struct sg_net *net, const volatile sig_atomic_t *cancel) {
+    sg_status status = SG_OK;
+
+    if (net->pause != NULL) {
+        net->pause(net->pause_context);
+    }
+    SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
+done:
+    return status;
+}
+
 static void run_forward(struct sg_net *net, int64_t i) {
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
@@ -236,7 +253,7 @@ sg_status sg_net_forward_at(struct sg_net *net, const float *x, float *y, float 
     bring_in(net, m->input, x, m->input->size, data_of(net, m->input));
     read_layers(net, 0, 0, layers);
     for (int64_t i = 0; i < m->n_nodes; i++) {
-        SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
+        SG_TRY(look_up(net, cancel));
         run_forward(net, i);
         read_layers(net, i + 1, 0, layers);
     }
@@ -291,7 +308,7 @@ static sg_status backward(struct sg_net *net, const struct how *how, const float
                  grad_of(net, m->outputs[k]));
     }
     for (int64_t i = m->n_nodes - 1; i >= first; i--) {
-        SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
+        SG_TRY(look_up(net, cancel));
         read_layers(net, i + 1, 1, dlayers);
         run_node(net, i, how);
     }

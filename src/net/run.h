@@ -12,6 +12,8 @@ struct sg_net {
     char *arena;
     void *own_arena;       /* the same, unless it is the caller's */
     struct sg_call *calls; /* [n_nodes] */
+    sg_net_pause *pause;   /* called between nodes; NULL: nothing is */
+    void *pause_context;
 };
 
 static inline float *sg_net_at(const struct sg_net *net, int64_t offset) {
