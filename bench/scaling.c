@@ -47,8 +47,9 @@ static int print_row(const struct study *s) {
         return 1;
     }
     run.n_stages = sg_plan_stage_ends(n_blocks, ends, MAX_STAGES);
+    run.stage_ends = ends;
     for (int m = 1; m < s->n_ranks; m++) {
-        rounds[m - 1] = 1 + (n_blocks + m - 1) / m;
+        rounds[m - 1] = 1 + 8 * ((n_blocks + m - 1) / m); /* as sg_plan_rounds has it */
     }
     if (sg_simulate(machine, &run, &out) != SG_OK) {
         free(rounds);

@@ -55,6 +55,9 @@ sg_status sg_comm_send_begin(const struct sg_comm *c, int to, int tag, const voi
                              struct sg_sending **out);
 void sg_comm_sent(struct sg_sending *sending);
 
+/* 1 if the bytes may be reused: sg_comm_sent would not wait. */
+int sg_comm_is_sent(const struct sg_sending *sending);
+
 /* Looks for a message from rank *from (-1: any) with tag *tag (-1: any): 1 and both filled in if
  * one waits, else 0. */
 int sg_comm_probe(const struct sg_comm *c, int *from, int *tag);

@@ -146,6 +146,11 @@ sg_status sg_net_create_in(const struct sg_model *m, int64_t batch, void *arena,
 void sg_net_bind(struct sg_net *net, const struct sg_model *m);
 int sg_model_is_alike(const struct sg_model *a, const struct sg_model *b);
 
+/* Called between the layers of every pass from now on, forward and backward; it must not use the
+ * net. NULL: nothing is. */
+typedef void sg_net_pause(void *context);
+void sg_net_set_pause(struct sg_net *net, sg_net_pause *pause, void *context);
+
 /* y[batch][K] = the explained tensors at x[batch][D], one after the other in a sample; keeps what
  * backward needs. `cancel` (may be NULL) is looked at between layers. Errors: only
  * SG_E_INTERRUPTED, when *cancel is not 0; the net can be used again. */

@@ -1,10 +1,12 @@
 /* include/sgdist/simulate.h - a run as it would go on a machine of any size: the dispatcher of a
- * real run (dispatch.h), driven by events instead of messages.
+ * real run (dispatch.h) and the dealing in its teams (deal.h), driven by events instead of
+ * messages.
  *
  * What is simulated: the master as one server that takes an outcome, its record and its write, then
- * gives orders; workers that differ in speed; teams that are as fast as their slowest member, and
- * reduce their sums at the end of each stage; messages that take time. What is not: reading
- * items, which is counted against the file system's bandwidth at the end. */
+ * gives orders; workers that differ in speed; teams whose members get a block when they have done
+ * one, and give their sums at the end of each stage; messages that take time. What is not: reading
+ * items, which is counted against the file system's bandwidth at the end; messages within a team,
+ * which ask ahead. */
 #ifndef SGDIST_SIMULATE_H
 #define SGDIST_SIMULATE_H
 
@@ -18,8 +20,8 @@ struct sg_machine {
     double outcome_s;         /* master: taking an outcome, without its record */
     double record_byte_s;     /* master: receiving and writing a byte of a record */
     double message_s;         /* on the way */
-    double reduce_s;          /* a step of a reduction, and */
-    double reduce_byte_s;     /* for each byte of it */
+    double reduce_s;          /* a step of the way of a team's sums, and */
+    double reduce_byte_s;     /* for each byte of them */
     double spread;            /* of the speeds of workers: relative standard deviation */
     double slow_share;        /* of the workers that are slow, */
     double slow_factor;       /* and how much longer they take */
@@ -33,12 +35,13 @@ struct sg_simulated {
     int n_ranks; /* 2 or more: a master and workers */
     int64_t n_items;
     int64_t n_blocks;      /* of an item */
-    const int64_t *rounds; /* [n_ranks - 1]: blocks one after the other, by team size, and one */
-    int64_t n_stages;
-    double block_s;    /* of a block, by a worker of usual speed */
-    double open_s;     /* the leader alone: reading, clean pass, finishing the maps */
-    double sums_bytes; /* that a member sends at a stage's end */
-    double read_bytes; /* of an item */
+    const int64_t *rounds; /* [n_ranks - 1]: for the dispatcher, see sg_dispatch_create */
+    int n_stages;
+    const int64_t *stage_ends; /* [n_stages] in blocks, the last one is n_blocks */
+    double block_s;            /* of a block, by a worker of usual speed */
+    double open_s;             /* the leader alone: reading, clean pass, finishing the maps */
+    double sums_bytes;         /* that a member sends at a stage's end */
+    double read_bytes;         /* of an item */
     double record_bytes;
 };
 

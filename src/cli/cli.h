@@ -57,7 +57,7 @@ struct sg_effect {
 struct study {
     char *job_text;
     struct sg_job *job;
-    char model_sha256[65]; /* on rank 0 */
+    char model_sha256[65]; /* on all ranks, since it is part of the identity */
     char *inputs;          /* those that are held fixed, and baselines, packed */
     size_t n_inputs;
     const float **baselines; /* into them: those of job->baseline_files */

@@ -23,6 +23,7 @@ struct terms {
     uint64_t n;
     uint64_t n_reading;
     uint64_t share;
+    char model_sha256[sizeof((struct study *)0)->model_sha256]; /* part of the study's identity */
 };
 
 sg_status sg_study_share_image(const struct sg_comm *world, struct study *s) {
@@ -35,7 +36,9 @@ sg_status sg_study_share_image(const struct sg_comm *world, struct study *s) {
     if (sg_comm_size(world) == 1) {
         return SG_OK; /* it builds from what it has read */
     }
+    memcpy(terms.model_sha256, s->model_sha256, sizeof terms.model_sha256);
     sg_comm_bcast(world, 0, &terms, sizeof terms);
+    memcpy(s->model_sha256, terms.model_sha256, sizeof terms.model_sha256);
     s->share_weights = (int)terms.share;
     SG_TRY(sg_shared_create(world, terms.n, s->share_weights ? SG_SHARE_ONE_WRITES : SG_SHARE_NOT,
                             "the model", &s->shared_image));

@@ -301,6 +301,15 @@ void sg_comm_sent(struct sg_sending *sending) {
     sg_free(sending);
 }
 
+int sg_comm_is_sent(const struct sg_sending *sending) {
+    int flag = 1;
+
+    for (size_t i = 0; sending != NULL && flag && i < sending->n_pieces; i++) {
+        MPI_Request_get_status(sending->requests[i], &flag, MPI_STATUS_IGNORE);
+    }
+    return flag;
+}
+
 int sg_comm_probe(const struct sg_comm *c, int *from, int *tag) {
     MPI_Status envelope;
     int flag = 0;

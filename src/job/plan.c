@@ -26,7 +26,7 @@ int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m) {
     int64_t n = 1;
 
     for (int s = 0; s < plan->n_sweeps; s++) {
-        n += (plan->sweeps[s].n_blocks + m - 1) / m;
+        n += 8 * ((plan->sweeps[s].n_blocks + m - 1) / m);
     }
     return n;
 }

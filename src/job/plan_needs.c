@@ -1,6 +1,7 @@
 /* src/job/plan_needs.c - the memory of a worker, and the bytes of the result. */
 #include "plan_impl.h"
 
+#include "sgdist/deal.h"
 #include "sgdist/memory.h"
 
 static int64_t max64(int64_t a, int64_t b) {
@@ -153,8 +154,9 @@ int64_t sg_plan_path_bytes(const struct sg_plan *plan) {
  * their means, as much again as a sweep has of
  * them packed for a checkpoint, one group to finish from; the item, its noise scale and a map; what
  * was read at the item itself, its targets' positions; a block of inputs, readings, outputs and
- * their derivatives; what walks need; three records (the one in the making, the one on its way, the
- * checkpoint's). sg_worker_bytes counts the same, a test holds them together. */
+ * their derivatives; what walks need; a piece of another member's sums; three records (the one in
+ * the making, the one on its way, the checkpoint's). sg_worker_bytes counts the same, a test holds
+ * them together. */
 static int64_t sums_bytes(const struct sg_plan *plan) {
     const struct sg_needs *needs = &plan->needs;
     const int64_t floats =
@@ -168,7 +170,7 @@ static int64_t sums_bytes(const struct sg_plan *plan) {
     }
     return sg_plan_path_bytes(plan) + sums + needs->checkpoint_bytes + bytes_of(&needs->one_sum) +
            3 * plan->record.bytes + floats * (int64_t)sizeof(float) +
-           (needs->n_work + needs->n_blocks + plan->n_targets * plan->mask_words) *
+           (SG_PIECE_WORDS + needs->n_work + needs->n_blocks + plan->n_targets * plan->mask_words) *
                (int64_t)sizeof(int64_t);
 }
 

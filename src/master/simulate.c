@@ -1,10 +1,11 @@
-/* src/master/simulate.c - discrete events around the dispatcher.
+/* src/master/simulate.c - discrete events around the dispatcher, and around the dealing of a team.
  *
  * A worker takes its orders in turn and a team's members are free when they get one, so an order's
- * beginning and end are known as soon as it is given: the only events are outcomes on their way to
- * the master. */
+ * beginning and end are known as soon as it is given, and teams are simulated one by one: between
+ * them the only events are outcomes on their way to the master. */
 #include "sgdist/simulate.h"
 
+#include "sgdist/deal.h"
 #include "sgdist/dispatch.h"
 #include "sgdist/memory.h"
 
@@ -31,6 +32,12 @@ struct outcome {
     int leader;
 };
 
+/* A member has done what it was dealt; or, member -1, the leader has the sums of a stage. */
+struct turn {
+    double time;
+    int member;
+};
+
 struct simulation {
     const struct sg_machine *machine;
     const struct sg_simulated *run;
@@ -45,6 +52,16 @@ struct simulation {
     double ended;
     int64_t n_messages;
     int largest_team;
+    /* The team whose order is looked at. */
+    struct sg_deal *deal;
+    int64_t *todo;      /* [n_blocks] */
+    struct turn *turns; /* [n_workers + n_stages] a heap */
+    int n_turns;
+    int *waiting; /* [n_workers] members for whom nothing was there */
+    int n_waiting;
+    int *givers;    /* [n_workers] */
+    double *behind; /* [n_workers] seconds that a member has spent on sums */
+    double *told;   /* [n_workers] what a leader knows of a worker's blocks; 0: it has done none */
 };
 
 /* ---- a heap of outcomes ---- */
@@ -104,29 +121,136 @@ static double speed_of(const struct sg_machine *m, int worker) {
            ((double)(words[0] & 0xFFFFF) / 0x100000 < m->slow_share ? m->slow_factor : 1);
 }
 
-static double reduction_s(const struct simulation *s, int size) {
-    const struct sg_machine *m = s->machine;
+/* A step of the sums' way up the tree of members. */
+static double step_s(const struct simulation *s) {
+    return s->machine->reduce_s + s->machine->reduce_byte_s * s->run->sums_bytes;
+}
+
+static double block_s(const struct simulation *s, int worker) {
+    return s->run->block_s * s->speed[worker];
+}
+
+/* ---- a team at work on an item: events in the order of their times ---- */
+
+static void add_turn(struct simulation *s, struct turn t) {
+    int i = s->n_turns++;
+
+    s->turns[i] = t;
+    for (; i > 0 && s->turns[(i - 1) / 2].time > s->turns[i].time; i = (i - 1) / 2) {
+        const struct turn up = s->turns[i];
+
+        s->turns[i] = s->turns[(i - 1) / 2];
+        s->turns[(i - 1) / 2] = up;
+    }
+}
+
+static struct turn next_turn(struct simulation *s) {
+    const struct turn first = s->turns[0];
+    const struct turn last = s->turns[--s->n_turns];
+    int i = 0;
+
+    for (int child = 1; child < s->n_turns; child = 2 * i + 1) {
+        if (child + 1 < s->n_turns && s->turns[child + 1].time < s->turns[child].time) {
+            child++;
+        }
+        if (last.time <= s->turns[child].time) {
+            break;
+        }
+        s->turns[i] = s->turns[child];
+        i = child;
+    }
+    s->turns[i] = last;
+    return first;
+}
+
+static void deal_to(struct simulation *s, int first_worker, int member, double now) {
+    const double seconds = block_s(s, first_worker + member);
+    int64_t k;
+    const int64_t n = sg_deal_next(s->deal, member, s->told[first_worker + member], &k);
+
+    if (n > 0) {
+        add_turn(s, (struct turn){now + s->behind[member] + (double)n * seconds, member});
+        s->behind[member] = 0;
+    } else {
+        s->waiting[s->n_waiting++] = member;
+    }
+}
+
+static void deal_to_waiting(struct simulation *s, int first_worker, double now) {
+    const int n = s->n_waiting;
+
+    s->n_waiting = 0;
+    for (int i = 0; i < n; i++) {
+        deal_to(s, first_worker, s->waiting[i], now);
+    }
+}
+
+/* The sums of stage `called` set out: each giver loses the time of a step, with its next block, and
+ * the leader has them after as many steps as the tree is high. It takes stage after stage. */
+static void call_gifts(struct simulation *s, int called, double now, double *arrival) {
+    const int n = sg_deal_take(s->deal, called, 0, s->givers);
     int n_steps = 0;
 
-    while (1 << n_steps < size) {
+    while (1 << n_steps < n + 1) {
         n_steps++;
     }
-    return (double)s->run->n_stages * n_steps *
-           (m->reduce_s + m->reduce_byte_s * s->run->sums_bytes);
+    for (int i = 0; i < n; i++) {
+        s->behind[s->givers[i]] += step_s(s);
+    }
+    *arrival = fmax(*arrival, now) + n_steps * step_s(s);
+    add_turn(s, (struct turn){*arrival, -1});
+}
+
+/* All blocks of an item by a team that begins at `begun`, dealt as a leader deals them; the time at
+ * which it has the last stage's sums. */
+static double work_off(struct simulation *s, const struct sg_dispatch_order *o, double begun) {
+    const struct sg_simulated *r = s->run;
+    double arrival = begun;
+    double now = begun;
+    int n_called = 0;
+
+    sg_deal_begin(s->deal, o->n_workers, s->todo, r->n_blocks, r->stage_ends, r->n_stages, 0);
+    s->n_turns = 0;
+    s->n_waiting = 0;
+    for (int m = 0; m < o->n_workers; m++) {
+        s->behind[m] = 0;
+        deal_to(s, o->first_worker, m, begun);
+    }
+    while (s->n_turns > 0) {
+        const struct turn t = next_turn(s);
+
+        now = t.time;
+        if (t.member < 0) {
+            sg_deal_close(s->deal);
+            deal_to_waiting(s, o->first_worker, now);
+        } else {
+            sg_deal_done(s->deal, t.member);
+            s->told[o->first_worker + t.member] = block_s(s, o->first_worker + t.member);
+            if (sg_deal_is_complete(s->deal, n_called)) {
+                while (sg_deal_is_complete(s->deal, n_called)) {
+                    call_gifts(s, n_called++, now, &arrival);
+                }
+                deal_to_waiting(s, o->first_worker, now);
+            }
+            deal_to(s, o->first_worker, t.member, now);
+        }
+    }
+    return now;
 }
 
 /* The order reaches its team at `at`. */
 static void begin(struct simulation *s, const struct sg_dispatch_order *o, double at) {
-    double slowest = 0;
     double end = at;
 
     for (int i = o->first_worker; i < o->first_worker + o->n_workers; i++) {
-        slowest = fmax(slowest, s->speed[i]);
         end = fmax(end, s->free_at[i]);
     }
-    end += s->run->open_s * s->speed[o->first_worker] +
-           s->run->block_s * slowest * (double)(s->run->rounds[o->n_workers - 1] - 1) +
-           reduction_s(s, o->n_workers);
+    end += s->run->open_s * s->speed[o->first_worker];
+    if (o->n_workers == 1) {
+        end += (double)s->run->n_blocks * block_s(s, o->first_worker);
+    } else {
+        end = work_off(s, o, end);
+    }
     for (int i = o->first_worker; i < o->first_worker + o->n_workers; i++) {
         s->free_at[i] = end;
     }
@@ -168,11 +292,22 @@ static sg_status open_simulation(struct simulation *s) {
     s->speed = sg_calloc(n, sizeof *s->speed);
     s->free_at = sg_calloc(n, sizeof *s->free_at);
     s->heap = sg_calloc(2 * n, sizeof *s->heap);
-    SG_CHECK(items != NULL && s->speed != NULL && s->free_at != NULL && s->heap != NULL, SG_E_NOMEM,
-             "no memory to simulate %d workers", s->n_workers);
+    s->todo = sg_calloc((size_t)s->run->n_blocks + 1, sizeof *s->todo);
+    s->turns = sg_calloc(n + (size_t)s->run->n_stages, sizeof *s->turns);
+    s->waiting = sg_calloc(n, sizeof *s->waiting);
+    s->givers = sg_calloc(n, sizeof *s->givers);
+    s->behind = sg_calloc(n, sizeof *s->behind);
+    s->told = sg_calloc(n, sizeof *s->told);
+    SG_CHECK(items && s->speed && s->free_at && s->heap && s->todo && s->turns && s->waiting &&
+                 s->givers && s->behind && s->told,
+             SG_E_NOMEM, "no memory to simulate %d workers", s->n_workers);
     for (int64_t i = 0; i < s->run->n_items; i++) {
         items[i] = i;
     }
+    for (int64_t i = 0; i < s->run->n_blocks; i++) {
+        s->todo[i] = i;
+    }
+    SG_TRY(sg_deal_create(s->n_workers, s->run->n_stages, &s->deal));
     for (int i = 0; i < s->n_workers; i++) {
         s->speed[i] = speed_of(s->machine, i);
     }
@@ -217,5 +352,12 @@ done:
     sg_free(s.speed);
     sg_free(s.free_at);
     sg_free(s.heap);
+    sg_deal_destroy(s.deal);
+    sg_free(s.todo);
+    sg_free(s.turns);
+    sg_free(s.waiting);
+    sg_free(s.givers);
+    sg_free(s.behind);
+    sg_free(s.told);
     return status;
 }

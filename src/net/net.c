@@ -217,6 +217,23 @@ static void read_layers(const struct sg_net *net, int64_t index, int is_gradient
     }
 }
 
+void sg_net_set_pause(struct sg_net *net, sg_net_pause *pause, void *context) {
+    net->pause = pause;
+    net->pause_context = context;
+}
+
+/* Before a node: the caller may have something to do meanwhile, or want no more. */
+static sg_status look_up(struct sg_net *net, const volatile sig_atomic_t *cancel) {
+    sg_status status = SG_OK;
+
+    if (net->pause != NULL) {
+        net->pause(net->pause_context);
+    }
+    SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
+done:
+    return status;
+}
+
 /* The Relu or Clip that was fused into the node, or what is left of it: the bits. */
 static void follow(const struct sg_call *call) {
     const int64_t n = call->batch * call->node->out->size;
@@ -281,7 +298,7 @@ static sg_status forward_part(struct sg_net *net, const struct sg_segment *s, in
 
     part.first = sg_net_enter(net, s, k, &part.n);
     for (int64_t i = s->first; i < s->end; i++) {
-        SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
+        SG_TRY(look_up(net, cancel));
         run_forward(net, i);
         read_layers(net, i + 1, 0, layers, part);
     }
@@ -358,7 +375,7 @@ static sg_status backward_part(struct sg_net *net, const struct sg_segment *s, i
 
     part.first = sg_net_enter(net, s, k, &part.n);
     for (int64_t i = s->end - 1; i >= s->first && i >= first; i--) {
-        SG_CHECK(cancel == NULL || *cancel == 0, SG_E_INTERRUPTED, "stopped between two layers");
+        SG_TRY(look_up(net, cancel));
         read_layers(net, i + 1, 1, dlayers, part);
         run_node(net, i, how);
     }

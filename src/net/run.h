@@ -14,6 +14,8 @@ struct sg_net {
     struct sg_call *calls;   /* [n_nodes] */
     double *forward_seconds; /* [n_nodes], which passes add to; or NULL */
     double *backward_seconds;
+    sg_net_pause *pause; /* called between nodes; NULL: nothing is */
+    void *pause_context;
 };
 
 static inline float *sg_net_at(const struct sg_net *net, int64_t offset) {

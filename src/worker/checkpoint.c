@@ -60,8 +60,10 @@ static void take(const char **at, void *bytes, int64_t n) {
 int64_t sg_packed_bytes(const struct sg_plan *plan) {
     const struct sg_needs *needs = &plan->needs;
 
+    /* Or a gift (collect.c), which has no record, but times of the readings. */
     return (int64_t)sizeof(struct head) + plan->record.bytes + needs->checkpoint_bytes +
-           8 * (needs->n_readings * plan->n_targets + 2 + (needs->n_blocks + 63) / 64);
+           8 * (needs->n_readings * (plan->n_targets + 1) + 2 + SG_SPENT_READINGS +
+                (needs->n_blocks + 63) / 64);
 }
 
 sg_status sg_item_save(struct sg_worker *w) {

@@ -10,7 +10,6 @@ struct opening {
     int64_t status; /* SG_OK, or nobody goes on */
     int64_t i_sweep;
     int64_t resumed;
-    int64_t rounds; /* until the first meeting */
 };
 
 static int is_stopped(struct sg_worker *w) {
@@ -83,6 +82,7 @@ static void reset_item(struct sg_worker *w, int64_t index) {
     w->item.before_s = 0;
     w->item.begun_s = sg_now();
     w->item.saved_s = w->item.begun_s;
+    w->met_s = w->item.begun_s;
 }
 
 /* The file of the next item is read by the system while this one is worked on. */
@@ -103,14 +103,10 @@ void sg_item_run(struct sg_worker *w, const struct team *team, int64_t index) {
     reset_item(w, index);
     if (team->rank == 0) {
         status = open_item(w, &resumed);
-        o = (struct opening){
-            .status = status, .i_sweep = w->item.i_sweep, .resumed = resumed, .rounds = w->rounds};
+        o = (struct opening){.status = status, .i_sweep = w->item.i_sweep, .resumed = resumed};
     }
     prefetch_next(w);
     share_opening(w, team, &o);
-    w->rounds = o.rounds;
-    w->rounds_left = o.rounds;
-    w->met_s = sg_now();
     status = (sg_status)o.status;
     for (w->item.i_sweep = o.i_sweep; status == SG_OK && w->item.i_sweep < w->plan->n_sweeps;
          w->item.i_sweep++) {

@@ -1,6 +1,7 @@
 /* src/worker/worker.c - a worker's memory, its teams, and its loop over orders. */
+#include "sgdist/deal.h"
 #include "sgdist/memory.h"
-#include "worker/worker_impl.h"
+#include "worker/team.h"
 
 #include <math.h>
 #include <string.h>
@@ -40,6 +41,37 @@ static sg_status join_teams(struct sg_worker *w) {
     }
 done:
     return status;
+}
+
+/* What a leader knows of its members, and what a member's gift needs. */
+static sg_status take_crew(struct sg_worker *w) {
+    sg_status status = SG_OK;
+    struct crew *c = &w->crew;
+    const size_t n = (size_t)w->teams[w->n_levels - 1].size;
+    const size_t n_stages = (size_t)w->plan->max_stages + 1;
+
+    SG_TRY(sg_deal_create((int)n, (int)n_stages, &c->deal));
+    c->block_ns = sg_calloc(n, sizeof *c->block_ns);
+    c->waiting = sg_calloc(n, sizeof *c->waiting);
+    c->givers = sg_calloc(n, sizeof *c->givers);
+    c->n_gifts = sg_calloc(n_stages, sizeof *c->n_gifts);
+    w->aside.sending = sg_calloc((size_t)sg_aside_n_pieces(w->plan), sizeof(struct sg_sending *));
+    w->aside.piece = sg_calloc(n > 1 ? SG_PIECE_WORDS : 1, sizeof *w->aside.piece);
+    SG_CHECK(c->block_ns && c->waiting && c->givers && c->n_gifts && w->aside.sending &&
+                 w->aside.piece,
+             SG_E_NOMEM, "no memory for a team of %zu", n);
+done:
+    return status;
+}
+
+static void free_crew(struct sg_worker *w) {
+    sg_deal_destroy(w->crew.deal);
+    sg_free(w->crew.block_ns);
+    sg_free(w->crew.waiting);
+    sg_free(w->crew.givers);
+    sg_free(w->crew.n_gifts);
+    sg_free(w->aside.sending);
+    sg_free(w->aside.piece);
 }
 
 static void free_teams(struct sg_worker *w) {
@@ -212,6 +244,10 @@ static sg_status take_memory(struct sg_worker *w) {
     }
     SG_TRY(sg_net_create(w->o.model, 1, &w->one));
     SG_TRY(take_nets(w));
+    sg_net_set_pause(w->one, sg_team_pause, w);
+    for (int i = 0; i < plan->n_batches; i++) {
+        sg_net_set_pause(w->nets[i], sg_team_pause, w);
+    }
 done:
     return status;
 }
@@ -238,7 +274,7 @@ int64_t sg_worker_bytes(const struct sg_plan *plan) {
     const int64_t of_block = d + n->n_pass + 2 * plan->n_outputs;
     const int64_t floats = 2 * d + n->n_map + n->n_clean * (plan->n_targets + n->has_layers) +
                            plan->n_outputs + n->n_expected + n->n_gates + plan->block * of_block;
-    int64_t bytes = n->checkpoint_bytes + 3 * plan->record.bytes;
+    int64_t bytes = n->checkpoint_bytes + 3 * plan->record.bytes + 8 * SG_PIECE_WORDS;
 
     for (int i = 0; i < n->n_readings; i++) {
         bytes +=
@@ -265,9 +301,9 @@ static sg_status begin_worker(const struct sg_worker_options *options, struct sg
     w->plan = options->plan;
     w->n_features = sg_shape_size(&w->plan->input);
     w->n_outputs = w->plan->n_outputs;
-    w->rounds = 1; /* until a block has been measured */
     w->clock = (struct clock){.phase = SG_PHASE_WAIT, .since = sg_now()};
     SG_TRY(make_teams(w));
+    SG_TRY(take_crew(w));
     SG_TRY(take_memory(w));
 done:
     return status;
@@ -295,6 +331,7 @@ void sg_worker_destroy(struct sg_worker *w) {
         return;
     }
     free_teams(w);
+    free_crew(w);
     free_paths(w);
     sg_net_destroy(w->one);
     for (int i = 0; w->nets != NULL && i < w->plan->n_batches; i++) {

@@ -97,6 +97,61 @@ struct sg_walk {
     struct sg_path_facts *facts; /* [n_targets], of a walk to the item itself; or NULL */
 };
 
+/* Sums that a member gives to the team's leader: up a tree, see collect.c. */
+struct gift {
+    int64_t tag; /* of its messages */
+    int64_t stage;
+    int64_t parent; /* whom it goes to */
+    int64_t n_children;
+};
+
+/* A member's sums that are apart from those of the block in hand. They lie in `packed`. */
+struct aside {
+    enum { ASIDE_EMPTY, ASIDE_HELD, ASIDE_GOING } state;
+    int64_t stage;
+    int64_t n_words;
+    struct gift gift;
+    int64_t n_sending;           /* pieces on their way; -1: not sent yet */
+    struct sg_sending **sending; /* [sg_aside_n_pieces] */
+    int64_t *piece;              /* of a child's gift */
+};
+
+enum {
+    SG_MAX_GIFTS = 4
+}; /* that a member can have been asked for: of two stages, and for a save */
+
+/* A team at work on a sweep. */
+struct crew {
+    const struct team *team; /* NULL: none is at work */
+    const struct sg_sweep *sweep;
+    double looked_s; /* for messages, in a pause */
+    /* The leader's. */
+    struct sg_deal *deal;
+    int64_t *block_ns; /* [largest team]: by their own word */
+    int *waiting;      /* [largest team]: have asked when there was nothing for them */
+    int n_waiting;
+    int *givers;  /* [largest team] */
+    int *n_gifts; /* [stages]: that come to the leader itself */
+    int n_called; /* stages whose gifts have been asked for */
+    int is_ending;
+    int n_gone;
+    int is_told; /* some member has been told to stop */
+    /* A member's. */
+    int64_t hand_first[2]; /* blocks in hand, places in the list; the second: asked for ahead */
+    int64_t hand_n[2];
+    int has_asked;
+    int is_stopped;
+    int is_in_block;
+    double block_begun;
+    int64_t block_ns_mine; /* of its last block, of whatever sweep */
+    int64_t sums_stage;    /* of the sums; -1: they are empty */
+    struct gift gifts[SG_MAX_GIFTS];
+    int n_gifts_asked;
+    int is_over;
+    sg_status end_status;
+    int end_again;
+};
+
 struct sg_worker {
     struct sg_worker_options o;
     const struct sg_plan *plan;
@@ -135,9 +190,10 @@ struct sg_worker {
     char *packed;    /* [sg_packed_bytes] a checkpoint in the making; members: collect.c */
     int64_t n_words; /* of the largest sweep's block bitmap */
     struct item item;
-    int64_t rounds;      /* blocks between two meetings of a team, by the leader's last measure */
-    int64_t rounds_left; /* until the next one; equal on all ranks of a team */
-    double met_s;        /* time of the last meeting, or of the item's start */
+    struct aside aside;
+    struct crew crew;
+    double
+        met_s; /* when a leader last asked the master, and the clock, if it has to stop or save */
     struct clock clock;
     struct sg_phases phases;
 };
@@ -276,14 +332,20 @@ void sg_item_put_seconds(struct sg_worker *w); /* what the item took, earlier ru
 double sg_item_seconds(const struct sg_worker *w);
 
 /* collect.c. The sums of the running sweep, for all its readings and targets; zeros on the item's
- * grids, and no blocks; a member's sums aside, and zeros in their place. */
+ * grids, and no blocks. */
 int64_t sg_item_n_sums(const struct sg_worker *w);
 void sg_item_reset_sums(struct sg_worker *w);
-void sg_item_put_aside(struct sg_worker *w);
 
-/* The members' sums, or what some of them have put aside, are added to the leader's and forgotten
- * by the members. Collective over the team. */
-void sg_item_collect(struct sg_worker *w, const struct team *team, int from_aside);
+/* A member's sums, or nothing of a stage, aside, where nothing may lie; zeros in their place. */
+void sg_aside_put(struct sg_worker *w, int64_t stage);
+void sg_aside_put_nothing(struct sg_worker *w, int64_t stage);
+/* What is held aside goes on its way; as far as it comes without waiting. */
+void sg_aside_give(struct sg_worker *w, const struct gift *gift);
+void sg_aside_go_on(struct sg_worker *w, const struct team *team);
+int64_t sg_aside_n_pieces(const struct sg_plan *plan);
+
+/* Leader: adds a gift to its sums and blocks; 0: none is there. */
+int sg_gift_take(struct sg_worker *w, const struct team *team, int tag);
 
 /* checkpoint.c: the most bytes that a checkpoint has. */
 int64_t sg_packed_bytes(const struct sg_plan *plan);

@@ -16,6 +16,9 @@ enum { N_WORKERS = 8 };
 static const int64_t alone[N_WORKERS] = {11, 11, 11, 11, 11, 11, 11, 11}; /* no team is worth it */
 static const int64_t shared[N_WORKERS] = {17, 9, 7, 5, 5, 4, 4, 3}; /* 16 blocks in one stage */
 
+static const int64_t ten = 10; /* the end of the only stage */
+static const int64_t sixteen[] = {8, 16};
+
 /* A machine on which only blocks take time. */
 static const struct sg_machine ideal = {
     .slow_factor = 1, .read_bytes_per_s = 1e9, .write_bytes_per_s = 1e9};
@@ -35,6 +38,7 @@ static struct sg_simulated ten_blocks(int64_t n_items) {
                                  .n_blocks = 10,
                                  .rounds = alone,
                                  .n_stages = 1,
+                                 .stage_ends = &ten,
                                  .block_s = 0.5};
 }
 
@@ -64,6 +68,7 @@ static void one_item_is_shared(void **state) {
 
     (void)state;
     run.n_blocks = 16;
+    run.stage_ends = sixteen + 1;
     run.rounds = shared;
     run.open_s = 0.25;
     s = simulate(&ideal, &run);
@@ -72,8 +77,10 @@ static void one_item_is_shared(void **state) {
     assert_int_equal(s.n_messages, N_WORKERS + 2);
 }
 
-/* Three steps of a reduction for eight members, in each of two stages; messages there and back. */
-static void reductions_and_messages_take_time(void **state) {
+/* All eight end the first stage after half a second. The leader has the sums of the seven others
+ * after three steps of 0.05 s, and its next block then; the others lose a step. The second stage is
+ * complete with the leader's block: three steps more. And messages there and back. */
+static void sums_and_messages_take_time(void **state) {
     struct sg_machine machine = ideal;
     struct sg_simulated run = ten_blocks(1);
 
@@ -82,10 +89,71 @@ static void reductions_and_messages_take_time(void **state) {
     machine.reduce_byte_s = 1e-3;
     machine.message_s = 0.1;
     run.n_blocks = 16;
+    run.stage_ends = sixteen;
     run.rounds = shared;
     run.n_stages = 2;
     run.sums_bytes = 40;
-    near(simulate(&machine, &run).seconds, 0.1 + 2 * 0.5 + 2 * 3 * (0.01 + 0.04) + 0.1);
+    near(simulate(&machine, &run).seconds, 0.1 + 0.5 + 3 * 0.05 + 0.5 + 3 * 0.05 + 0.1);
+}
+
+/* A team of eight of which about half take three times as long: 4,000 blocks end when the rates of
+ * all have done them, a slow block later at most for each of the two stages. */
+static void one_slow_member_takes_fewer_blocks(void **state) {
+    static const int64_t ends[] = {2000, 4000};
+    static int64_t rounds[N_WORKERS];
+    struct sg_machine machine = ideal;
+    struct sg_simulated run = ten_blocks(1);
+    struct sg_simulation s;
+    double slow;
+
+    (void)state;
+    for (int i = 0; i < N_WORKERS; i++) {
+        rounds[i] = 4000 / (i + 1);
+    }
+    machine.slow_share = 0.5;
+    machine.slow_factor = 3;
+    run.n_blocks = 4000;
+    run.n_stages = 2;
+    run.stage_ends = ends;
+    run.rounds = rounds;
+    s = simulate(&machine, &run);
+    assert_int_equal(s.largest_team, N_WORKERS);
+    for (slow = 0; slow <= N_WORKERS; slow++) { /* how many are slow is the simulation's business */
+        const double least = 4000 * 0.5 / (N_WORKERS - slow + slow / 3);
+
+        if (s.seconds >= least && s.seconds < least + 2 * 1.5) {
+            break;
+        }
+    }
+    assert_true(slow > 0 && slow < N_WORKERS);
+}
+
+/* Show 7: equal items, as many as do not divide. 7 items of 400 blocks on 3 workers: 466.7 s at
+ * best. 3 items on 2 workers: 300 s. */
+static void seven_items_on_three_workers_end_within_a_tenth(void **state) {
+    static const int64_t ends[] = {1,  2,  3,  4,  6,   8,   11,  16,  23,
+                                   32, 45, 64, 91, 128, 181, 256, 362, 400};
+    static const int64_t rounds[] = {8 * 400 + 1, 8 * 200 + 1, 8 * 134 + 1};
+
+    (void)state;
+    for (int n_workers = 2; n_workers <= 3; n_workers++) {
+        const int64_t n_items = n_workers == 3 ? 7 : 3;
+        struct sg_simulated run = ten_blocks(n_items);
+        double ideal_s = (double)n_items * 400 * 0.5 / n_workers;
+        struct sg_simulation s;
+
+        run.n_ranks = n_workers + 1;
+        run.n_blocks = 400;
+        run.n_stages = sizeof ends / sizeof ends[0];
+        run.stage_ends = ends;
+        run.rounds = rounds;
+        run.open_s = 0.05;
+        s = simulate(&sg_machine_usual, &run);
+        if (!(s.seconds >= 0.97 * ideal_s && s.seconds <= 1.1 * ideal_s)) {
+            fail_msg("%d items on %d workers took %g s, ideal is %g s", (int)n_items, n_workers,
+                     s.seconds, ideal_s);
+        }
+    }
 }
 
 /* Outcomes that take the master a second each are the run's length, once the first has come. */
@@ -164,7 +232,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_items_fill_all_workers),
         cmocka_unit_test(one_item_is_shared),
-        cmocka_unit_test(reductions_and_messages_take_time),
+        cmocka_unit_test(sums_and_messages_take_time),
+        cmocka_unit_test(one_slow_member_takes_fewer_blocks),
+        cmocka_unit_test(seven_items_on_three_workers_end_within_a_tenth),
         cmocka_unit_test(a_slow_master_is_the_limit),
         cmocka_unit_test(records_cost_the_master_and_the_disk),
         cmocka_unit_test(slow_workers_take_longer),
