@@ -220,6 +220,7 @@ static void read_layers(const struct sg_net *net, int64_t index, int is_gradient
 static void run_forward(struct sg_net *net, int64_t i) {
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
+    const double begun = net->forward_seconds != NULL ? sg_processor_seconds() : 0;
 
     call->work = at(net, net->plan.nodes[i].work_forward);
     node->op->forward(call);
@@ -233,6 +234,9 @@ static void run_forward(struct sg_net *net, int64_t i) {
             sg_relu_mask(call->y, call->relu_mask, n);
         }
     }
+    if (net->forward_seconds != NULL) {
+        net->forward_seconds[i] += sg_processor_seconds() - begun;
+    }
 }
 
 /* Node i backward, where `cut` lets nodes cut gradients for the nodes that made their inputs. */
@@ -240,6 +244,7 @@ static void run_backward(struct sg_net *net, int64_t i, enum sg_rule rule, int c
     const struct sg_node_plan *plan = &net->plan.nodes[i];
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
+    const double begun = net->backward_seconds != NULL ? sg_processor_seconds() : 0;
 
     call->rule = rule;
     call->work = at(net, plan->work_backward);
@@ -249,6 +254,9 @@ static void run_backward(struct sg_net *net, int64_t i, enum sg_rule rule, int c
                             call->batch * node->out->size, 0);
     }
     node->op->backward(call);
+    if (net->backward_seconds != NULL) {
+        net->backward_seconds[i] += sg_processor_seconds() - begun;
+    }
 }
 
 void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {

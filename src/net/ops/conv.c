@@ -168,6 +168,11 @@ static size_t bytes_of_output(const struct sg_call *call) {
     return (size_t)(call->batch * call->node->out->size) * sizeof(float);
 }
 
+static int convolution(const struct sg_node *node, int64_t batch, struct sg_conv *out) {
+    *out = shape_for(node, batch);
+    return 0;
+}
+
 static void forward(const struct sg_call *call) {
     const struct conv *own = call->node->own;
     const int add = call->node->addend;
@@ -210,5 +215,6 @@ const struct sg_op sg_op_conv = {
     .memory = memory,
     .forward = forward,
     .backward = backward,
+    .convolution = convolution,
     .absorb_affine = absorb_affine,
 };
