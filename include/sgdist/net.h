@@ -190,7 +190,8 @@ struct sg_node_view {
     const struct sg_shape *shape; /* of the tensor */
     char forward[32];             /* algorithm of a convolution; "" of others */
     char backward[32];
-    int64_t multiply_adds;  /* in each direction */
+    int64_t batch;          /* samples that it gets at a time */
+    int64_t multiply_adds;  /* of the whole batch, in each direction */
     int64_t forward_bytes;  /* to be read and written, each number once */
     int64_t backward_bytes; /* ... */
 };
@@ -207,8 +208,8 @@ void sg_model_algorithms(const struct sg_model *m, struct sg_text *out);
  * no longer. */
 void sg_net_take_times(struct sg_net *net, double *forward, double *backward);
 
-/* Algorithms that can do a node's part of a convolution, and their seconds for a batch on random
- * numbers. */
+/* Algorithms that can do a node's part of a convolution, and their seconds for as many samples as
+ * it gets at a time, on random numbers. */
 struct sg_trial {
     const char *algorithm;
     int part; /* -1: forward, 0 and up: the parts of backward, one for each phase of the stride */

@@ -71,9 +71,9 @@ static void print_layer(const struct bench_table *t, int64_t i, const struct wid
     char rates[2][16];
 
     (void)fprintf(
-        out, "%4lld %-*s %-*s %-*s %9.1f %6s %-*s %9.1f %6s %5.1f %6.2f\n", (long long)i + 1,
+        out, "%4lld %-*s %-*s %2lld %-*s %9.1f %6s %-*s %9.1f %6s %5.1f %6.2f\n", (long long)i + 1,
         w->layer, r->view.layer, w->shape, shape_text(r->view.shape, shape, sizeof shape),
-        w->forward, algorithm(r->view.forward), us(r->forward, t->block),
+        (long long)r->view.batch, w->forward, algorithm(r->view.forward), us(r->forward, t->block),
         rate(gflops(products, r->forward), rates[0]), w->backward, algorithm(r->view.backward),
         us(r->backward, t->block), rate(gflops(products, r->backward), rates[1]),
         100 * (r->forward + r->backward) / t->total, 1e-6 * bytes / (double)t->block);
@@ -82,9 +82,9 @@ static void print_layer(const struct bench_table *t, int64_t i, const struct wid
 static void print_layers(const struct bench_table *t, FILE *out) {
     const struct widths w = find_widths(t);
 
-    (void)fprintf(out, "\n%4s %-*s %-*s %-*s %9s %6s %-*s %9s %6s %5s %6s\n", "", w.layer, "layer",
-                  w.shape, "output", w.forward, "forward", "us", "GF/s", w.backward, "backward",
-                  "us", "GF/s", "%", "MB");
+    (void)fprintf(out, "\n%4s %-*s %-*s %2s %-*s %9s %6s %-*s %9s %6s %5s %6s\n", "", w.layer,
+                  "layer", w.shape, "output", "N", w.forward, "forward", "us", "GF/s", w.backward,
+                  "backward", "us", "GF/s", "%", "MB");
     for (int64_t i = 0; i < t->n; i++) {
         print_layer(t, i, &w, out);
     }
@@ -171,7 +171,8 @@ void sg_bench_print(const struct bench_table *t, FILE *out) {
     print_layers(t, out);
     (void)fprintf(out,
                   "\nus: processor time of a sample. GF/s: operations of the plain loop, two a "
-                  "multiply-add.\n%%: share of everything. MB: read and written in both "
+                  "multiply-add.\nN: samples at a time. %%: share of everything. MB: read and "
+                  "written in both "
                   "directions, each number once.\n");
     print_kinds(t, out);
     (void)fprintf(out, "\nthis core: SGEMM %.1f GF/s, copies %.1f GB/s read and written\n",
@@ -203,8 +204,8 @@ static int is_repeated(const struct bench_pass *pass, int64_t i) {
     return 0;
 }
 
-static void print_part(const struct bench_pass *pass, const struct sg_trial *trials, int first,
-                       int end, FILE *out) {
+static void print_part(int64_t batch, const struct sg_trial *trials, int first, int end,
+                       FILE *out) {
     char part[32];
 
     (void)snprintf(part, sizeof part, trials[first].part < 0 ? "forward" : "backward %d",
@@ -212,7 +213,7 @@ static void print_part(const struct bench_pass *pass, const struct sg_trial *tri
     (void)fprintf(out, "     %-12s", part);
     for (int k = first; k < end; k++) {
         (void)fprintf(out, "  %s%s %.1f", trials[k].is_chosen ? "*" : "", trials[k].algorithm,
-                      us(trials[k].seconds, pass->block));
+                      us(trials[k].seconds, batch));
     }
     (void)fprintf(out, "\n");
 }
@@ -238,7 +239,7 @@ void sg_bench_print_trials(const struct bench_pass *pass, double seconds, FILE *
                 while (end < n && trials[end].part == trials[first].part) {
                     end++;
                 }
-                print_part(pass, trials, first, end, out);
+                print_part(v.batch, trials, first, end, out);
             }
         }
     }

@@ -1,5 +1,6 @@
-/* src/net/fuse.c - nodes that disappear into the node before them. */
-#include "net/net_impl.h"
+/* src/net/fuse.c - nodes that disappear into others: chains that are layers first, then those that
+ * join the node before them. */
+#include "net/fuse.h"
 
 /* How many nodes read a stored value; explained tensors and layers are read from outside. */
 static void count_uses(const struct sg_model *m, int *uses) {
@@ -45,13 +46,44 @@ static struct sg_node *only_before(const struct sg_node *node, int k, const int 
     return in->producer;
 }
 
-/* `before` makes the value of `node` from now on. */
-static void replace(struct sg_node *before, struct sg_node *node) {
+sg_status sg_fuse_name(struct sg_node *by, const char *text) {
+    sg_status status = SG_OK;
+    struct sg_name *name = sg_region_take(&by->model->keep, 1, sizeof *name);
+    struct sg_name **last = &by->inside;
+
+    SG_NODE_NOMEM(name, by);
+    name->text = text;
+    while (*last != NULL) {
+        last = &(*last)->next;
+    }
+    *last = name;
+done:
+    return status;
+}
+
+sg_status sg_fuse_remove(struct sg_node *node, struct sg_node *by) {
+    sg_status status = SG_OK;
+
+    for (const struct sg_name *name = node->inside; name != NULL; name = name->next) {
+        SG_TRY(sg_fuse_name(by, name->text));
+    }
+    SG_TRY(sg_fuse_name(by, node->out->name));
+    by->n_parameters += node->n_parameters;
+    node->removed = 1;
+done:
+    return status;
+}
+
+sg_status sg_fuse_into(struct sg_node *before, struct sg_node *node) {
+    sg_status status = SG_OK;
+
+    SG_TRY(sg_fuse_name(before, before->out->name));
     node->out->producer = before;
-    before->inside[(before->inside[0] != NULL) + (before->inside[1] != NULL)] = before->out->name;
     before->out = node->out;
     before->n_parameters += node->n_parameters;
     node->removed = 1;
+done:
+    return status;
 }
 
 static sg_status fuse_affine(struct sg_node *node, const int *uses) {
@@ -63,20 +95,29 @@ static sg_status fuse_affine(struct sg_node *node, const int *uses) {
         !before->relu && before->addend == 0 && node->op->as_affine(node, &a)) {
         SG_TRY(before->op->absorb_affine(before, &a));
         before->has_affine = 1;
-        replace(before, node);
+        SG_TRY(sg_fuse_into(before, node));
     }
 done:
     return status;
 }
 
-static void fuse_relu(struct sg_node *node, const int *uses) {
+static enum sg_relu_kind kind_of(const struct sg_node *node) {
+    return (node->flags & SG_OP_RELU) != 0     ? SG_RELU_PLAIN
+           : (node->flags & SG_OP_RELU_6) != 0 ? SG_RELU_6
+                                               : SG_RELU_NONE;
+}
+
+static sg_status fuse_relu(struct sg_node *node, const int *uses) {
+    sg_status status = SG_OK;
     struct sg_node *before = only_before(node, 0, uses);
 
-    if (before != NULL && (node->flags & SG_OP_RELU) != 0 && !before->relu &&
+    if (before != NULL && kind_of(node) != SG_RELU_NONE && before->relu == SG_RELU_NONE &&
         (before->flags & SG_OP_FUSES_RELU) != 0) {
-        before->relu = 1;
-        replace(before, node);
+        before->relu = (int)kind_of(node);
+        SG_TRY(sg_fuse_into(before, node));
     }
+done:
+    return status;
 }
 
 static int64_t position(const struct sg_model *m, const struct sg_node *node) {
@@ -123,7 +164,7 @@ static sg_status fuse_sum(struct sg_node *node, const int *uses) {
             before->n_in = ADDEND + 1;
             before->addend = ADDEND;
             before->flags |= SG_OP_INPLACE | SG_OP_GRAD_INPLACE;
-            replace(before, node);
+            SG_TRY(sg_fuse_into(before, node));
         }
     }
 done:
@@ -142,6 +183,9 @@ sg_status sg_fuse(struct sg_model *m) {
     }
     count_uses(m, uses);
     remove_unused(m, uses);
+    SG_TRY(sg_fuse_gated(m, uses));
+    SG_TRY(sg_fuse_norms(m, uses));
+    SG_TRY(sg_fuse_products(m, uses));
     for (int64_t i = 0; i < m->n_nodes; i++) {
         if (!m->nodes[i]->removed) {
             SG_TRY(fuse_affine(m->nodes[i], uses));
@@ -150,7 +194,7 @@ sg_status sg_fuse(struct sg_model *m) {
             SG_TRY(fuse_sum(m->nodes[i], uses));
         }
         if (!m->nodes[i]->removed) {
-            fuse_relu(m->nodes[i], uses);
+            SG_TRY(fuse_relu(m->nodes[i], uses));
         }
     }
     for (int64_t i = 0; i < m->n_nodes; i++) {

@@ -50,14 +50,12 @@ static int is_elementwise(const struct sg_node *node) {
     return 1;
 }
 
-/* The nearest value that both are elementwise functions of, or that is one of them; -1. Values are
- * numbered in the order in which they are made. */
-static int64_t common(const struct finder *f, int64_t a, int64_t b) {
+int64_t sg_nearest_common(const int64_t *before, int64_t a, int64_t b) {
     while (a != b && a >= 0 && b >= 0) {
         if (a > b) {
-            a = f->before[a];
+            a = before[a];
         } else {
-            b = f->before[b];
+            b = before[b];
         }
     }
     return a == b ? a : -1;
@@ -71,7 +69,7 @@ static int64_t source_of(const struct finder *f, const struct sg_node *node) {
         if (is_dynamic(node, k)) {
             const int64_t at = node->in[k]->root->index;
 
-            source = n++ == 0 ? at : common(f, source, at);
+            source = n++ == 0 ? at : sg_nearest_common(f->before, source, at);
         }
     }
     return source;

@@ -34,6 +34,11 @@ struct sg_gate {
 /* Fills m->gates and the signature's totals; nodes have their final numbers. Errors: SG_E_NOMEM. */
 sg_status sg_find_gates(struct sg_model *m);
 
+/* The nearest value that both are elementwise functions of, or that is one of them; -1. Values are
+ * numbered in the order in which they are made; before[v] is the nearest one that v is a function
+ * of, or -1. */
+int64_t sg_nearest_common(const int64_t *before, int64_t a, int64_t b);
+
 /* Which of the writer's inputs is the source, the last one if it is several. */
 int sg_gate_input(const struct sg_gate *gate, const struct sg_call *writer);
 

@@ -34,28 +34,20 @@ void sg_conv_prepare(const struct sg_conv *s, const float *weight, float *prepar
  * small. */
 int64_t sg_conv_work_size(const struct sg_conv *s);
 
-/* y = conv(x) + bias (bias[k], may be NULL), then max(y, 0) where relu != 0. */
+/* What follows a node in the same pass: nothing, max(y, 0), or min(max(y, 0), 6). NaN stays NaN. */
+enum sg_relu_kind { SG_RELU_NONE, SG_RELU_PLAIN, SG_RELU_6 };
+
+/* y = conv(x) + bias (bias[k], may be NULL), then what `relu` (sg_relu_kind) says. */
 void sg_conv_forward(const struct sg_conv *s, const float *prepared, const float *bias, int relu,
                      const float *x, float *y, float *work);
 
-/* As sg_conv_forward, but y = max(y + conv(x) + bias, 0 if relu): a residual connection in one
- * pass.
- */
+/* As sg_conv_forward of y + conv(x) + bias: a residual connection in one pass. */
 void sg_conv_forward_add(const struct sg_conv *s, const float *prepared, const float *bias,
                          int relu, const float *x, float *y, float *work);
 
 /* dx = (accumulate ? dx : 0) + d(conv)/dx' dy. */
 void sg_conv_backward(const struct sg_conv *s, const float *prepared, const float *dy, float *dx,
                       int accumulate, float *work);
-
-/* The two with the bits of a Relu in the same pass, stretch by stretch while the result is cached:
- * mask[i / 32] gets bit i % 32 if y[i] > 0; `add` as sg_conv_forward_add. And dx[i] becomes 0 where
- * the bit is 0. mask may be NULL. */
-void sg_conv_forward_masked(const struct sg_conv *s, const float *prepared, const float *bias,
-                            int relu, int add, const float *x, float *y, uint32_t *mask,
-                            float *work);
-void sg_conv_backward_masked(const struct sg_conv *s, const float *prepared, const float *dy,
-                             float *dx, int accumulate, const uint32_t *mask, float *work);
 
 /* The algorithms in use: of the forward pass, or of the phases of the backward pass, "direct" or
  * "direct+columns". Into buf[cap], returned. */
@@ -66,6 +58,14 @@ const char *sg_conv_algorithms(const struct sg_conv *s, int backward, char *buf,
  * the table. *taken: -1 if it cannot do this shape, or memory is out. */
 const char *sg_conv_try(const struct sg_conv *s, int64_t i, int a, double seconds, int *is_chosen,
                         double *taken);
+/* The two with the bits of a Relu in the same pass, stretch by stretch while the result is cached:
+ * mask[i / 32] gets bit i % 32 if y[i] > 0; `add` as sg_conv_forward_add. And dx[i] becomes 0 where
+ * the bit is 0. mask may be NULL. */
+void sg_conv_forward_masked(const struct sg_conv *s, const float *prepared, const float *bias,
+                            int relu, int add, const float *x, float *y, uint32_t *mask,
+                            float *work);
+void sg_conv_backward_masked(const struct sg_conv *s, const float *prepared, const float *dy,
+                             float *dx, int accumulate, const uint32_t *mask, float *work);
 
 void sg_ref_conv_forward(const struct sg_conv *s, const float *weight, const float *bias, int relu,
                          const float *x, float *y);
@@ -113,6 +113,9 @@ void sg_gemm(int trans_a, int trans_b, int64_t m, int64_t n, int64_t k, float al
  * all of them). */
 void sg_relu_forward(const float *x, float *y, int64_t n);    /* in place allowed; NaN stays NaN */
 void sg_relu_mask(const float *y, uint32_t *mask, int64_t n); /* bit i of word i / 32: y[i] > 0 */
+/* y = min(max(x, low), high), in place allowed, and bits of low < x[i] < high. NaN stays NaN. */
+void sg_clip(float low, float high, const float *x, float *y, uint32_t *mask, int64_t n);
+void sg_clip_mask(float low, float high, const float *y, uint32_t *mask, int64_t n);
 void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t n, int accumulate);
 /* The same under a rule for Relu; a NaN that comes through the mask stays one. */
 void sg_relu_backward_by(enum sg_rule rule, const uint32_t *mask, const float *dy, float *dx,
@@ -121,6 +124,53 @@ void sg_add(const float *a, const float *b, float *y, int64_t n);
 void sg_accumulate(const float *x, float *y, int64_t n); /* y += x */
 void sg_nchw_to_nhwc(int64_t n, int64_t c, int64_t plane, const float *x, float *y);
 void sg_nhwc_to_nchw(int64_t n, int64_t c, int64_t plane, const float *x, float *y);
+
+/* y = exp(x), at most 1.01 ulp from the true value; in place allowed. The bits depend on the kernel
+ * family. */
+void sg_exp(const float *x, float *y, int64_t n);
+/* y = 1 / (1 + exp(-x)), at most 2.5 ulp from the true value for x > -88, in place allowed. */
+void sg_sigmoid(const float *x, float *y, int64_t n);
+/* y = erf(x), at most 1.5 ulp from the true value, and slope = dy/dx, within (2e-7 + 1.2e-7 x^2) of
+ * itself. y may be x. */
+void sg_erf(const float *x, float *y, float *slope, int64_t n);
+
+/* y = x (p + q f(x)), with f(x) = erf(r x) or tanh(r x + s x^3); slope is dy/dx. y may be x.
+ * Against the true values of these floats: y within 3e-7 |x| (|p| + |q|), slope within 2e-6 (|p| +
+ * |q|), for |r x| < 10. */
+enum sg_gated_kind { SG_GATED_ERF, SG_GATED_TANH };
+struct sg_gated {
+    enum sg_gated_kind kind;
+    float p, q, r, s;
+};
+void sg_gated(const struct sg_gated *g, const float *x, float *y, float *slope, int64_t n);
+
+/* Rows of n elements: y = exp(x) / sum exp(x), dx = y (dy - sum y dy). In place allowed. */
+void sg_softmax_rows(int64_t n_rows, int64_t n, const float *x, float *y);
+void sg_softmax_rows_back(int64_t n_rows, int64_t n, const float *y, const float *dy, float *dx,
+                          int accumulate);
+
+/* Rows of n elements to mean 0 and variance 1 (less by epsilon), times scale plus shift, vectors of
+ * n or NULL. kept[n_rows][2]: mean and 1 / deviation, for the way back; y may be x if x is not
+ * needed there, dx may be dy. */
+struct sg_norm {
+    int64_t n;
+    float epsilon;
+    const float *scale;
+    const float *shift;
+};
+void sg_norm_rows(const struct sg_norm *s, int64_t n_rows, const float *x, float *y, float *kept);
+void sg_norm_rows_back(const struct sg_norm *s, int64_t n_rows, const float *x, const float *kept,
+                       const float *dy, float *dx, int accumulate);
+
+void sg_ref_erf(const float *x, float *y, float *slope, int64_t n);
+void sg_ref_gated(const struct sg_gated *g, const float *x, float *y, float *slope, int64_t n);
+void sg_ref_softmax_rows(int64_t n_rows, int64_t n, const float *x, float *y);
+void sg_ref_softmax_rows_back(int64_t n_rows, int64_t n, const float *y, const float *dy, float *dx,
+                              int accumulate);
+void sg_ref_norm_rows(const struct sg_norm *s, int64_t n_rows, const float *x, float *y,
+                      float *kept);
+void sg_ref_norm_rows_back(const struct sg_norm *s, int64_t n_rows, const float *x,
+                           const float *kept, const float *dy, float *dx, int accumulate);
 
 /* The two halves of the kernel family. The BLAS and the core it chose, "openblas-haswell", and the
  * instruction set of our own kernels: "avx512", "avx2" or "portable", the best this processor has

@@ -1,6 +1,7 @@
 /* src/net/model.c - the life of a model, what it tells of itself, and the table of operators. */
 #include "net/gates.h"
 #include "net/image.h"
+#include "net/kernels.h"
 #include "net/net_impl.h"
 #include "sgdist/memory.h"
 
@@ -161,7 +162,7 @@ int64_t sg_model_n_relus(const struct sg_model *m) {
     int64_t n = 0;
 
     for (int64_t i = 0; i < m->n_nodes; i++) {
-        n += m->nodes[i]->relu || (m->nodes[i]->flags & SG_OP_RELU) != 0;
+        n += m->nodes[i]->relu == SG_RELU_PLAIN || (m->nodes[i]->flags & SG_OP_RELU) != 0;
     }
     return n;
 }

@@ -217,6 +217,26 @@ static void read_layers(const struct sg_net *net, int64_t index, int is_gradient
     }
 }
 
+/* The Relu or Clip that was fused into the node, or what is left of it: the bits. */
+static void follow(const struct sg_call *call) {
+    const int64_t n = call->batch * call->node->out->size;
+    const int is_done = (call->node->flags & SG_OP_RELU_INSIDE) != 0;
+
+    if ((call->node->flags & SG_OP_BITS_INSIDE) != 0) {
+        return;
+    }
+    if (call->node->relu == SG_RELU_6 && !is_done) {
+        sg_clip(0.0f, 6.0f, call->y, call->y, call->relu_mask, n);
+    } else if (call->node->relu == SG_RELU_6) {
+        sg_clip_mask(0.0f, 6.0f, call->y, call->relu_mask, n);
+    } else if (call->node->relu == SG_RELU_PLAIN) {
+        if (!is_done) {
+            sg_relu_forward(call->y, call->y, n);
+        }
+        sg_relu_mask(call->y, call->relu_mask, n);
+    }
+}
+
 static void run_forward(struct sg_net *net, int64_t i) {
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
@@ -224,16 +244,7 @@ static void run_forward(struct sg_net *net, int64_t i) {
 
     call->work = at(net, net->plan.nodes[i].work_forward);
     node->op->forward(call);
-    if (node->relu) {
-        const int64_t n = call->batch * node->out->size;
-
-        if ((node->flags & SG_OP_RELU_INSIDE) == 0) {
-            sg_relu_forward(call->y, call->y, n);
-        }
-        if ((node->flags & SG_OP_BITS_INSIDE) == 0) {
-            sg_relu_mask(call->y, call->relu_mask, n);
-        }
-    }
+    follow(call);
     if (net->forward_seconds != NULL) {
         net->forward_seconds[i] += sg_processor_seconds() - begun;
     }
@@ -250,8 +261,8 @@ static void run_backward(struct sg_net *net, int64_t i, enum sg_rule rule, int c
     call->work = at(net, plan->work_backward);
     call->cut_mask = cut && plan->cuts ? net->calls[node->in[0]->root->index - 1].relu_mask : NULL;
     if (node->relu && !(cut && plan->is_cut)) {
-        sg_relu_backward_by(rule, call->relu_mask, call->dy, call->dy,
-                            call->batch * node->out->size, 0);
+        sg_relu_backward_by(node->relu == SG_RELU_PLAIN ? rule : SG_RULE_GRADIENT, call->relu_mask,
+                            call->dy, call->dy, call->batch * node->out->size, 0);
     }
     node->op->backward(call);
     if (net->backward_seconds != NULL) {

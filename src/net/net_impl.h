@@ -67,8 +67,9 @@ enum sg_op_flags {
     SG_OP_KEEPS_OUTPUT = 2, /* backward reads the output */
     SG_OP_INPLACE = 4,      /* y may be x[addend], which is x[0] where there is none */
     SG_OP_GRAD_INPLACE = 8, /* dx[addend] may be dy, if dy is not needed once it is written */
-    SG_OP_FUSES_RELU = 16,  /* a Relu after it is done by the runtime on its output */
-    SG_OP_RELU_INSIDE = 32, /* ... and forward does max(y, 0) itself, where node->relu is set */
+    SG_OP_FUSES_RELU =
+        16, /* a Relu after it is done by the runtime on its output; or a Clip to 0..6 */
+    SG_OP_RELU_INSIDE = 32, /* ... and forward does it itself, where node->relu is set */
     SG_OP_TAKES_HWC = 64,   /* input 0 may be a flattened value in channels-last order */
     SG_OP_TRANSPARENT =
         128,             /* leaves values as they are: skipped when looking for a final softmax */
@@ -81,10 +82,11 @@ enum sg_op_flags {
     SG_OP_LINEAR = 16384,  /* the derivative does not depend on the inputs, though they are kept */
     SG_OP_PRODUCT = 32768, /* ... if only one of them is no constant */
     SG_OP_GATE = 65536,    /* elementwise, the derivative is 0 or 1: the bits that it keeps */
-    SG_OP_SUM = 131072, /* the sum of two values, element by element in memory: disappears into */
-    SG_OP_BITS_INSIDE = 524288, /* forward keeps the bits of a Relu after it itself, and backward
+    SG_OP_RELU_6 = 131072, /* is min(max(x, 0), 6): as SG_OP_RELU, but no rule is for it */
+    SG_OP_SUM = 262144,  /* the sum of two values, element by element in memory: disappears into */
+    SG_OP_ADDS = 524288, /* ... a node that can add a value to what it computes */
+    SG_OP_BITS_INSIDE = 1048576 /* forward keeps the bits of what follows it itself, and backward
                                  * cuts dx[0] by those of call->cut_mask */
-    SG_OP_ADDS = 262144         /* ... a node that can add a value to what it computes */
 };
 
 /* Factors of the output's channels that a node has taken into its weights: first come, first done.
@@ -97,6 +99,11 @@ struct sg_scale {
 
 struct sg_weight;
 
+struct sg_name {
+    struct sg_name *next;
+    const char *text;
+};
+
 struct sg_node {
     const struct sg_op *op;
     const struct onnx_node *source;
@@ -105,11 +112,12 @@ struct sg_node {
     int n_in;
     struct sg_value **in; /* NULL: left out */
     struct sg_value *out;
-    unsigned flags;        /* the operator's, which infer may change */
-    int relu;              /* max(y, 0) follows */
-    int has_affine;        /* a batch norm or the like was taken into its weights */
-    int addend;            /* the input that is added to what it computes; 0: none */
-    const char *inside[3]; /* names of the tensors that fusing left inside of it */
+    unsigned flags;         /* the operator's, which infer may change */
+    int relu;               /* what follows it: enum sg_relu_kind */
+    int has_affine;         /* a batch norm or the like was taken into its weights */
+    int addend;             /* the input that is added to what it computes; 0: none */
+    struct sg_name *inside; /* names of the tensors that fusing left inside of it */
+    const char *runs_as;    /* the operator it has become, for people; NULL: the file's */
     int removed;
     void *own;                 /* the operator's parameters */
     struct sg_weight *weights; /* floats that `own` points to and that wait for their place */

@@ -1,4 +1,5 @@
 /* src/net/print.c - a model as tables for people. */
+#include "net/kernels.h"
 #include "net/net_impl.h"
 #include "sgdist/memory.h"
 #include "sgdist/text.h"
@@ -16,12 +17,18 @@ struct kind {
 };
 
 static const char *operator_of(const struct sg_node *node) {
+    if (node->runs_as != NULL) {
+        return node->runs_as;
+    }
     return node->source != NULL ? node->source->op_type : node->op->name;
 }
 
 const char *sg_layer_text(const struct sg_node *node, char *buf, size_t cap) {
     (void)snprintf(buf, cap, "%s%s%s%s", operator_of(node), node->has_affine ? "+affine" : "",
-                   node->addend > 0 ? "+Add" : "", node->relu ? "+Relu" : "");
+                   node->addend > 0 ? "+Add" : "",
+                   node->relu == SG_RELU_6 ? "+Clip"
+                   : node->relu            ? "+Relu"
+                                           : "");
     return buf;
 }
 
@@ -156,8 +163,12 @@ static void print_names(const struct sg_node *node, int indent, FILE *out) {
     enum { LINE = 100 };
     int column = indent;
 
-    for (int k = 0; k < 3 && node->inside[k] != NULL; k++) {
-        column += fprintf(out, column > indent ? " %s >" : "%s >", node->inside[k]);
+    for (const struct sg_name *name = node->inside; name != NULL; name = name->next) {
+        if (column > indent && column + 3 + (int)strlen(name->text) > LINE) {
+            (void)fprintf(out, "\n%*s", indent, "");
+            column = indent;
+        }
+        column += fprintf(out, column > indent ? " %s >" : "%s >", name->text);
     }
     if (column > indent && column + 1 + (int)strlen(node->out->name) > LINE) {
         (void)fprintf(out, "\n%*s", indent, "");

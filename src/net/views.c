@@ -40,12 +40,22 @@ static void count_traffic(const struct sg_node *node, int64_t batch, struct sg_n
     out->backward_bytes = 4 * (batch * (in + made + mask + read_again) + node->n_parameters) + kept;
 }
 
+static int64_t batch_of(const struct sg_net *net, int64_t i) {
+    int64_t s = 0;
+
+    while (net->plan.segments[s].end <= i) {
+        s++;
+    }
+    return net->plan.segments[s].batch;
+}
+
 void sg_net_view_node(const struct sg_net *net, int64_t i, struct sg_node_view *out) {
     const struct sg_node *node = net->m->nodes[i];
     struct sg_conv shape;
 
     *out = (struct sg_node_view){.tensor = node->out->name,
                                  .shape = &node->out->shape,
+                                 .batch = batch_of(net, i),
                                  .multiply_adds = net->batch * node->multiply_adds};
     (void)sg_layer_text(node, out->layer, sizeof out->layer);
     count_traffic(node, net->batch, out);
@@ -86,7 +96,7 @@ int sg_net_try(const struct sg_net *net, int64_t i, double seconds, struct sg_tr
     if (node->op->convolution == NULL) {
         return 0;
     }
-    (void)node->op->convolution(node, net->batch, &s);
+    (void)node->op->convolution(node, batch_of(net, i), &s);
     for (int part = -1; part < s.stride_h * s.stride_w; part++) {
         n += try_part(&s, part, seconds, out + n, cap - n);
     }

@@ -36,12 +36,20 @@ void sg_conv_forward(const struct sg_conv *s, const float *prepared, const float
     sg_ref_conv_forward(s, prepared, bias, relu, x, y);
 }
 
+static void clip(float low, float high, const float *x, float *y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = x[i] < low ? low : x[i] > high ? high : x[i];
+    }
+}
+
 void sg_conv_forward_add(const struct sg_conv *s, const float *prepared, const float *bias,
                          int relu, const float *x, float *y, float *work) {
     sg_ref_conv_forward(s, prepared, bias, 0, x, work);
     sg_accumulate(work, y, sg_conv_work_size(s));
-    if (relu) {
+    if (relu == SG_RELU_PLAIN) {
         sg_relu_forward(y, y, sg_conv_work_size(s));
+    } else if (relu == SG_RELU_6) {
+        clip(0, 6, y, y, sg_conv_work_size(s));
     }
 }
 
@@ -161,11 +169,29 @@ void sg_relu_mask(const float *y, uint32_t *mask, int64_t n) {
     }
 }
 
+void sg_clip_mask(float low, float high, const float *y, uint32_t *mask, int64_t n) {
+    memset(mask, 0, (size_t)((n + 31) / 32) * sizeof *mask);
+    for (int64_t i = 0; i < n; i++) {
+        mask[i / 32] |= (uint32_t)(y[i] > low && y[i] < high) << (i % 32);
+    }
+}
+
+void sg_clip(float low, float high, const float *x, float *y, uint32_t *mask, int64_t n) {
+    sg_clip_mask(low, high, x, mask, n);
+    clip(low, high, x, y, n);
+}
+
 void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t n, int accumulate) {
     for (int64_t i = 0; i < n; i++) {
         const float v = (mask[i / 32] >> (i % 32) & 1) != 0 ? dy[i] : 0;
 
         dx[i] = accumulate ? dx[i] + v : v;
+    }
+}
+
+void sg_sigmoid(const float *x, float *y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = 1 / (1 + expf(-x[i]));
     }
 }
 
@@ -177,6 +203,32 @@ void sg_add(const float *a, const float *b, float *y, int64_t n) {
 
 void sg_accumulate(const float *x, float *y, int64_t n) {
     sg_add(y, x, y, n);
+}
+
+void sg_erf(const float *x, float *y, float *slope, int64_t n) {
+    sg_ref_erf(x, y, slope, n);
+}
+
+void sg_gated(const struct sg_gated *g, const float *x, float *y, float *slope, int64_t n) {
+    sg_ref_gated(g, x, y, slope, n);
+}
+
+void sg_softmax_rows(int64_t n_rows, int64_t n, const float *x, float *y) {
+    sg_ref_softmax_rows(n_rows, n, x, y);
+}
+
+void sg_softmax_rows_back(int64_t n_rows, int64_t n, const float *y, const float *dy, float *dx,
+                          int accumulate) {
+    sg_ref_softmax_rows_back(n_rows, n, y, dy, dx, accumulate);
+}
+
+void sg_norm_rows(const struct sg_norm *s, int64_t n_rows, const float *x, float *y, float *kept) {
+    sg_ref_norm_rows(s, n_rows, x, y, kept);
+}
+
+void sg_norm_rows_back(const struct sg_norm *s, int64_t n_rows, const float *x, const float *kept,
+                       const float *dy, float *dx, int accumulate) {
+    sg_ref_norm_rows_back(s, n_rows, x, kept, dy, dx, accumulate);
 }
 
 static void turn(int64_t n, int64_t rows, int64_t columns, const float *x, float *y) {

@@ -26,6 +26,7 @@ try:
 except ImportError:
     sys.exit(77)
 
+import gradient_layers as layers
 import gradient_movers as movers
 import gradient_numbers as numbers
 import gradient_windows as windows
@@ -39,7 +40,7 @@ FAMILIES = {    # a generator and its number of cases
     "unary": (numbers.unary, 500), "binary": (numbers.binary, 400), "choice": (numbers.choice, 250),
     "reduction": (numbers.reduction, 400), "normalisation": (numbers.normalisation, 300),
     "softmax": (numbers.softmax, 200), "movers": (movers.mover, 700), "einsum": (movers.einsum, 250),
-    "networks": (movers.network, 250),
+    "networks": (movers.network, 250), "layers": (layers.layer, 400),
 }
 # Of the table: what makes constants only, or is the same number of every input.
 NO_GRADIENT = {"And", "ConstantOfShape", "Equal", "Mod", "Or", "Range", "Shape", "Size", "Xor"}

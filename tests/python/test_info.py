@@ -60,6 +60,23 @@ class Info(unittest.TestCase):
         self.assertNotIn("--layers", text)
         self.assertNotIn("[N,8,10,10]", self.info(conv_net()))
 
+    def test_layers_of_several_nodes_are_one(self):
+        numbers = [tensor("root", [], [2 ** 0.5]), tensor("one", [], [1]), tensor("half", [], [0.5]), tensor("two", [], [2]),
+                   tensor("tiny", [], [1e-5]), tensor("scale", [4], [1, 2, 3, 4])]
+        gelu = [node("Div", ["x", "root"], ["a"]), node("Erf", ["a"], ["b"]), node("Add", ["b", "one"], ["c"]),
+                node("Mul", ["x", "c"], ["d"]), node("Mul", ["d", "half"], ["g"])]
+        norm = [node("ReduceMean", ["g"], ["m"], axes=[-1]), node("Sub", ["g", "m"], ["e"]), node("Pow", ["e", "two"], ["f"]),
+                node("ReduceMean", ["f"], ["v"], axes=[-1]), node("Add", ["v", "tiny"], ["h"]), node("Sqrt", ["h"], ["r"]),
+                node("Div", ["e", "r"], ["n"]), node("Mul", ["n", "scale"], ["z"])]
+        product = [node("Transpose", ["z"], ["t"], perm=[0, 2, 1]), node("MatMul", ["z", "t"], ["p"]),
+                   node("Mul", ["p", "half"], ["y"])]
+        text = self.info(model(gelu + norm + product, numbers, [3, 4], [3, 3]), "--layers")
+        self.assertRegex(text, r" 1  Gelu .* a > b > c > d > g\n")
+        self.assertRegex(text, r" 2  LayerNormalization\+affine .* m > e > f > v > h > r > n > z\n")
+        self.assertRegex(text, r" 3  MatMul .* t > p > y\n")
+        text = self.info(model(gelu + norm + product, numbers, [3, 4], [3, 4], y="b"), "--layers")
+        self.assertRegex(text, r" 2  Erf ")   # what is explained stays a tensor
+
     def test_memory_grows_with_the_block(self):
         def size(n):
             value, unit = re.search(r"memory +([\d.]+) (\w+) for blocks", self.info(conv_net(), "--block", str(n))).groups()

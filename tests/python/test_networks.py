@@ -139,9 +139,14 @@ CASES = {
     "attention": (Attention, (3, 16, 16), 13, False, True, False),
     "attention, batch frozen": (Attention, (3, 16, 16), 17, False, False, False),
 }
+# With the pictures of seed 1 a unit of this network lies at its kink: rounding decides its side, and the gradient of
+# those pictures (6e-2 of it).
+SEEDS = {"mobilenet_v2": 3}
+
+
 def check(sgdist, folder, name, build, shape, opset, keep, symbolic, is_smooth):
     torch.manual_seed(7)
-    x = noisy_fields(4, *shape, seed=1)
+    x = noisy_fields(4, *shape, seed=SEEDS.get(name, 1))
     net = calibrated(build(), noisy_fields(4, *shape, seed=2))
     path = os.path.join(folder, "net.onnx")
     export(net, shape, path, opset, symbolic, keep_batch_norms=keep)

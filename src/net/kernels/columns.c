@@ -89,8 +89,7 @@ static int64_t columns_work_size(const struct sg_corr *q) {
     return columns_size(q) + (sg_corr_is_dense(q) ? 0 : block_rows(q) * q->x.out * q->k);
 }
 
-/* The taps [*begin, *end) that lie inside the image, when tap 0 is at `at`. */
-static void taps_inside(const struct sg_axis *a, int64_t at, int64_t *begin, int64_t *end) {
+void sg_taps_inside(const struct sg_axis *a, int64_t at, int64_t *begin, int64_t *end) {
     *begin = at >= 0 ? 0 : sg_min(a->taps, (-at + a->dilation - 1) / a->dilation);
     *end = at >= a->in ? *begin : sg_min(a->taps, (a->in - 1 - at) / a->dilation + 1);
     *end = sg_max(*begin, *end);
@@ -104,7 +103,7 @@ static void fill_taps(const struct sg_corr *q, const float *row, int64_t at, flo
     int64_t begin;
     int64_t end;
 
-    taps_inside(&q->x, at, &begin, &end);
+    sg_taps_inside(&q->x, at, &begin, &end);
     memset(to, 0, (size_t)begin * bytes);
     if (q->x.dilation == 1 && q->groups == 1) {
         memcpy(to + begin * q->c, row + (at + begin) * all, (size_t)(end - begin) * bytes);
@@ -166,7 +165,7 @@ static void multiply_rows(const struct sg_corr *q, const struct sg_corr_call *ca
         fill_row(q, image, r % q->y.out, ty, call->work + (r - row) * q->x.out * p->run);
     }
     p->first = ty * p->run;
-    p->relu = last && call->relu;
+    p->relu = last ? call->relu : SG_RELU_NONE;
     sg_multiply(p, call->work, weights, last && call->bias != NULL ? call->bias + g * q->k : NULL,
                 out);
     p->accumulate = 1;

@@ -158,7 +158,9 @@ void sg_corr_done(const struct sg_corr_call *call, int64_t n) {
     if (l == NULL || to <= l->done) {
         return;
     }
-    if (l->make != NULL) {
+    if (l->make != NULL && call->relu == SG_RELU_6) {
+        sg_clip_mask(0.0f, 6.0f, l->at + l->done, l->make + l->done / 32, to - l->done);
+    } else if (l->make != NULL) {
         sg_relu_mask(l->at + l->done, l->make + l->done / 32, to - l->done);
     }
     if (l->cut != NULL) {

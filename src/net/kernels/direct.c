@@ -1,14 +1,8 @@
 /* src/net/kernels/direct.c - the algorithms that run vector kernels over image rows: direct
- * convolution, dot products, depthwise convolution; and the phase that no tap reaches. */
+ * convolution and dot products; and the phase that no tap reaches. */
 #include "net/kernels/kernels_impl.h"
 
 #include <string.h>
-
-static float *output_row(const struct sg_corr *q, float *out, int64_t i, int64_t y) {
-    const int64_t full_y = q->y.first + y * q->y.spacing;
-
-    return out + ((i * q->y.full + full_y) * q->x.full + q->x.first) * q->groups * q->k;
-}
 
 /* Runs `kernel` over all rows of one group of `width` input channels. */
 typedef void (*row_kernel)(const struct sg_row *r, const float *x, const float *w,
@@ -20,7 +14,7 @@ static void block_rows(const struct sg_corr *q, const struct sg_corr_call *call,
     for (int64_t y = 0; y < n_rows; y++) {
         kernel(r, rows->at + y * q->y.step * rows->row_stride, w,
                call->bias == NULL ? NULL : call->bias + channel,
-               output_row(q, call->out, i, y0 + y) + channel);
+               sg_corr_output_row(q, call->out, i, y0 + y) + channel);
     }
 }
 
@@ -51,7 +45,7 @@ static void nothing_run(const struct sg_corr *q, const float *prepared,
 
     (void)prepared;
     for (int64_t row = 0; !call->accumulate && row < q->n * q->y.out; row++) {
-        float *y = output_row(q, call->out, row / q->y.out, row % q->y.out);
+        float *y = sg_corr_output_row(q, call->out, row / q->y.out, row % q->y.out);
         for (int64_t x = 0; x < q->x.out; x++) {
             memset(y + x * q->x.spacing * width, 0, (size_t)width * sizeof *y);
         }
@@ -65,57 +59,6 @@ const struct sg_algorithm sg_algorithm_nothing = {
     .prepare = nothing_prepare,
     .work_size = no_size,
     .run = nothing_run,
-};
-
-/* Depthwise: the groups are the channels of a vector. */
-
-static int depthwise_applies(const struct sg_corr *q) {
-    return q->c == 1 && q->k == 1 && q->groups > 1;
-}
-
-static int64_t depthwise_weights_size(const struct sg_corr *q) {
-    return n_taps(q) * q->groups;
-}
-
-static void depthwise_prepare(const struct sg_corr *q, const struct sg_weights *w,
-                              float *prepared) {
-    for (int64_t t = 0; t < n_taps(q); t++) {
-        for (int64_t g = 0; g < q->groups; g++) {
-            prepared[t * q->groups + g] =
-                w->at[g * w->group + t / q->x.taps * w->y + t % q->x.taps * w->x];
-        }
-    }
-}
-
-static int64_t depthwise_work_size(const struct sg_corr *q) {
-    return sg_rows_work_size(q, q->groups);
-}
-
-static void depthwise_run(const struct sg_corr *q, const float *prepared,
-                          const struct sg_corr_call *call) {
-    const int64_t step = sg_rows_per_block(q, q->groups);
-
-    for (int64_t i = 0; i < q->n; i++) {
-        for (int64_t y0 = 0; y0 < q->y.out; y0 += step) {
-            const int64_t n_rows = sg_min(step, q->y.out - y0);
-            const struct sg_rows rows = sg_rows_view(q, call, i, y0, n_rows, 0, q->groups);
-            struct sg_row r = sg_row_of(q, &rows, call);
-            r.n_x = q->x.taps;
-            r.run = 1;
-            r.width = q->groups;
-            block_rows(q, call, sg_simd_current()->depthwise_row, &r, &rows, prepared, 0, i, y0,
-                       n_rows);
-        }
-    }
-}
-
-const struct sg_algorithm sg_algorithm_depthwise = {
-    .name = "depthwise",
-    .applies = depthwise_applies,
-    .weights_size = depthwise_weights_size,
-    .prepare = depthwise_prepare,
-    .work_size = depthwise_work_size,
-    .run = depthwise_run,
 };
 
 /* Direct and dots share the walk over samples, row blocks and groups; a block of rows is gone

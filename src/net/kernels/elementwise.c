@@ -42,6 +42,35 @@ void sg_relu_mask(const float *y, uint32_t *mask, int64_t n) {
     }
 }
 
+/* Words of the mask and what is left of the last one. */
+void sg_clip_mask(float low, float high, const float *y, uint32_t *mask, int64_t n) {
+    const int64_t whole = n / 32;
+
+    sg_simd_current()->clip_mask(low, high, y, mask, whole);
+    if (n > whole * 32) {
+        mask[whole] = 0;
+    }
+    for (int64_t i = whole * 32; i < n; i++) {
+        mask[whole] |= (uint32_t)(y[i] > low && y[i] < high) << (i % 32);
+    }
+}
+
+CLONES static void clip_values(float low, float high, const float *x, float *y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        const float raised = x[i] < low ? low : x[i];
+        y[i] = raised > high ? high : raised;
+    }
+}
+
+enum { CHUNK = 2048 }; /* floats that stay in the first cache from the one pass to the other */
+
+void sg_clip(float low, float high, const float *x, float *y, uint32_t *mask, int64_t n) {
+    for (int64_t i = 0; i < n; i += CHUNK) {
+        sg_clip_mask(low, high, x + i, mask + i / 32, sg_min(CHUNK, n - i));
+        clip_values(low, high, x + i, y + i, sg_min(CHUNK, n - i));
+    }
+}
+
 void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t n, int accumulate) {
     const int64_t whole = n / 32;
 
@@ -50,6 +79,14 @@ void sg_relu_backward(const uint32_t *mask, const float *dy, float *dx, int64_t 
         const float d = mask[whole] >> (i % 32) & 1 ? dy[i] : 0.0f;
         dx[i] = accumulate ? dx[i] + d : d;
     }
+}
+
+void sg_exp(const float *x, float *y, int64_t n) {
+    sg_simd_current()->exp_all(x, y, n);
+}
+
+void sg_sigmoid(const float *x, float *y, int64_t n) {
+    sg_simd_current()->sigmoid_all(x, y, n);
 }
 
 enum { TILE = 16 }; /* a tile of 16 x 16 floats touches one cache line a row */

@@ -42,9 +42,9 @@ struct sg_corr_call {
     const float *in;
     float *out;
     const float *bias; /* [groups * k] or NULL */
-    int relu;
-    int accumulate; /* add to out, before relu; relu only where the grid is the whole output */
-    int adjoint;    /* `prepared` is of the forward correlation, whose adjoint this one is */
+    int relu;          /* enum sg_relu_kind */
+    int accumulate;    /* add to out, before relu; relu only where the grid is the whole output */
+    int adjoint;       /* `prepared` is of the forward correlation, whose adjoint this one is */
     float *work;
     struct sg_last_pass *last; /* or NULL */
 };
@@ -84,6 +84,16 @@ struct sg_corr sg_corr_of(const struct sg_conv *s, int64_t i, const float *weigh
 
 /* Whether the grid covers the whole output, so that its rows are contiguous. */
 int sg_corr_is_dense(const struct sg_corr *q);
+
+/* Row y of the grid in sample i. */
+static inline float *sg_corr_output_row(const struct sg_corr *q, float *out, int64_t i, int64_t y) {
+    const int64_t full_y = q->y.first + y * q->y.spacing;
+
+    return out + ((i * q->y.full + full_y) * q->x.full + q->x.first) * q->groups * q->k;
+}
+
+/* The taps [*begin, *end) that lie inside the image, when tap 0 is at `at`. */
+void sg_taps_inside(const struct sg_axis *a, int64_t at, int64_t *begin, int64_t *end);
 
 /* A stretch of input rows with its zero border, for output rows y0 .. y0 + n_rows - 1 of sample i:
  * element (row, pixel, channel) is at[row * row_stride + pixel * pixel_stride + channel]. */
@@ -128,6 +138,13 @@ static inline int64_t sg_max(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
+/* v after a node of this kind. */
+static inline float sg_cut(int relu, float v) {
+    const float cut = relu != SG_RELU_NONE && v < 0.0f ? 0.0f : v;
+
+    return relu == SG_RELU_6 && cut > 6.0f ? 6.0f : cut;
+}
+
 /* One row of output pixels for the vector kernels: pixel i reads runs of `run` contiguous floats
  * at x + i * x_step + iy * y_stride + ix * tap_stride, and writes `width` channels. */
 struct sg_row {
@@ -135,6 +152,7 @@ struct sg_row {
     int64_t n_y, y_stride;
     int64_t n_x, tap_stride;
     int64_t run;
+    int64_t w_stride; /* depthwise: weights of one tap row */
     int64_t out_step, width;
     int relu, accumulate;
 };
@@ -177,8 +195,20 @@ struct sg_simd {
     void (*window_route)(const struct sg_window *w, const uint8_t *winner, const float *dy,
                          float *dx);
     void (*relu_mask)(const float *y, uint32_t *mask, int64_t n_words); /* whole words only */
+    void (*clip_mask)(float low, float high, const float *y, uint32_t *mask, int64_t n_words);
     void (*relu_backward)(const uint32_t *mask, const float *dy, float *dx, int64_t n_words,
                           int accumulate);
+    void (*exp_all)(const float *x, float *y, int64_t n);
+    void (*sigmoid_all)(const float *x, float *y, int64_t n);
+    void (*erf_all)(const float *x, float *y, float *slope, int64_t n);
+    void (*gated_all)(const struct sg_gated *g, const float *x, float *y, float *slope, int64_t n);
+    void (*softmax_rows)(int64_t n_rows, int64_t n, const float *x, float *y);
+    void (*softmax_rows_back)(int64_t n_rows, int64_t n, const float *y, const float *dy, float *dx,
+                              int accumulate);
+    void (*norm_rows)(const struct sg_norm *s, int64_t n_rows, const float *x, float *y,
+                      float *kept);
+    void (*norm_rows_back)(const struct sg_norm *s, int64_t n_rows, const float *x,
+                           const float *kept, const float *dy, float *dx, int accumulate);
 };
 extern const struct sg_simd sg_simd_portable;
 #if defined(__x86_64__)

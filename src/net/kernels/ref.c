@@ -1,5 +1,5 @@
 /* src/net/kernels/ref.c - the plain loops that the fast kernels are tested against. */
-#include "net/kernels.h"
+#include "net/kernels/kernels_impl.h"
 
 #include <stddef.h>
 
@@ -39,7 +39,7 @@ void sg_ref_conv_forward(const struct sg_conv *s, const float *weight, const flo
         const double sum = conv_at(s, weight, x, i / s->k / s->ow / s->oh, oy, ox, k);
         const float v = (float)(sum + (bias != NULL ? (double)bias[k] : 0.0));
 
-        y[i] = relu && v < 0.0f ? 0.0f : v;
+        y[i] = sg_cut(relu, v);
     }
 }
 

@@ -17,7 +17,10 @@
 #include "net/kernels/simd_depthwise.h"
 #include "net/kernels/simd_direct.h"
 #include "net/kernels/simd_dots.h"
+#include "net/kernels/simd_exp.h"
+#include "net/kernels/simd_gated.h"
 #include "net/kernels/simd_maps.h"
+#include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
 
 const struct sg_simd sg_simd_avx512 = {
@@ -31,6 +34,15 @@ const struct sg_simd sg_simd_avx512 = {
     .window_max = window_max,
     .window_route = window_route,
     .relu_mask = relu_mask,
+    .clip_mask = clip_mask,
     .relu_backward = relu_backward,
+    .exp_all = exp_all,
+    .sigmoid_all = sigmoid_all,
+    .erf_all = erf_all,
+    .gated_all = gated_all,
+    .softmax_rows = softmax_rows,
+    .softmax_rows_back = softmax_rows_back,
+    .norm_rows = norm_rows,
+    .norm_rows_back = norm_rows_back,
 };
 #endif

@@ -10,6 +10,7 @@
  */
 #include "net/kernels/kernels_impl.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef float vec __attribute__((vector_size(LANES * 4)));
@@ -57,9 +58,12 @@ INLINE vec select_bits(ivec mask, vec a, vec b) {
     return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
 }
 
-/* max(v, 0) with NaN kept. */
-INLINE vec relu(vec v) {
-    return (vec)((ivec)v & ~(ivec)(v < (vec){0}));
+/* As sg_cut: NaN is kept. */
+INLINE vec cut(int relu, vec v) {
+    if (relu != SG_RELU_NONE) {
+        v = (vec)((ivec)v & ~(ivec)(v < (vec){0}));
+    }
+    return relu == SG_RELU_6 ? select_bits(v > splat(6.0f), splat(6.0f), v) : v;
 }
 
 /* Finishes n <= LANES channels of one output pixel. */
@@ -70,5 +74,5 @@ INLINE void finish(const struct sg_row *r, vec v, const float *bias, float *y, i
     if (r->accumulate) {
         v += load_part(y, n);
     }
-    store_part(y, r->relu ? relu(v) : v, n);
+    store_part(y, cut(r->relu, v), n);
 }

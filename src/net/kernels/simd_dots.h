@@ -7,7 +7,7 @@ enum { DOTS_PX = 8 }; /* pixels of a tile with one output channel; with more, ha
 INLINE void dots_finish(const struct sg_row *r, float v, const float *bias, float *y) {
     v += bias != NULL ? *bias : 0.0f;
     v += r->accumulate ? *y : 0.0f;
-    *y = r->relu && v < 0.0f ? 0.0f : v;
+    *y = sg_cut(r->relu, v);
 }
 
 /* n floats of each pixel's run times the weights of each output channel, `size` apart. */

@@ -115,6 +115,19 @@ TARGET static void relu_mask(const float *y, uint32_t *mask, int64_t n_words) {
     }
 }
 
+TARGET static void clip_mask(float low, float high, const float *y, uint32_t *mask,
+                             int64_t n_words) {
+    for (int64_t i = 0; i < n_words; i++) {
+        uint32_t bits = 0;
+#pragma GCC unroll 8
+        for (int j = 0; j < 32; j += LANES) {
+            const vec v = load(y + 32 * i + j);
+            bits |= V_SIGNS((ivec)(v > splat(low)) & (ivec)(v < splat(high))) << j;
+        }
+        mask[i] = bits;
+    }
+}
+
 INLINE ivec lane_numbers(void) {
     ivec v;
 

@@ -3,7 +3,6 @@
 #include "net/ops/ops_impl.h"
 
 #include <float.h>
-#include <string.h>
 
 struct clip {
     float low;
@@ -20,6 +19,9 @@ static sg_status infer(struct sg_node *node) {
     SG_TRY(sg_float_from(node, "min", 1, -FLT_MAX, &own->low));
     SG_TRY(sg_float_from(node, "max", 2, FLT_MAX, &own->high));
     SG_TRY(sg_set_same_shape(node));
+    if (own->low == 0.0f && own->high == 6.0f) {
+        node->flags |= SG_OP_RELU_6;
+    }
 done:
     return status;
 }
@@ -57,16 +59,8 @@ static void memory(const struct sg_node *node, int64_t batch, struct sg_need *ne
 static void forward(const struct sg_call *call) {
     const struct clip *own = call->node->own;
     const int64_t n = call->batch * call->node->out->size;
-    uint32_t *inside = call->kept;
 
-    memset(inside, 0, (size_t)sg_mask_bytes(n));
-    for (int64_t i = 0; i < n; i++) {
-        const float x = call->x[0][i];
-        const float raised = x < own->low ? own->low : x;
-
-        inside[i / 32] |= (uint32_t)(x > own->low && x < own->high) << (i % 32);
-        call->y[i] = raised > own->high ? own->high : raised;
-    }
+    sg_clip(own->low, own->high, call->x[0], call->y, call->kept, n);
 }
 
 /* On the bounds the derivative is taken as 0, as for Relu. */

@@ -164,13 +164,13 @@ static void memory(const struct sg_node *node, int64_t batch, struct sg_need *ne
     need->work_bytes = sg_conv_work_size(&shape) * (int64_t)sizeof(float);
 }
 
-static size_t bytes_of_output(const struct sg_call *call) {
-    return (size_t)(call->batch * call->node->out->size) * sizeof(float);
-}
-
 static int convolution(const struct sg_node *node, int64_t batch, struct sg_conv *out) {
     *out = shape_for(node, batch);
     return 0;
+}
+
+static size_t bytes_of_output(const struct sg_call *call) {
+    return (size_t)(call->batch * call->node->out->size) * sizeof(float);
 }
 
 static void forward(const struct sg_call *call) {

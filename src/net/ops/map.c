@@ -305,3 +305,21 @@ sg_status sg_map_end(struct sg_node *node, const struct sg_map *map, int n_axes,
 done:
     return status;
 }
+
+int sg_is_map(const struct sg_node *node) {
+    return node->op == &op_map;
+}
+
+void sg_map_list(const struct sg_node *node, int64_t *source) {
+    const struct map *m = node->own;
+    const int64_t n = m->length[m->n - 1];
+    int64_t at[SG_MAP_LOOPS] = {0};
+
+    for (int64_t i = 0; i < node->out->size; i += n) {
+        const int64_t from = next_line(m, at);
+
+        for (int64_t k = 0; k < n; k++) {
+            source[i + k] = from + m->from[m->n - 1][k];
+        }
+    }
+}

@@ -119,3 +119,13 @@ static const struct sg_op op_mean = {
     .forward = forward,
     .backward = backward,
 };
+
+int sg_is_mean_of_rows(const struct sg_node *node, int64_t *n) {
+    const struct sg_rows *own = node->own;
+
+    if (node->op != &op_mean && node->op != &sg_op_global_average_pool) {
+        return sg_is_reduced_mean_of_rows(node, n);
+    }
+    *n = own->length;
+    return own->inner == 1;
+}

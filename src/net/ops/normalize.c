@@ -1,5 +1,5 @@
-/* src/net/ops/normalize.c - ONNX LayerNormalization and InstanceNormalization: groups of elements
- * with their own mean and variance, then scale and shift. */
+/* src/net/ops/normalize.c - ONNX InstanceNormalization: groups of elements with their own mean and
+ * variance, then scale and shift. */
 #include "net/ops/ops_impl.h"
 
 #include <math.h>
@@ -10,7 +10,6 @@ struct norm {
     int64_t length;
     int64_t group_step;
     int64_t stride;
-    int per_element; /* scale and shift belong to elements, not to groups */
     const float *scale;
     const float *shift; /* or NULL */
     float epsilon;
@@ -31,59 +30,6 @@ static sg_status read_vectors(struct sg_node *node, int64_t n, struct norm *own)
         SG_TRY(sg_keep_floats(node, c->floats, c->n, &own->shift));
     }
     SG_TRY(sg_attribute_float(node, "epsilon", 1e-5f, &own->epsilon));
-done:
-    return status;
-}
-
-/* The further outputs: the mean of each group, or 1 / its deviation. */
-static sg_status lower_statistic(struct sg_node *node, int64_t axis, int n_axes, float epsilon) {
-    sg_status status = SG_OK;
-    struct sg_value *mean = NULL, *d = NULL, *number = NULL;
-    int64_t over[SG_CONSTANT_AXES];
-    const int64_t n = n_axes - axis;
-
-    for (int64_t i = 0; i < n; i++) {
-        over[i] = axis + i;
-    }
-    SG_TRY(sg_lower_ints(node, "ReduceMean", node->in[0], "axes", n, over, &mean));
-    if (sg_output_index(node) > 1) {
-        SG_TRY(sg_lower(node, "Sub", node->in[0], mean, &d));
-        SG_TRY(sg_lower(node, "Mul", d, d, &d));
-        SG_TRY(sg_lower_ints(node, "ReduceMean", d, "axes", n, over, &mean));
-        SG_TRY(sg_new_number(node, epsilon, &number));
-        SG_TRY(sg_lower(node, "Add", mean, number, &mean));
-        SG_TRY(sg_lower(node, "Sqrt", mean, NULL, &mean));
-        SG_TRY(sg_lower(node, "Reciprocal", mean, NULL, &mean));
-    }
-    SG_TRY(sg_become(node, mean));
-done:
-    return status;
-}
-
-static sg_status infer_layer(struct sg_node *node) {
-    sg_status status = SG_OK;
-    struct sg_layout in;
-    struct norm *own;
-    int64_t axis;
-
-    SG_TRY(sg_check_inputs(node, 2, 3));
-    SG_TRY(sg_make_whole(node, 0));
-    sg_input_layout(node, 0, &in);
-    SG_TRY(sg_attribute_int(node, "axis", -1, &axis));
-    SG_TRY(sg_axis(node, axis, in.n_axes, &axis));
-    SG_TRY(sg_own(node, sizeof *own, &own));
-    *own = (struct norm){.length = 1, .stride = 1, .per_element = 1};
-    for (int i = (int)axis; i < in.n_axes; i++) {
-        own->length *= in.axes[i];
-    }
-    own->group_step = own->length;
-    own->n_groups = node->in[0]->size / own->length;
-    SG_TRY(read_vectors(node, own->length, own));
-    if (sg_output_index(node) > 0) {
-        SG_TRY(lower_statistic(node, axis, in.n_axes, own->epsilon));
-        return SG_OK;
-    }
-    SG_TRY(sg_set_onnx(node, in.n_axes, in.axes, 0));
 done:
     return status;
 }
@@ -142,7 +88,7 @@ static void forward(const struct sg_call *call) {
         kept[2 * i] = mean;
         kept[2 * i + 1] = 1.0 / sqrt(squares / (double)own->length + (double)own->epsilon);
         for (int64_t k = 0; k < own->length; k++) {
-            const int64_t at = own->per_element ? k : i % own->n_groups;
+            const int64_t at = i % own->n_groups;
             const double z = ((double)x[k * own->stride] - mean) * kept[2 * i + 1];
 
             y[k * own->stride] = (float)(z * (double)own->scale[at] +
@@ -162,7 +108,7 @@ static void backward(const struct sg_call *call) {
         double sum_g = 0.0, sum_gz = 0.0;
 
         for (int64_t k = 0; k < own->length; k++) {
-            const int64_t at = own->per_element ? k : i % own->n_groups;
+            const int64_t at = i % own->n_groups;
             const double z = ((double)x[k * own->stride] - kept[2 * i]) * kept[2 * i + 1];
             const double g = (double)own->scale[at] * (double)dy[k * own->stride];
 
@@ -172,7 +118,7 @@ static void backward(const struct sg_call *call) {
         sum_g /= (double)own->length;
         sum_gz /= (double)own->length;
         for (int64_t k = 0; k < own->length; k++) {
-            const int64_t at = own->per_element ? k : i % own->n_groups;
+            const int64_t at = i % own->n_groups;
             const double z = ((double)x[k * own->stride] - kept[2 * i]) * kept[2 * i + 1];
             const double g = (double)own->scale[at] * (double)dy[k * own->stride];
 
@@ -181,16 +127,6 @@ static void backward(const struct sg_call *call) {
         }
     }
 }
-
-const struct sg_op sg_op_layer_normalization = {
-    .name = "LayerNormalization",
-    .opset_min = 17,
-    .flags = SG_OP_TAKES_WHOLE | SG_OP_KEEPS_INPUT | SG_OP_OUTPUTS,
-    .infer = infer_layer,
-    .memory = memory,
-    .forward = forward,
-    .backward = backward,
-};
 
 const struct sg_op sg_op_instance_normalization = {
     .name = "InstanceNormalization",

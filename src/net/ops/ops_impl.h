@@ -86,6 +86,36 @@ sg_status sg_become_affine(struct sg_node *node, struct sg_value *in, int64_t pe
  * *taken tells. */
 sg_status sg_become_mean(struct sg_node *node, unsigned chosen, int keep, int *taken);
 
+/* The node is the mean over the last n elements in memory: 1, and n. */
+int sg_is_mean_of_rows(const struct sg_node *node, int64_t *n);
+int sg_is_reduced_mean_of_rows(const struct sg_node *node, int64_t *n); /* in reduce.c's form */
+
+/* layer_norm.c: the node becomes the layer normalisation of x over rows of n elements in memory,
+ * without scale and shift; its output stays. */
+sg_status sg_become_layer_norm(struct sg_node *node, struct sg_value *x, int64_t n, float epsilon);
+
+/* gated.c: the node becomes x (p + q f(x)); its output stays. */
+sg_status sg_become_gated(struct sg_node *node, struct sg_value *x, const struct sg_gated *g);
+
+/* values_product.c: see fuse_product.c. Where the matrices of an operand lie, or with o = 2 those
+ * of the result: at[i] is the start of matrix i, and its rows are `step` elements apart, or its
+ * columns where it is transposed. */
+struct sg_placement {
+    const int64_t *at;
+    int64_t step;
+    int transposed;
+};
+int sg_is_values_product(const struct sg_node *node);
+/* Element i of the dense operand, or result, has its place at source[i] (none where less than 0):
+ * *fits tells whether the matrices are evenly spaced there. */
+sg_status sg_product_place(const struct sg_node *node, int o, const int64_t *source,
+                           struct sg_placement *out, int *fits);
+/* Operand o is read from there; the result is written there. */
+void sg_product_read(struct sg_node *node, int o, struct sg_value *from,
+                     const struct sg_placement *p);
+void sg_product_write(struct sg_node *node, const struct sg_placement *p);
+void sg_product_multiply(struct sg_node *node, double by);
+
 /* rows.c: the memory of a value as [outer][length][inner] around the axes first..last (ONNX order,
  * batch = 0), with `batch` samples; refused where these axes are not neighbours in memory. */
 struct sg_rows {
@@ -116,6 +146,10 @@ sg_status sg_map_steps(const struct sg_node *node, struct sg_map *map, int axis,
 /* node->out becomes the result, of all ONNX axes: a view, a constant, or a node that runs. */
 sg_status sg_map_end(struct sg_node *node, const struct sg_map *map, int n_axes,
                      const int64_t *axes);
+/* The node is such a map: 1. Then source[i] is the element of its input's memory that element
+ * i of its result's is; less than 0 for a hole. */
+int sg_is_map(const struct sg_node *node);
+void sg_map_list(const struct sg_node *node, int64_t *source);
 #define SG_MAPPING(op_name, file_name)                                                             \
     const struct sg_op sg_op_##file_name = {                                                       \
         .name = op_name, .flags = SG_OP_TAKES_WHOLE, .fold = file_name, .infer = file_name}

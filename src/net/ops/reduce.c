@@ -337,3 +337,23 @@ REDUCTION("ReduceSum", reduce_sum, infer_any, SG_OP_LINEAR, NULL, 0.0, sum + x, 
 REDUCTION("ReduceSumSquare", reduce_sum_square, infer_any, 0, NULL, 0.0, sum + x * x, sum, 2.0 * x);
 REDUCTION("GlobalMaxPool", global_max_pool, infer_global, 0, &choice, -INFINITY,
           x > sum || x != x ? x : sum, sum, is_first &&x == y ? 1.0 : 0.0);
+
+int sg_is_reduced_mean_of_rows(const struct sg_node *node, int64_t *n) {
+    const struct reduce *own = node->own;
+
+    if (node->op != &sg_op_reduce_mean) {
+        return 0;
+    }
+    for (int64_t o = 0; o < own->n_out; o++) {
+        if (own->start[o] != o * own->n) {
+            return 0;
+        }
+    }
+    for (int64_t k = 0; k < own->n; k++) {
+        if (own->step[k] != k) {
+            return 0;
+        }
+    }
+    *n = own->n;
+    return 1;
+}

@@ -14,16 +14,22 @@ done:
     return status;
 }
 
-/* f is a function of x, slope one of y. */
+static void softplus(const float *x, float *y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) { /* without overflow */
+        y[i] = (x[i] > 0.0f ? x[i] : 0.0f) + log1pf(expf(-fabsf(x[i])));
+    }
+}
+
+static void hyperbolic_tangent(const float *x, float *y, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        y[i] = tanhf(x[i]);
+    }
+}
+
+/* f makes y of x, slope is a function of y. */
 #define SMOOTH(op_name, file_name, more_flags, f, slope)                                           \
     static void forward_##file_name(const struct sg_call *call) {                                  \
-        const int64_t n = call->batch * call->node->out->size;                                     \
-                                                                                                   \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            const float x = call->x[0][i];                                                         \
-                                                                                                   \
-            call->y[i] = f;                                                                        \
-        }                                                                                          \
+        f(call->x[0], call->y, call->batch * call->node->out->size);                               \
     }                                                                                              \
     static void backward_##file_name(const struct sg_call *call) {                                 \
         const int64_t n = call->batch * call->node->out->size;                                     \
@@ -43,7 +49,7 @@ done:
         .backward = backward_##file_name,                                                          \
     }
 
-SMOOTH("Sigmoid", sigmoid, SG_OP_SATURATES, 1.0f / (1.0f + expf(-x)), y *(1.0f - y));
-/* Without overflow; the derivative is 1 / (1 + exp(-x)) = 1 - exp(-y). */
-SMOOTH("Softplus", softplus, 0, (x > 0.0f ? x : 0.0f) + log1pf(expf(-fabsf(x))), -expm1f(-y));
-SMOOTH("Tanh", tanh, 0, tanhf(x), 1.0f - y * y);
+SMOOTH("Sigmoid", sigmoid, SG_OP_SATURATES, sg_sigmoid, y *(1.0f - y));
+/* The derivative is 1 / (1 + exp(-x)) = 1 - exp(-y). */
+SMOOTH("Softplus", softplus, 0, softplus, -expm1f(-y));
+SMOOTH("Tanh", tanh, 0, hyperbolic_tangent, 1.0f - y * y);

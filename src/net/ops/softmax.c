@@ -84,11 +84,24 @@ static inline void backward(const struct sg_call *call, int is_log) {
 }
 
 static void forward_softmax(const struct sg_call *call) {
-    forward(call, 0);
+    const struct sg_rows *own = call->node->own;
+
+    if (own->inner == 1) {
+        sg_softmax_rows(call->batch * own->outer, own->length, call->x[0], call->y);
+    } else {
+        forward(call, 0);
+    }
 }
 
 static void backward_softmax(const struct sg_call *call) {
-    backward(call, 0);
+    const struct sg_rows *own = call->node->own;
+
+    if (own->inner == 1) {
+        sg_softmax_rows_back(call->batch * own->outer, own->length, call->y, call->dy, call->dx[0],
+                             call->accumulate[0]);
+    } else {
+        backward(call, 0);
+    }
 }
 
 static void forward_log_softmax(const struct sg_call *call) {

@@ -140,7 +140,6 @@ UNARY("Cos", cos, 0, cos(x), -sin(x), NULL, 0.0, NULL, 0.0);
 UNARY("Cosh", cosh, 9, cosh(x), sinh(x), NULL, 0.0, NULL, 0.0);
 UNARY("Elu", elu, 0, x > 0.0 ? x : a * expm1(x), x > 0.0 ? 1.0 : a * exp(x), "alpha", 1.0, NULL,
       0.0);
-UNARY("Erf", erf, 9, erf(x), 1.1283791670955126 * exp(-x * x), NULL, 0.0, NULL, 0.0);
 UNARY("Exp", exp, 0, exp(x), exp(x), NULL, 0.0, NULL, 0.0);
 UNARY("Floor", floor, 0, floor(x), 0.0 * x, NULL, 0.0, NULL, 0.0);
 UNARY("HardSigmoid", hard_sigmoid, 0, fmin(fmax(a *x + b, 0.0), 1.0),

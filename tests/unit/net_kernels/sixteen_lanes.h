@@ -35,7 +35,10 @@ INLINE uint32_t sign_bits(ivec v) {
 #include "net/kernels/simd_depthwise.h"
 #include "net/kernels/simd_direct.h"
 #include "net/kernels/simd_dots.h"
+#include "net/kernels/simd_exp.h"
+#include "net/kernels/simd_gated.h"
 #include "net/kernels/simd_maps.h"
+#include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
 
 static const struct sg_simd sixteen_lanes = {
@@ -49,6 +52,15 @@ static const struct sg_simd sixteen_lanes = {
     .window_max = window_max,
     .window_route = window_route,
     .relu_mask = relu_mask,
+    .clip_mask = clip_mask,
     .relu_backward = relu_backward,
+    .exp_all = exp_all,
+    .sigmoid_all = sigmoid_all,
+    .erf_all = erf_all,
+    .gated_all = gated_all,
+    .softmax_rows = softmax_rows,
+    .softmax_rows_back = softmax_rows_back,
+    .norm_rows = norm_rows,
+    .norm_rows_back = norm_rows_back,
 };
 #pragma GCC pop_options

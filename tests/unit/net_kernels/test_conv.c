@@ -120,17 +120,21 @@ static void check_backward(struct arrays *a, const float *prepared, float *work,
     check_close(a->dx, a->plain_dx, a->sum_dx, a->n_in, backward_terms(s), 0.0);
 }
 
-/* The residual form on dy as the shortcut: relu(dy + conv x + bias). `want` is for scratch. */
-static void check_residual(struct arrays *a, const float *prepared, float *work, float *want) {
+/* The residual form on 8 dy as the shortcut: relu(8 dy + conv x + bias), or cut at 6 as well, which
+ * a tenth of the elements are. `want` is for scratch. */
+static void check_residual(struct arrays *a, const float *prepared, float *work, float *want,
+                           int relu) {
     const struct sg_conv *s = &a->s;
 
     for (int64_t i = 0; i < a->n_out; i++) {
-        const float v = a->dy[i] + a->plain_y[i] + a->bias[i % s->k];
-        want[i] = v < 0.0f ? 0.0f : v;
+        const float v = 8.0f * a->dy[i] + a->plain_y[i] + a->bias[i % s->k];
+        const float cut = v < 0.0f ? 0.0f : v;
+
+        want[i] = relu == SG_RELU_6 && cut > 6.0f ? 6.0f : cut;
+        a->y[i] = 8.0f * a->dy[i];
     }
-    memcpy(a->y, a->dy, (size_t)a->n_out * sizeof(float));
-    sg_conv_forward_add(s, prepared, a->bias, 1, a->x, a->y, work);
-    check_close(a->y, want, a->sum_y, a->n_out, forward_terms(s), 4.0);
+    sg_conv_forward_add(s, prepared, a->bias, relu, a->x, a->y, work);
+    check_close(a->y, want, a->sum_y, a->n_out, forward_terms(s), 32.0);
 }
 
 static void check_forward(struct arrays *a, const float *prepared, float *work, int64_t n_work) {
@@ -138,7 +142,8 @@ static void check_forward(struct arrays *a, const float *prepared, float *work, 
     float *want = guarded(a->n_out);
 
     fill_nan(work, n_work);
-    check_residual(a, prepared, work, want);
+    check_residual(a, prepared, work, want, SG_RELU_PLAIN);
+    check_residual(a, prepared, work, want, SG_RELU_6);
     sg_free(want);
 
     fill_nan(a->y, a->n_out);

@@ -56,6 +56,46 @@ static void relu_and_its_bits(void **state) {
     for_each_simd(check_relu);
 }
 
+/* min(max(x, low), high), NaN kept, and the bits strictly between; the mask's other words stay. */
+static void check_clip(void) {
+    static const float special[] = {NAN, -0.0f, 0.0f, 0.5f, -0.25f, INFINITY, -INFINITY};
+    const float low = -0.25f;
+    const float high = 0.5f;
+
+    for (int64_t n = 1; n <= 4200; n += n < 131 ? 1 : 517) {
+        float *x = guarded(n);
+        float *y = guarded(n);
+        uint32_t mask[140], again[140];
+
+        memset(mask, 7, sizeof mask);
+        for (int64_t i = 0; i < n; i += 3) {
+            x[i] = special[random_int(0, 6)];
+        }
+        sg_clip(low, high, x, y, mask, n);
+        check_guard(y, n);
+        assert_int_equal(mask[(n + 31) / 32], 0x07070707);
+        for (int64_t i = 0; i < n; i++) {
+            const float want = x[i] < low ? low : x[i] > high ? high : x[i];
+
+            assert_true(same_float(y[i], want));
+            assert_int_equal(mask[i / 32] >> (i % 32) & 1, x[i] > low && x[i] < high);
+        }
+        memset(again, 7, sizeof again);
+        sg_clip_mask(low, high, y, again, n);
+        assert_memory_equal(again, mask, sizeof mask);
+        sg_clip(low, high, x, x, again, n);
+        assert_memory_equal(x, y, (size_t)n * sizeof *x);
+        assert_memory_equal(again, mask, sizeof mask);
+        sg_free(x);
+        sg_free(y);
+    }
+}
+
+static void clip_and_its_bits(void **state) {
+    (void)state;
+    for_each_simd(check_clip);
+}
+
 /* By the definitions of the rules: not negative, and for guided backpropagation through an open
  * gate alone. In place, and added to what is there. */
 static void rules_of_relu(void **state) {
@@ -237,6 +277,7 @@ int main(void) {
         cmocka_unit_test(environment_limits_the_instruction_set),
         cmocka_unit_test(blas_is_named),
         cmocka_unit_test(relu_and_its_bits),
+        cmocka_unit_test(clip_and_its_bits),
         cmocka_unit_test(rules_of_relu),
         cmocka_unit_test(closed_gates_stop_nan),
         cmocka_unit_test(sums),
