@@ -41,6 +41,10 @@ void sg_comm_allreduce_max(const struct sg_comm *c, int64_t *values, int64_t n);
 void sg_comm_allreduce_max_double(const struct sg_comm *c, double *values, int64_t n);
 void sg_comm_gather(const struct sg_comm *c, int root, const void *mine, size_t n, void *all);
 
+/* `mine` where it is a failure, SG_E_PEER where only others have failed: before a collective that
+ * not all could go through. */
+sg_status sg_comm_together(const struct sg_comm *c, sg_status mine);
+
 /* Point to point: messages of bytes with a tag. send returns when the bytes may be reused. */
 void sg_comm_send(const struct sg_comm *c, int to, int tag, const void *bytes, size_t n);
 

@@ -120,14 +120,14 @@ sg_status sg_model_survey(const char *path, FILE *out);
 void sg_model_print(const struct sg_model *m, int64_t block, int layers, FILE *out);
 
 /* A net for batches of exactly `batch` samples. sg_net_bytes_for tells the bytes it will take,
- * without making it. */
+ * without making it; INT64_MAX where there is no memory to plan it. */
 sg_status sg_net_create(const struct sg_model *m, int64_t batch, struct sg_net **out);
 void sg_net_destroy(struct sg_net *net);
 int64_t sg_net_bytes_for(const struct sg_model *m, int64_t batch);
 
 /* The same in memory of the caller's, aligned to 64: sg_net_arena_bytes of those that
- * sg_net_bytes_for tells. Nets may have it in common as long as what one of them has read forward
- * is not asked of it backward after another one has run. */
+ * sg_net_bytes_for tells (INT64_MAX as there). Nets may have it in common as long as what one of
+ * them has read forward is not asked of it backward after another one has run. */
 int64_t sg_net_arena_bytes(const struct sg_model *m, int64_t batch);
 sg_status sg_net_create_in(const struct sg_model *m, int64_t batch, void *arena,
                            struct sg_net **out);
@@ -180,6 +180,59 @@ void sg_net_count_gates(struct sg_net *net, int64_t first, int64_t n, const unsi
 sg_status sg_net_backward_gates(struct sg_net *net, const struct sg_counts_view *gates, float *work,
                                 const float *dy, float *dx, float *const *dlayers,
                                 const volatile sig_atomic_t *cancel);
+
+/* ---- where the time goes: `sgdist bench` ---- */
+
+/* A node of a net and what it does in one pass of the whole batch. */
+struct sg_node_view {
+    char layer[64];     /* "Conv+affine+Relu": the operator, with what was taken into it */
+    const char *tensor; /* that it makes */
+    const struct sg_shape *shape; /* of the tensor */
+    char forward[32];             /* algorithm of a convolution; "" of others */
+    char backward[32];
+    int64_t multiply_adds;  /* in each direction */
+    int64_t forward_bytes;  /* to be read and written, each number once */
+    int64_t backward_bytes; /* ... */
+};
+int64_t sg_model_n_nodes(const struct sg_model *m);
+void sg_net_view_node(const struct sg_net *net, int64_t i, struct sg_node_view *out);
+
+/* How many convolutions run by which algorithm: "forward 30 direct, 13 winograd 4x4; backward ...",
+ * a function of the model and the kernel family; "none" without convolutions. Algorithms of the
+ * phases of a strided one are joined by +. */
+struct sg_text;
+void sg_model_algorithms(const struct sg_model *m, struct sg_text *out);
+
+/* From now on every pass adds the processor seconds of node i to forward[i] and backward[i]; NULL:
+ * no longer. */
+void sg_net_take_times(struct sg_net *net, double *forward, double *backward);
+
+/* Algorithms that can do a node's part of a convolution, and their seconds for a batch on random
+ * numbers. */
+struct sg_trial {
+    const char *algorithm;
+    int part; /* -1: forward, 0 and up: the parts of backward, one for each phase of the stride */
+    int is_chosen; /* by the table in the source, for this shape */
+    double seconds;
+};
+
+/* Writes up to `cap` trials of node i and returns their number: 0 if it is no convolution. Each is
+ * measured for about `seconds`; those that memory is too small for are left out. Of a transposed
+ * convolution the parts are those of the one it is the adjoint of. */
+int sg_net_try(const struct sg_net *net, int64_t i, double seconds, struct sg_trial *out, int cap);
+
+/* What one core of this machine can do at most, measured: operations a second of the BLAS on large
+ * matrices, bytes a second of memory read and written by copies of arrays beyond all caches.
+ * Errors: SG_E_NOMEM. */
+struct sg_limits {
+    double gemm_flops;
+    double copy_bytes;
+};
+sg_status sg_measure_limits(double seconds, struct sg_limits *out);
+
+/* Seconds that the processor has worked for this thread: other programs on the core do not count.
+ */
+double sg_processor_seconds(void);
 
 /* Name of the kernels in use, "openblas-haswell+avx2": equal names give equal bits. Static string.
  */

@@ -18,6 +18,8 @@ struct sg_text {
 };
 
 void sg_text_add(struct sg_text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same as a string of JSON (RFC 8259), quotes included; what is no UTF-8 is replaced. */
+void sg_text_add_json(struct sg_text *t, const char *s);
 void sg_text_free(struct sg_text *t);
 
 /* The candidate nearest to `name` by edits (insert, delete, replace, swap), or NULL if none is near

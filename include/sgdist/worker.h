@@ -34,8 +34,9 @@ void sg_worker_destroy(struct sg_worker *w); /* Collective over `workers`. */
 /* Bytes that a worker takes besides its nets: arrays, sums, and the buffer of a checkpoint. */
 int64_t sg_worker_bytes(const struct sg_plan *plan);
 
-/* Bytes of its nets. */
-int64_t sg_worker_net_bytes(const struct sg_plan *plan, const struct sg_model *model);
+/* Bytes of its nets. Errors: SG_E_NOMEM, they cannot even be planned. */
+sg_status sg_worker_net_bytes(const struct sg_plan *plan, const struct sg_model *model,
+                              int64_t *bytes);
 
 /* Works until the master says that it is over. */
 void sg_worker_run(struct sg_worker *w);

@@ -44,29 +44,6 @@ void sg_events_close(void) {
     state.fd = CLOSED;
 }
 
-/* A string of JSON. */
-static void add_string(struct sg_text *t, const char *s) {
-    sg_text_add(t, "\"");
-    while (*s != '\0') {
-        const size_t n = sg_text_character(s);
-
-        if (n == 0) {
-            sg_text_add(t, "\\ufffd");
-            s++;
-            continue;
-        }
-        if (*s == '"' || *s == '\\') {
-            sg_text_add(t, "\\%c", *s);
-        } else if ((unsigned char)*s < 0x20) {
-            sg_text_add(t, "\\u%04x", (unsigned)*s);
-        } else {
-            sg_text_add(t, "%.*s", (int)n, s);
-        }
-        s += n;
-    }
-    sg_text_add(t, "\"");
-}
-
 static void add_name(struct sg_event *e, const char *name) {
     sg_text_add(&e->line, "%s\"%s\": ", e->line.length > 1 ? ", " : "", name);
 }
@@ -96,7 +73,7 @@ void sg_event_begin(struct sg_event *e, const char *name) {
 void sg_event_text(struct sg_event *e, const char *name, const char *value) {
     if (e->line.data != NULL) {
         add_name(e, name);
-        add_string(&e->line, value);
+        sg_text_add_json(&e->line, value);
     }
 }
 

@@ -49,6 +49,28 @@ void sg_text_add(struct sg_text *t, const char *fmt, ...) {
     va_end(args);
 }
 
+void sg_text_add_json(struct sg_text *t, const char *s) {
+    sg_text_add(t, "\"");
+    while (*s != '\0') {
+        const size_t n = sg_text_character(s);
+
+        if (n == 0) {
+            sg_text_add(t, "\\ufffd");
+            s++;
+            continue;
+        }
+        if (*s == '"' || *s == '\\') {
+            sg_text_add(t, "\\%c", *s);
+        } else if ((unsigned char)*s < 0x20) {
+            sg_text_add(t, "\\u%04x", (unsigned)*s);
+        } else {
+            sg_text_add(t, "%.*s", (int)n, s);
+        }
+        s += n;
+    }
+    sg_text_add(t, "\"");
+}
+
 void sg_text_free(struct sg_text *t) {
     sg_free(t->data);
     *t = (struct sg_text){0};

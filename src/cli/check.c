@@ -172,7 +172,7 @@ int sg_cli_check(int argc, char **argv) {
         return sg_cli_usage("check", "--ranks needs a whole number from 1, not '%s'", ranks);
     }
     sg_single_thread(argv - 1);
-    if (sg_comm_start(&argc, &argv, &world) != SG_OK) {
+    if (sg_start_ranks(&argc, &argv, &world) != SG_OK) {
         return SG_EXIT_INTERNAL;
     }
     sg_log_setup(SG_LOG_INFO, sg_comm_rank(world));

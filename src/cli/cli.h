@@ -24,6 +24,7 @@
     X(sample, "JOB.yaml", "the noisy inputs and gradients of single samples, for audit", 1)        \
     X(info, "MODEL.onnx", "inputs, outputs, layers, parameters and cost of a model", 0)            \
     X(eval, "MODEL.onnx", "outputs and input gradients of a model for a NumPy array", 0)           \
+    X(bench, "MODEL.onnx", "where a model's time goes, layer by layer; seconds a gradient", 0)     \
     X(list, "methods|ops|presets", "the methods, operators or presets that are built in", 0)
 
 #define SG_VERB_DECLARE(name, operands, about, parallel) int sg_cli_##name(int argc, char **argv);
@@ -59,6 +60,7 @@ struct study {
     char lack[512]; /* why the draws were not made, for want of memory; "" */
     struct sg_items *items;
     struct sg_plan *plan;
+    int64_t net_bytes;     /* sg_worker_net_bytes */
     int64_t program_bytes; /* of this process, before it read anything */
 };
 
@@ -101,6 +103,13 @@ sg_status sg_cli_lone_worker(const struct study *s, const double *range, struct 
 
 /* The same status on all ranks: the first bad one, whose rank prints its message. Collective. */
 sg_status sg_agree(const struct sg_comm *world, sg_status status);
+
+/* Room on rank 0 (sg_free; NULL elsewhere) for `size` bytes from every rank, or the same failure on
+ * all. Collective. */
+sg_status sg_take_for_all(const struct sg_comm *world, size_t size, const char *what, void **out);
+
+/* As sg_comm_start; a failure has been told of. */
+sg_status sg_start_ranks(int *argc, char ***argv, struct sg_comm **world);
 
 /* Set by SIGUSR1, SIGTERM and SIGINT once sg_catch_signals was called. */
 extern volatile sig_atomic_t sg_stop;

@@ -8,42 +8,48 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A list whose entries end with a comma or semicolon, in lines of up to 100 columns. */
+static void print_list(const char *text, int indent) {
+    enum { LINE = 100 };
+    int column = indent;
+
+    while (*text != '\0') {
+        const size_t entry = strcspn(text, ",;");
+        const int n = (int)(text[entry] != '\0' ? entry + 1 : entry);
+
+        if (column > indent && column + n > LINE) {
+            text++; /* the blank before it */
+            column = printf("\n%*s%.*s", indent, "", n - 1, text) - 1;
+            text += n - 1;
+        } else {
+            column += printf("%.*s", n, text);
+            text += n;
+        }
+    }
+    (void)printf("\n");
+}
+
 /* The file as it is, then the model that is made of it: what cannot be run is listed even where
  * there is no model. */
 static sg_status print(const char *path, const struct sg_explain *what, int64_t block, int layers) {
     sg_status status = SG_OK;
     struct sg_model *m = NULL;
+    struct sg_text algorithms = {0};
 
     SG_TRY(sg_model_survey(path, stdout));
     SG_TRY(sg_cli_open_model(path, what, &m));
     sg_model_print(m, block, layers, stdout);
+    sg_model_algorithms(m, &algorithms);
+    SG_CHECK(!algorithms.failed, SG_E_NOMEM, "no memory for the list of algorithms");
+    (void)printf("\nconvolutions   ");
+    print_list(algorithms.data, 15);
     if (!layers) {
         (void)printf("\n--layers shows each layer, with the name of its tensor.\n");
     }
 done:
+    sg_text_free(&algorithms);
     sg_model_destroy(m);
     return status;
-}
-
-/* "3,224,224". Returns 1, or 0 if it is something else. */
-static int parse_shape(const char *text, struct sg_shape *out) {
-    char number[24];
-
-    while (out->n_axes < SG_MAX_AXES) {
-        const size_t n = strcspn(text, ",");
-
-        (void)snprintf(number, sizeof number, "%.*s", (int)(n < sizeof number ? n : 0), text);
-        if (sg_text_to_int(number, &out->axes[out->n_axes]) != SG_OK ||
-            out->axes[out->n_axes] < 1) {
-            return 0;
-        }
-        out->n_axes++;
-        if (text[n] == '\0') {
-            return 1;
-        }
-        text += n + 1;
-    }
-    return 0;
 }
 
 int sg_cli_info(int argc, char **argv) {
@@ -86,7 +92,7 @@ int sg_cli_info(int argc, char **argv) {
         return sg_cli_usage("info", "--block needs a number of samples from 1 to 4096, not '%s'",
                             block_text);
     }
-    if (shape_text != NULL && !parse_shape(shape_text, &shape)) {
+    if (shape_text != NULL && !sg_cli_parse_shape(shape_text, &shape)) {
         return sg_cli_usage(
             "info", "--shape needs the lengths of a sample, like 3,224,224, not '%s'", shape_text);
     }

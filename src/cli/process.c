@@ -1,5 +1,6 @@
 /* src/cli/process.c - signals, and one BLAS thread a process. */
 #include "cli/cli.h"
+#include "sgdist/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,15 @@ void sg_catch_signals(void) {
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
         (void)sigaction(signals[i], &action, NULL);
     }
+}
+
+sg_status sg_start_ranks(int *argc, char ***argv, struct sg_comm **world) {
+    const sg_status status = sg_comm_start(argc, argv, world);
+
+    if (status != SG_OK) {
+        sg_log(SG_LOG_ERROR, "%s", sg_trace_message());
+    }
+    return status;
 }
 
 /* Debian's threaded OpenBLAS starts its threads when it is loaded, before main: only the

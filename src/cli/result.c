@@ -322,6 +322,7 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     struct sg_text identity = {0};
     struct sg_text input = {0};
     struct sg_text versions = {0};
+    struct sg_text algorithms = {0};
     char phases[SG_N_PHASES * PHASE_BYTES] = {0};
     const unsigned char incomplete = 0;
     char *targets = NULL;
@@ -335,7 +336,9 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
     SG_TRY(target_table(s->plan, &targets, &target_bytes));
     describe_input(&s->plan->input, &input);
     describe_versions(&versions);
-    SG_CHECK(!versions.failed && !input.failed, SG_E_NOMEM, "no memory for the provenance");
+    sg_model_algorithms(s->model, &algorithms);
+    SG_CHECK(!versions.failed && !input.failed && !algorithms.failed, SG_E_NOMEM,
+             "no memory for the provenance");
     add_text(
         &c, "provenance/identity", identity.data,
         "every setting that decides the numbers, defaults filled in; equal texts, equal studies");
@@ -359,6 +362,8 @@ sg_status sg_result_layout(const struct study *s, const double *range, struct sg
              "target", s->plan->n_targets);
     add_text(&c, "provenance/kernel", sg_kernel_family(),
              "family of kernels: equal ones give equal bits");
+    add_text(&c, "provenance/algorithms", algorithms.data,
+             "how many convolutions of the network ran by which algorithm");
     add_text(&c, "provenance/versions", versions.data,
              "program and libraries that began the study");
     (void)add(&c, "provenance/seed", SG_TYPE_I64, 0, &s->job->seed, "seed of all noise");
@@ -398,6 +403,7 @@ done:
     sg_text_free(&identity);
     sg_text_free(&input);
     sg_text_free(&versions);
+    sg_text_free(&algorithms);
     return status;
 }
 

@@ -68,7 +68,8 @@ static sg_status create_worker(struct run *r) {
     if (alone) {
         options.upstream = sg_master_upstream(r->master);
     } else {
-        SG_TRY(sg_upstream_open(r->world, plan->record.bytes, &r->link));
+        SG_TRY(
+            sg_comm_together(r->workers, sg_upstream_open(r->world, plan->record.bytes, &r->link)));
         options.upstream = r->link;
     }
     if (plan->scans_dataset) {
@@ -210,7 +211,7 @@ int sg_cli_run(int argc, char **argv) {
     }
     sg_single_thread(argv - (argv[0] != NULL && strcmp(argv[0], "run") == 0));
     sg_catch_signals(); /* a signal while MPI starts must not kill the rank either */
-    if (sg_comm_start(&argc, &argv, &r.world) != SG_OK) {
+    if (sg_start_ranks(&argc, &argv, &r.world) != SG_OK) {
         return SG_EXIT_INTERNAL;
     }
     sg_catch_signals(); /* MPI may have set its own */

@@ -12,10 +12,12 @@ sg_status sg_run_gather_phases(struct run *r) {
     const int first = size > 1 ? 1 : 0;
     const struct sg_phases none = {.n_forwards = 0};
     const struct sg_phases *mine = r->worker != NULL ? sg_worker_phases(r->worker) : &none;
-    struct sg_phases *all = sg_run_is_root(r) ? sg_calloc((size_t)size, sizeof *all) : NULL;
+    void *room = NULL;
+    const struct sg_phases *all;
 
-    SG_TRY(sg_agree(r->world, sg_run_is_root(r) && all == NULL ? SG_E_NOMEM : SG_OK));
-    sg_comm_gather(r->world, 0, mine, sizeof *mine, all);
+    SG_TRY(sg_take_for_all(r->world, sizeof *mine, "the times", &room));
+    sg_comm_gather(r->world, 0, mine, sizeof *mine, room);
+    all = room;
     for (int w = first; sg_run_is_root(r) && w < size; w++) {
         const int run = r->runs.n - 1;
 
@@ -31,7 +33,7 @@ sg_status sg_run_gather_phases(struct run *r) {
         }
     }
 done:
-    sg_free(all);
+    sg_free(room);
     return status;
 }
 

@@ -203,6 +203,20 @@ static void print_speed(const struct view *v) {
     printf("\n");
 }
 
+/* What computed it; older results do not say how. */
+static void print_kernel(struct view *v) {
+    char *kernel = NULL;
+    char *algorithms = NULL;
+
+    if (sg_reader_find(v->reader, "provenance/algorithms") != NULL &&
+        sg_reader_text(v->reader, "provenance/kernel", &kernel) == SG_OK &&
+        sg_reader_text(v->reader, "provenance/algorithms", &algorithms) == SG_OK) {
+        printf("kernels   %s; convolutions %s\n", kernel, algorithms);
+    }
+    sg_free(kernel);
+    sg_free(algorithms);
+}
+
 static void print_runs(const struct view *v) {
     char start[TIME_BYTES];
     char took[32];
@@ -280,6 +294,7 @@ static void print_view(struct view *v) {
            (long long)c->n, (long long)c->done, (long long)c->failed, (long long)c->pending,
            c->n > 0 ? 100.0 * (double)(c->n - c->pending) / (double)c->n : 100.0);
     print_speed(v);
+    print_kernel(v);
     print_runs(v);
     print_failures(v);
 }

@@ -11,14 +11,17 @@ enum { MAX_JOB_BYTES = 1 << 20 };
 
 sg_status sg_agree(const struct sg_comm *world, sg_status status) {
     const int size = sg_comm_size(world);
-    /* The lowest failing rank, as size - rank so that a maximum finds it, and its status. */
-    int64_t words[2] = {status == SG_OK ? 0 : size - sg_comm_rank(world), 0};
+    const int from_end = size - sg_comm_rank(world);
+    /* The lowest failing rank, of those that do not just say that another one failed; from the end
+     * so that a maximum finds it. And its status. */
+    const int64_t mine = status == SG_OK ? 0 : status == SG_E_PEER ? from_end : size + from_end;
+    int64_t words[2] = {mine, 0};
 
     sg_comm_allreduce_max(world, words, 1);
     if (words[0] == 0) {
         return SG_OK;
     }
-    if (words[0] == size - sg_comm_rank(world)) {
+    if (words[0] == mine) {
         words[1] = status;
         if (status != SG_E_INTERRUPTED) {
             sg_log(SG_LOG_ERROR, "%s", sg_trace_message());
@@ -26,6 +29,19 @@ sg_status sg_agree(const struct sg_comm *world, sg_status status) {
     }
     sg_comm_allreduce_max(world, words + 1, 1);
     return (sg_status)words[1];
+}
+
+sg_status sg_take_for_all(const struct sg_comm *world, size_t size, const char *what, void **out) {
+    sg_status status = SG_OK;
+
+    *out = NULL;
+    if (sg_comm_rank(world) == 0) {
+        *out = sg_calloc((size_t)sg_comm_size(world), size);
+        SG_CHECK(*out != NULL, SG_E_NOMEM, "no memory for %s of %d ranks", what,
+                 sg_comm_size(world));
+    }
+done:
+    return sg_agree(world, status);
 }
 
 /* Rank 0's bytes to all; the others' buffer is made here (one byte longer, a NUL). */
@@ -92,6 +108,9 @@ static sg_status plan_all(const struct job_arguments *a, struct study *s, size_t
         status = sg_plan_create(s->job, sg_model_signature(s->model), s->items, &s->plan);
     }
     if (status == SG_OK) {
+        status = sg_worker_net_bytes(s->plan, s->model, &s->net_bytes);
+    }
+    if (status == SG_OK) {
         status = check_rules(s);
     }
     if (status == SG_OK) {
@@ -137,6 +156,7 @@ static sg_status build_all(const struct job_arguments *a, struct study *s, struc
                            &s->items));
     SG_TRY(take_targets(s, from));
     SG_TRY(sg_plan_create(s->job, sg_model_signature(s->model), s->items, &s->plan));
+    SG_TRY(sg_worker_net_bytes(s->plan, s->model, &s->net_bytes));
 done:
     return status;
 }
@@ -182,28 +202,38 @@ done:
     return status;
 }
 
-/* Different kernels give different bits: a run on mixed machines must be told to use the same ones.
- */
-static sg_status compare_kernels(const struct sg_comm *world) {
-    enum { LENGTH = 64 };
-    sg_status status = SG_OK;
-    const int is_root = sg_comm_rank(world) == 0;
-    char mine[LENGTH] = "";
-    char *all = is_root ? sg_calloc((size_t)sg_comm_size(world), LENGTH) : NULL;
+enum { KERNEL_LENGTH = 64 };
 
-    (void)strncat(mine, sg_kernel_family(), LENGTH - 1);
-    SG_TRY(sg_agree(world, is_root && all == NULL ? SG_E_NOMEM : SG_OK));
-    sg_comm_gather(world, 0, mine, LENGTH, all);
-    for (int r = 1; is_root && r < sg_comm_size(world); r++) {
-        SG_CHECK(strcmp(all + (size_t)r * LENGTH, mine) == 0, SG_E_ARG,
+/* Different kernels give different bits: a run on mixed machines must be told to use the same ones.
+ * all[n_ranks][KERNEL_LENGTH] */
+static sg_status check_kernels(const char *all, int n_ranks) {
+    sg_status status = SG_OK;
+
+    for (int r = 1; r < n_ranks; r++) {
+        const char *other = all + (size_t)r * KERNEL_LENGTH;
+
+        SG_CHECK(strcmp(other, all) == 0, SG_E_ARG,
                  "rank 0 computes with %s, rank %d with %s: results would differ in their last "
                  "bits. Set OPENBLAS_CORETYPE (e.g. Haswell) and SGDIST_SIMD (avx2 or portable) to "
                  "the same for all ranks",
-                 mine, r, all + (size_t)r * LENGTH);
+                 all, r, other);
     }
 done:
+    return status;
+}
+
+static sg_status compare_kernels(const struct sg_comm *world) {
+    sg_status status = SG_OK;
+    char mine[KERNEL_LENGTH] = "";
+    void *all = NULL;
+
+    (void)strncat(mine, sg_kernel_family(), KERNEL_LENGTH - 1);
+    SG_TRY(sg_take_for_all(world, KERNEL_LENGTH, "the kernels", &all));
+    sg_comm_gather(world, 0, mine, KERNEL_LENGTH, all);
+    SG_TRY(sg_agree(world, all != NULL ? check_kernels(all, sg_comm_size(world)) : SG_OK));
+done:
     sg_free(all);
-    return sg_agree(world, status);
+    return status;
 }
 
 sg_status sg_study_open(const struct sg_comm *world, const struct job_arguments *arguments,

@@ -85,7 +85,7 @@ sg_status sg_study_place_weights(const struct sg_comm *world, struct study *s) {
     sg_status status = SG_OK;
 
     if (sg_comm_size(world) == 1) {
-        return sg_model_place(s->model, NULL, 1);
+        return sg_agree(world, sg_model_place(s->model, NULL, 1));
     }
     SG_TRY(sg_shared_create(world, (size_t)sg_model_weight_bytes(s->model),
                             s->share_weights ? SG_SHARE_ONE_WRITES : SG_SHARE_NOT, "the weights",
@@ -126,7 +126,7 @@ struct sg_rank_bytes sg_study_memory(const struct study *s, int n_ranks) {
     struct sg_rank_bytes bytes = {.program = s->program_bytes,
                                   .model = model,
                                   .items = sg_items_bytes(s->items),
-                                  .nets = sg_worker_net_bytes(s->plan, s->model),
+                                  .nets = s->net_bytes,
                                   .shared = is_shared ? weights : 0};
 
     sg_study_measure_draws(s, is_shared, &bytes);

@@ -33,22 +33,25 @@ void sg_comm_set_piece(size_t bytes) {
     piece_bytes = bytes;
 }
 
-static sg_status wrap(MPI_Comm handle, struct sg_comm **out) {
+static sg_status make_room(struct sg_comm **out) {
     sg_status status = SG_OK;
-    struct sg_comm *c = sg_calloc(1, sizeof *c);
 
-    SG_CHECK(c != NULL, SG_E_NOMEM, "no memory for a communicator");
-    c->handle = handle;
-    MPI_Comm_rank(handle, &c->rank);
-    MPI_Comm_size(handle, &c->size);
-    *out = c;
+    *out = sg_calloc(1, sizeof **out);
+    SG_CHECK(*out != NULL, SG_E_NOMEM, "no memory for a communicator");
 done:
     return status;
 }
 
+static void hold(struct sg_comm *c, MPI_Comm handle) {
+    c->handle = handle;
+    MPI_Comm_rank(handle, &c->rank);
+    MPI_Comm_size(handle, &c->size);
+}
+
 sg_status sg_comm_start(int *argc, char ***argv, struct sg_comm **world) {
     sg_status status = SG_OK;
-    const int launched = getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL;
+    const int launched = getenv("OMPI_COMM_WORLD_SIZE") != NULL || getenv("PMIX_RANK") != NULL ||
+                         getenv("PMI_RANK") != NULL;
 
     /* Where a launcher pretends more slots than there are cores Open MPI spins: it shall let others
      * run. */
@@ -58,7 +61,8 @@ sg_status sg_comm_start(int *argc, char ***argv, struct sg_comm **world) {
         /* A rank whose launcher was killed must not linger and hold the result's lock. */
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     }
-    SG_TRY(wrap(MPI_COMM_WORLD, world));
+    SG_TRY(make_room(world));
+    hold(*world, MPI_COMM_WORLD);
     (*world)->watch = sg_watch_start(*world);
 done:
     return status;
@@ -89,19 +93,49 @@ int sg_comm_size(const struct sg_comm *c) {
     return c->size;
 }
 
+sg_status sg_comm_together(const struct sg_comm *c, sg_status mine) {
+    sg_status status = mine;
+    int64_t failed = mine != SG_OK;
+
+    sg_comm_allreduce_max(c, &failed, 1);
+    SG_CHECK(mine != SG_OK || !failed, SG_E_PEER, "another rank failed");
+done:
+    return status;
+}
+
+/* Rooms are made before the handles: where one rank has no memory, no rank may begin. */
 sg_status sg_comm_split(const struct sg_comm *c, int color, struct sg_comm **out) {
+    sg_status status = SG_OK;
+    struct sg_comm *made = NULL;
     MPI_Comm handle;
 
-    MPI_Comm_split(c->handle, color >= 0 ? color : MPI_UNDEFINED, c->rank, &handle);
     *out = NULL;
-    return handle == MPI_COMM_NULL ? SG_OK : wrap(handle, out);
+    SG_TRY(sg_comm_together(c, color >= 0 ? make_room(&made) : SG_OK));
+    MPI_Comm_split(c->handle, color >= 0 ? color : MPI_UNDEFINED, c->rank, &handle);
+    if (made != NULL) {
+        hold(made, handle);
+        *out = made;
+        made = NULL;
+    }
+done:
+    sg_free(made);
+    return status;
 }
 
 sg_status sg_comm_split_machine(const struct sg_comm *c, struct sg_comm **out) {
+    sg_status status = SG_OK;
+    struct sg_comm *made = NULL;
     MPI_Comm handle;
 
+    *out = NULL;
+    SG_TRY(sg_comm_together(c, make_room(&made)));
     MPI_Comm_split_type(c->handle, MPI_COMM_TYPE_SHARED, c->rank, MPI_INFO_NULL, &handle);
-    return wrap(handle, out);
+    hold(made, handle);
+    *out = made;
+    made = NULL;
+done:
+    sg_free(made);
+    return status;
 }
 
 void sg_comm_free(struct sg_comm *c) {

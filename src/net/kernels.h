@@ -8,6 +8,7 @@
 
 #include "sgdist/net.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* A 2-D convolution of a whole batch: x[n][h][w][c] -> y[n][oh][ow][k]. oh = (h + pad_top +
@@ -47,6 +48,16 @@ void sg_conv_forward_add(const struct sg_conv *s, const float *prepared, const f
 /* dx = (accumulate ? dx : 0) + d(conv)/dx' dy. */
 void sg_conv_backward(const struct sg_conv *s, const float *prepared, const float *dy, float *dx,
                       int accumulate, float *work);
+
+/* The algorithms in use: of the forward pass, or of the phases of the backward pass, "direct" or
+ * "direct+columns". Into buf[cap], returned. */
+const char *sg_conv_algorithms(const struct sg_conv *s, int backward, char *buf, size_t cap);
+
+/* Which algorithm number a of the table would take for part i (-1: forward, 0 and up: the phases of
+ * backward), on random numbers; about `seconds` are spent on it. Its name, or NULL past the end of
+ * the table. *taken: -1 if it cannot do this shape, or memory is out. */
+const char *sg_conv_try(const struct sg_conv *s, int64_t i, int a, double seconds, int *is_chosen,
+                        double *taken);
 
 void sg_ref_conv_forward(const struct sg_conv *s, const float *weight, const float *bias, int relu,
                          const float *x, float *y);

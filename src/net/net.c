@@ -237,15 +237,20 @@ static void follow(const struct sg_call *call) {
 static void run_forward(struct sg_net *net, int64_t i) {
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
+    const double begun = net->forward_seconds != NULL ? sg_processor_seconds() : 0;
 
     call->work = at(net, net->plan.nodes[i].work_forward);
     node->op->forward(call);
     follow(call);
+    if (net->forward_seconds != NULL) {
+        net->forward_seconds[i] += sg_processor_seconds() - begun;
+    }
 }
 
 void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
+    const double begun = net->backward_seconds != NULL ? sg_processor_seconds() : 0;
 
     call->rule = rule;
     call->work = at(net, net->plan.nodes[i].work_backward);
@@ -254,6 +259,9 @@ void sg_net_run_backward(struct sg_net *net, int64_t i, enum sg_rule rule) {
                             call->dy, call->dy, call->batch * node->out->size, 0);
     }
     node->op->backward(call);
+    if (net->backward_seconds != NULL) {
+        net->backward_seconds[i] += sg_processor_seconds() - begun;
+    }
 }
 
 static sg_status forward_part(struct sg_net *net, const struct sg_segment *s, int64_t k,

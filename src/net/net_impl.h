@@ -143,6 +143,8 @@ struct sg_need {
     int64_t work_bytes;
 };
 
+struct sg_conv;
+
 /* y = scale[c] x + shift[c], c being the last axis in memory; NULL: 1, or 0. */
 struct sg_affine {
     int64_t n;
@@ -183,6 +185,9 @@ struct sg_op {
     const struct sg_choice *choice; /* of a maximum */
     /* Says that the node is an affine map per channel: 1 and fills `out`, or 0. */
     int (*as_affine)(const struct sg_node *node, struct sg_affine *out);
+    /* The convolution of a batch that the node does, or (returns 1) whose adjoint it is; NULL where
+     * it is none. */
+    int (*convolution)(const struct sg_node *node, int64_t batch, struct sg_conv *out);
     /* Takes the affine map that follows the node into the node's own weights. */
     sg_status (*absorb_affine)(struct sg_node *node, const struct sg_affine *a);
 };
@@ -241,6 +246,9 @@ sg_status sg_node_refuse(const struct sg_node *node, const char *file, int line,
 /* "[N,64,7,7]" into buf[cap], returned. */
 const char *sg_shape_text(const struct sg_shape *s, char *buf, size_t cap);
 const char *sg_axes_text(int n_axes, const int64_t *axes, char *buf, size_t cap);
+
+/* print.c: "Conv+affine+Relu": the operator with what was taken into it. */
+const char *sg_layer_text(const struct sg_node *node, char *buf, size_t cap);
 
 /* 1 if the node is given input i. */
 static inline int sg_has_input(const struct sg_node *node, int i) {

@@ -23,8 +23,7 @@ static const char *operator_of(const struct sg_node *node) {
     return node->source != NULL ? node->source->op_type : node->op->name;
 }
 
-/* "Conv+affine+Relu": with what was taken into it. */
-static const char *layer_text(const struct sg_node *node, char *buf, size_t cap) {
+const char *sg_layer_text(const struct sg_node *node, char *buf, size_t cap) {
     (void)snprintf(buf, cap, "%s%s%s", operator_of(node), node->has_affine ? "+affine" : "",
                    node->relu == SG_RELU_6 ? "+Clip"
                    : node->relu            ? "+Relu"
@@ -150,7 +149,7 @@ static void find_widths(const struct sg_model *m, int *layer, int *shape) {
     *layer = 5;
     *shape = 6;
     for (int64_t i = 0; i < m->n_nodes; i++) {
-        const int n = (int)strlen(layer_text(m->nodes[i], text, sizeof text));
+        const int n = (int)strlen(sg_layer_text(m->nodes[i], text, sizeof text));
         const int s = (int)strlen(sg_shape_text(&m->nodes[i]->out->shape, text, sizeof text));
 
         *layer = n > *layer ? n : *layer;
@@ -191,7 +190,7 @@ static void print_layers(const struct sg_model *m, FILE *out) {
     for (int64_t i = 0; i < m->n_nodes; i++) {
         const struct sg_node *node = m->nodes[i];
         const int n = fprintf(out, "%4lld  %-*s  %-*s %7s %9s  ", (long long)i + 1, layer,
-                              layer_text(node, name, sizeof name), shape,
+                              sg_layer_text(node, name, sizeof name), shape,
                               sg_shape_text(&node->out->shape, axes, sizeof axes),
                               short_text(node->n_parameters, parameters, sizeof parameters),
                               short_text(node->multiply_adds, cost, sizeof cost));

@@ -10,8 +10,10 @@ struct sg_net {
     struct sg_net_plan plan;
     struct sg_region region;
     char *arena;
-    void *own_arena;       /* the same, unless it is the caller's */
-    struct sg_call *calls; /* [n_nodes] */
+    void *own_arena;         /* the same, unless it is the caller's */
+    struct sg_call *calls;   /* [n_nodes] */
+    double *forward_seconds; /* [n_nodes], which passes add to; or NULL */
+    double *backward_seconds;
 };
 
 static inline float *sg_net_at(const struct sg_net *net, int64_t offset) {

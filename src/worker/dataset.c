@@ -136,12 +136,11 @@ done:
 static sg_status run_method(struct scan *s, int i_instance, struct sg_result *result) {
     sg_status status = begin_method(s, i_instance);
     double largest = 0;
-    int64_t failed = status != SG_OK;
 
-    sg_comm_allreduce_max(s->world, &failed, 1);
-    if (failed) { /* not one rank has begun a reduction of sums */
+    status = sg_comm_together(s->world, status);
+    if (status != SG_OK) { /* not one rank has begun a reduction of sums */
         end_method(s);
-        return status != SG_OK ? status : SG_E_PEER;
+        return status;
     }
     status = for_my_items(s, find_largest, &largest);
     sg_comm_allreduce_max_double(s->world, &largest, 1);

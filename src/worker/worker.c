@@ -12,7 +12,6 @@ static sg_status make_teams(struct sg_worker *w) {
     sg_status status = SG_OK;
     const struct sg_comm *all = w->o.workers;
     const int size = all != NULL ? sg_comm_size(all) : 1;
-    const int rank = all != NULL ? sg_comm_rank(all) : 0;
 
     w->n_levels = 1;
     while (1 << (w->n_levels - 1) < size) {
@@ -20,11 +19,22 @@ static sg_status make_teams(struct sg_worker *w) {
     }
     w->teams = sg_calloc((size_t)w->n_levels, sizeof *w->teams);
     SG_CHECK(w->teams != NULL, SG_E_NOMEM, "no memory for the teams");
-    w->teams[0].size = 1;
+    for (int l = 0; l < w->n_levels; l++) {
+        w->teams[l].size = 1;
+    }
+done:
+    return status;
+}
+
+/* Collective over the workers. */
+static sg_status join_teams(struct sg_worker *w) {
+    sg_status status = SG_OK;
+    const struct sg_comm *all = w->o.workers;
+
     for (int l = 1; l < w->n_levels; l++) {
         struct team *t = &w->teams[l];
 
-        SG_TRY(sg_comm_split(all, rank >> l, &t->comm));
+        SG_TRY(sg_comm_split(all, sg_comm_rank(all) >> l, &t->comm));
         t->rank = sg_comm_rank(t->comm);
         t->size = sg_comm_size(t->comm);
     }
@@ -104,6 +114,7 @@ static sg_status take_nets(struct sg_worker *w) {
 
         bytes = n > bytes ? n : bytes;
     }
+    SG_CHECK(bytes < INT64_MAX, SG_E_NOMEM, "no memory to plan the network");
     w->arena = sg_malloc_aligned((size_t)bytes, 1);
     w->nets = sg_calloc((size_t)plan->n_batches + 1, sizeof(struct sg_net *));
     SG_CHECK(w->arena != NULL && w->nets != NULL, SG_E_NOMEM,
@@ -148,17 +159,23 @@ done:
     return status;
 }
 
-int64_t sg_worker_net_bytes(const struct sg_plan *plan, const struct sg_model *model) {
-    int64_t bytes = sg_net_bytes_for(model, 1);
+sg_status sg_worker_net_bytes(const struct sg_plan *plan, const struct sg_model *model,
+                              int64_t *bytes) {
+    sg_status status = SG_OK;
     int64_t arena = 0;
 
-    for (int i = 0; i < plan->n_batches; i++) {
+    *bytes = sg_net_bytes_for(model, 1);
+    for (int i = 0; i < plan->n_batches && *bytes < INT64_MAX; i++) {
+        const int64_t all = sg_net_bytes_for(model, plan->batches[i]);
         const int64_t n = sg_net_arena_bytes(model, plan->batches[i]);
 
-        bytes += sg_net_bytes_for(model, plan->batches[i]) - n;
+        *bytes = all < INT64_MAX && n < INT64_MAX ? *bytes + all - n : INT64_MAX;
         arena = n > arena ? n : arena;
     }
-    return bytes + arena;
+    SG_CHECK(*bytes < INT64_MAX, SG_E_NOMEM, "no memory to plan the network");
+    *bytes += arena;
+done:
+    return status;
 }
 
 static void free_paths(struct sg_worker *w) {
@@ -237,10 +254,12 @@ int64_t sg_worker_bytes(const struct sg_plan *plan) {
            8 * plan->n_targets * plan->mask_words;
 }
 
-sg_status sg_worker_create(const struct sg_worker_options *options, struct sg_worker **out) {
+/* What a rank needs before it can go through a collective. */
+static sg_status begin_worker(const struct sg_worker_options *options, struct sg_worker **out) {
     sg_status status = SG_OK;
     struct sg_worker *w = sg_calloc(1, sizeof *w);
 
+    *out = w;
     SG_CHECK(w != NULL, SG_E_NOMEM, "no memory for a worker");
     w->o = *options;
     w->plan = options->plan;
@@ -250,6 +269,20 @@ sg_status sg_worker_create(const struct sg_worker_options *options, struct sg_wo
     w->clock = (struct clock){.phase = SG_PHASE_WAIT, .since = sg_now()};
     SG_TRY(make_teams(w));
     SG_TRY(take_memory(w));
+done:
+    return status;
+}
+
+sg_status sg_worker_create(const struct sg_worker_options *options, struct sg_worker **out) {
+    sg_status status = SG_OK;
+    struct sg_worker *w;
+
+    status = begin_worker(options, &w);
+    if (options->workers != NULL) {
+        status = sg_comm_together(options->workers, status);
+    }
+    SG_TRY(status);
+    SG_TRY(join_teams(w));
     *out = w;
     w = NULL;
 done:

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# kill_resume.sh ROUNDS SEED: whatever is killed whenever, resuming ends with the bits of an undisturbed run.
+# kill_resume.sh ROUNDS SEED [RANKS [KILLS]]: whatever is killed whenever, resuming ends with the bits of an
+# undisturbed run.
 #
-# A round starts the job on a random number of ranks, kills a random process of it (mpirun or a rank) with
-# SIGKILL at a random time, and resumes on another number; a resume may be killed again. After each kill
+# A round starts the job on up to RANKS (5) ranks, kills a random process of it (mpirun or a rank) with
+# SIGKILL at a random time or while a checkpoint is being written, and resumes on another number; a resume may
+# be killed again, up to KILLS (5) times in all. After each kill
 # the result, where there is one, must open in h5py, and what it calls done must hold numbers.
 # shellcheck source=tests/mpi/common.sh
 . "$(dirname "$0")/common.sh"
 
 rounds=${1:-3}
 RANDOM=${2:-1}
-max_kills=5
+max_ranks=${3:-5}
+max_kills=${4:-5}
 
 # Odd rounds have many short items, even ones two long items, which live through kills by their checkpoints.
 sets_of_round() {
@@ -51,9 +54,23 @@ kill_one() {
     kill -KILL "$pid" 2>/dev/null
 }
 
+is_writing_checkpoint() {
+    compgen -G "$1.partial/*.tmp" >/dev/null
+}
+
+# A checkpoint is written in a few milliseconds: waits for one, at most $2 milliseconds.
+catch_checkpoint() {
+    local end=$(($(milliseconds) + $2))
+    until is_writing_checkpoint "$1" || (($(milliseconds) > end)); do
+        :
+    done
+}
+
 # Where a kill found the run: this shows that the test reaches what it is for.
 phase() {
-    if [[ -e $1 ]]; then
+    if is_writing_checkpoint "$1"; then
+        echo "checkpoint"
+    elif [[ -e $1 ]]; then
         echo "run"
     elif compgen -G "$1.*" | grep -qvE '\.(log|events\.jsonl)$'; then
         echo "layout"
@@ -62,7 +79,7 @@ phase() {
     fi
 }
 
-declare -A seen=([start]=0 [layout]=0 [run]=0)
+declare -A seen=([start]=0 [layout]=0 [run]=0 [checkpoint]=0)
 bad=0
 out=killed.h5
 printf '%5s %4s  %-60s %s\n' round kind "ranks, victim, time, phase, done" verdict
@@ -74,10 +91,10 @@ for ((round = 1; round <= rounds; round++)); do
     verdict=
     kept=0 # finished items that a kill must leave alone
     for ((kill = 0; ; kill++)); do
-        ranks=$((1 + RANDOM % 5))
+        ranks=$((1 + RANDOM % max_ranks))
         start_run "$ranks" "$out" "${SETS[@]}"
         # The first run is always hit, a resume two times in three; one kill in three comes early, when the
-        # file is being laid out.
+        # file is being laid out, one in four of the others in the middle of a checkpoint.
         if ((kill < max_kills && (kill == 0 || RANDOM % 3 > 0))); then
             span=${undisturbed_ms[kind]}
             if ((RANDOM % 3 == 0)); then
@@ -85,6 +102,9 @@ for ((round = 1; round <= rounds; round++)); do
             fi
             choose_delay "$span"
             sleep "$(printf '%d.%03d' $((DELAY / 1000)) $((DELAY % 1000)))"
+            if ((span > 700 && RANDOM % 4 == 0)); then
+                catch_checkpoint "$out" "$span"
+            fi
             where=$(phase "$out")
             if kill_one; then
                 seen[$where]=$((seen[$where] + 1))
@@ -136,8 +156,9 @@ for ((round = 1; round <= rounds; round++)); do
     printf '%5d %4d  %-60s %s\n' "$round" "$kind" "$story" "$verdict"
 done
 
-echo "kills before the file: ${seen[start]}, while it was laid out: ${seen[layout]}, after: ${seen[run]}"
+echo "kills before the file: ${seen[start]}, while it was laid out: ${seen[layout]}, after: ${seen[run]}," \
+    "in the middle of a checkpoint: ${seen[checkpoint]}"
 ((bad == 0)) || fail "$bad of $rounds rounds"
-if ((rounds >= 20 && (seen[run] == 0 || seen[start] + seen[layout] == 0))); then
+if ((rounds >= 20 && (seen[run] + seen[checkpoint] == 0 || seen[start] + seen[layout] == 0))); then
     fail "no kill came before the file was there, or none after: the times do not fit this machine"
 fi

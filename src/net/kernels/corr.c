@@ -9,6 +9,10 @@ static const struct sg_algorithm *const algorithms[] = {
     &sg_algorithm_winograd4, &sg_algorithm_pointwise, &sg_algorithm_direct, &sg_algorithm_columns,
 };
 
+const struct sg_algorithm *sg_algorithm_at(int a) {
+    return a < (int)(sizeof algorithms / sizeof algorithms[0]) ? algorithms[a] : NULL;
+}
+
 const struct sg_algorithm *sg_corr_choose(const struct sg_corr *q) {
     const struct sg_algorithm *const *a = algorithms;
 

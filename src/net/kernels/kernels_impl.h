@@ -59,6 +59,9 @@ extern const struct sg_algorithm sg_algorithm_winograd4; /* ... and 4x4 outputs 
 extern const struct sg_algorithm sg_algorithm_pointwise; /* 1x1: a product without any copy */
 extern const struct sg_algorithm sg_algorithm_columns;   /* anything, by im2col */
 
+/* Entry a of the table, in the order of preference; NULL past its end. */
+const struct sg_algorithm *sg_algorithm_at(int a);
+
 /* The first algorithm of the table that applies. */
 const struct sg_algorithm *sg_corr_choose(const struct sg_corr *q);
 

@@ -162,6 +162,11 @@ static void memory(const struct sg_node *node, int64_t batch, struct sg_need *ne
     need->work_bytes = sg_conv_work_size(&shape) * (int64_t)sizeof(float);
 }
 
+static int convolution(const struct sg_node *node, int64_t batch, struct sg_conv *out) {
+    *out = shape_for(node, batch);
+    return 0;
+}
+
 static void forward(const struct sg_call *call) {
     const struct conv *own = call->node->own;
     const struct sg_conv shape = shape_for(call->node, call->batch);
@@ -186,5 +191,6 @@ const struct sg_op sg_op_conv = {
     .memory = memory,
     .forward = forward,
     .backward = backward,
+    .convolution = convolution,
     .absorb_affine = absorb_affine,
 };

@@ -189,6 +189,11 @@ static void memory(const struct sg_node *node, int64_t batch, struct sg_need *ne
     need->work_bytes = sg_conv_work_size(&shape) * (int64_t)sizeof(float);
 }
 
+static int convolution(const struct sg_node *node, int64_t batch, struct sg_conv *out) {
+    *out = shape_for(node, batch);
+    return 1;
+}
+
 static void forward(const struct sg_call *call) {
     const struct conv_transpose *own = call->node->own;
     const struct sg_conv shape = shape_for(call->node, call->batch);
@@ -217,6 +222,7 @@ const struct sg_op sg_op_conv_transpose = {
     .prepare = prepare,
     .fill = fill,
     .memory = memory,
+    .convolution = convolution,
     .forward = forward,
     .backward = backward,
 };
