@@ -20,9 +20,7 @@ static sg_status make_teams(struct sg_worker *w) {
     }
     w->teams = sg_calloc((size_t)w->n_levels, sizeof *w->teams);
     SG_CHECK(w->teams != NULL, SG_E_NOMEM, "no memory for the teams");
-    for (int l = 0; l < w->n_levels; l++) {
-        w->teams[l].size = 1;
-    }
+    w->teams[0].size = 1;
 done:
     return status;
 }
@@ -47,7 +45,7 @@ done:
 static sg_status take_crew(struct sg_worker *w) {
     sg_status status = SG_OK;
     struct crew *c = &w->crew;
-    const size_t n = (size_t)w->teams[w->n_levels - 1].size;
+    const size_t n = w->o.workers != NULL ? (size_t)sg_comm_size(w->o.workers) : 1;
     const size_t n_stages = (size_t)w->plan->max_stages + 1;
 
     SG_TRY(sg_deal_create((int)n, (int)n_stages, &c->deal));
