@@ -116,7 +116,8 @@ def main():
     parser.add_argument("--work", help="keeps the network and the pictures")
     options = parser.parse_args()
     options.program = os.path.abspath(options.program)
-    os.environ.update(OPENBLAS_NUM_THREADS="1", OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_hwloc_base_binding_policy="none")
+    os.environ.update(OPENBLAS_NUM_THREADS="1", OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_hwloc_base_binding_policy="none",
+                      OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1") # root: in a container, say
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(options.work or scratch).resolve()
         folder.mkdir(parents=True, exist_ok=True)
