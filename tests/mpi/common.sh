@@ -86,6 +86,18 @@ finish_run() {
     RUN_CODE=$?
 }
 
+# The process of rank $1 of the run, in PID.
+find_rank() {
+    local pid
+    PID=
+    for pid in $(pgrep -s "$RUN_PID"); do
+        if tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1"; then
+            PID=$pid
+        fi
+    done
+    [[ -n $PID ]]
+}
+
 # Ranks whose mpirun is gone must notice and end within $1 seconds.
 wait_for_orphans() {
     local deadline=$((SECONDS + $1))

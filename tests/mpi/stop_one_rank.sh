@@ -12,18 +12,6 @@ sets=(data.limit=1 "sampling.samples=${SAMPLES:-8000}" run.checkpoint_seconds=0.
 forget_result whole.h5
 run_whole 5 whole.h5 "${sets[@]}" || fail "the undisturbed run ended with exit code $?"
 
-# The process of rank $1 of the run, in PID.
-find_rank() {
-    local pid
-    PID=
-    for pid in $(pgrep -s "$RUN_PID"); do
-        if tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1"; then
-            PID=$pid
-        fi
-    done
-    [[ -n $PID ]]
-}
-
 stopped=0
 out=stopped.h5
 for ((round = 1; round <= rounds; round++)); do

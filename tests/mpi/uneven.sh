@@ -8,18 +8,6 @@ sets=(data.limit=1 "sampling.samples=${SAMPLES:-6000}" run.checkpoint_seconds=0.
 forget_result whole.h5
 run_whole 1 whole.h5 "${sets[@]}" || fail "one rank: exit code $?"
 
-# Rank $1 of the run, in PID.
-find_rank() {
-    local pid
-    PID=
-    for pid in $(pgrep -s "$RUN_PID"); do
-        if tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1"; then
-            PID=$pid
-        fi
-    done
-    [[ -n $PID ]]
-}
-
 paused=0
 for rank in 1 3; do # the team's leader, and another member
     out=uneven-$rank.h5
