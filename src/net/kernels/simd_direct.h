@@ -53,14 +53,16 @@ __attribute__((noinline)) TARGET static void direct_finish_part(const struct sg_
     }
 }
 
-/* The run of one tap. Four terms an iteration: the loop's own instructions would take places of
- * multiplications (by 8 to 14 % on Zen 3 whose sibling thread is busy; eight are slower again). */
+enum { LONG_RUN = 32 };
+
+/* The run of one tap. Long ones go by four terms: the loop's own instructions would take places of
+ * multiplications (8 to 14 % on Zen 3 whose sibling thread is busy; eight are slower again). */
 INLINE const float *direct_run_of(const struct sg_row *r, const int n_px, const int n_vec,
                                   const float *at, const float *w, vec acc[MAX_PX][2]) {
     const int64_t step = r->x_step;
     int64_t j = 0;
 
-    for (; j + 4 <= r->run; j += 4) {
+    for (; r->run >= LONG_RUN && j + 4 <= r->run; j += 4) {
 #pragma GCC unroll 4
         for (int u = 0; u < 4; u++, w += n_vec * LANES) {
             direct_term(step, n_px, n_vec, at + j + u, w, acc);
