@@ -13,8 +13,7 @@ enum {
 
 /* One block of channels of one tile. Lines 1 and 2, 3 and 4 share their sums: a pair of lines at a
  * time stays in registers from the one direction to the other. */
-INLINE void strip_in_lines(const int first, const int second, const float *x, int64_t row,
-                           float *to) {
+INLINE void strip_in_lines(const int first, const int second, const float *const *rows, float *to) {
     vec half[STRIP_SIDE][STRIP_SIDE];
 
 #pragma GCC unroll 6
@@ -22,7 +21,7 @@ INLINE void strip_in_lines(const int first, const int second, const float *x, in
         vec px[STRIP_SIDE];
 #pragma GCC unroll 6
         for (int i = 0; i < STRIP_SIDE; i++) {
-            px[i] = load(x + i * row + j * LANES);
+            px[i] = load(rows[i] + j * LANES);
         }
         winograd_line_in(4, px, half[j]);
     }
@@ -45,11 +44,14 @@ INLINE void strip_in_lines(const int first, const int second, const float *x, in
     }
 }
 
-/* A function of its own: inside of a loop, compilers keep a pointer to each of the pixels. */
+/* A function of its own, with a pointer to each row: otherwise compilers keep one to each pixel. */
 __attribute__((noinline)) TARGET static void strip_in(const float *x, int64_t row, float *to) {
-    strip_in_lines(1, 2, x, row, to);
-    strip_in_lines(3, 4, x, row, to);
-    strip_in_lines(0, 5, x, row, to);
+    const float *const rows[STRIP_SIDE] = {x,           x + row,     x + 2 * row,
+                                           x + 3 * row, x + 4 * row, x + 5 * row};
+
+    strip_in_lines(1, 2, rows, to);
+    strip_in_lines(3, 4, rows, to);
+    strip_in_lines(0, 5, rows, to);
 }
 
 /* The products of n_px tiles at all points with one slice of weights, `w_plane` floats from point
@@ -115,9 +117,9 @@ TARGET static void strip_multiply(int64_t n_tiles, int n_vec, int64_t n_blocks, 
 }
 #undef TILE_CASE
 
-/* n output channels of one tile. Even lines share their sums, and odd ones. */
-INLINE void strip_out_lines(const int first, const struct sg_row *r, const float *from, int64_t n,
-                            const float *bias, float *y) {
+/* Lines 0 and 2 of a tile's outputs share their sums, and 1 and 3. */
+INLINE void strip_out_lines(const int first, const int relu, const vec bias, const float *from,
+                            float *const *rows, int64_t step) {
     vec half[STRIP_SIDE][STRIP_SIDE];
 
 #pragma GCC unroll 6
@@ -133,9 +135,6 @@ INLINE void strip_out_lines(const int first, const struct sg_row *r, const float
     for (int i = first; i < 4; i += 2) {
         vec v[STRIP_SIDE];
         vec out[4];
-        if (i >= r->n_y) {
-            return;
-        }
 #pragma GCC unroll 6
         for (int j = 0; j < STRIP_SIDE; j++) {
             v[j] = half[j][i];
@@ -143,34 +142,54 @@ INLINE void strip_out_lines(const int first, const struct sg_row *r, const float
         winograd_line_out(4, v, out);
 #pragma GCC unroll 4
         for (int j = 0; j < 4; j++) {
-            if (j < r->cols) {
-                finish(r, out[j], bias, y + i * r->y_stride + j * r->out_step, n);
-            }
+            store(rows[i] + j * step, cut(relu, out[j] + bias));
         }
     }
 }
 
-INLINE void strip_out_with(const int relu, const int accumulate, const struct sg_row *tile,
-                           const float *from, int64_t n, const float *bias, float *y) {
-    struct sg_row r = *tile;
+/* A vector of output channels of one tile, all of whose outputs are written. */
+INLINE void strip_out_tile(const int relu, const vec bias, const float *from, float *y, int64_t row,
+                           int64_t step) {
+    float *const rows[4] = {y, y + row, y + 2 * row, y + 3 * row};
 
-    r.relu = relu;
-    r.accumulate = accumulate;
-    strip_out_lines(0, &r, from, n, bias, y);
-    strip_out_lines(1, &r, from, n, bias, y);
+    strip_out_lines(0, relu, bias, from, rows, step);
+    strip_out_lines(1, relu, bias, from, rows, step);
 }
 
-/* The commonest ends have no branches but those of the border. */
-__attribute__((noinline)) TARGET static void strip_out(const struct sg_row *r, const float *from,
-                                                       int64_t n, const float *bias, float *y) {
-    if (n < LANES || r->accumulate || r->relu == SG_RELU_6) {
-        strip_out_with(r->relu, r->accumulate, r, from, n, bias, y);
-    } else if (r->relu == SG_RELU_PLAIN && bias != NULL) {
-        strip_out_with(SG_RELU_PLAIN, 0, r, from, LANES, bias, y);
-    } else if (r->relu == SG_RELU_NONE && bias != NULL) {
-        strip_out_with(SG_RELU_NONE, 0, r, from, LANES, bias, y);
+__attribute__((noinline)) TARGET static void strip_out_plain(vec bias, const float *from, float *y,
+                                                             int64_t row, int64_t step) {
+    strip_out_tile(SG_RELU_NONE, bias, from, y, row, step);
+}
+
+__attribute__((noinline)) TARGET static void strip_out_relu(vec bias, const float *from, float *y,
+                                                            int64_t row, int64_t step) {
+    strip_out_tile(SG_RELU_PLAIN, bias, from, y, row, step);
+}
+
+/* n channels of a tile that is not written as a whole, or with more than a bias and a Relu. */
+__attribute__((noinline)) TARGET static void
+strip_out_part(const struct sg_row *r, const float *from, int64_t n, const float *bias, float *y) {
+    float tile[4 * 4 * LANES];
+
+    strip_out_plain((vec){0}, from, tile, 4 * LANES, LANES);
+    for (int64_t i = 0; i < r->n_y; i++) {
+        for (int64_t j = 0; j < r->cols; j++) {
+            finish(r, load(tile + (4 * i + j) * LANES), bias, y + i * r->y_stride + j * r->out_step,
+                   n);
+        }
+    }
+}
+
+TARGET static void strip_out(const struct sg_row *r, const float *from, int64_t n,
+                             const float *bias, float *y) {
+    const int is_whole = n >= LANES && r->n_y == 4 && r->cols == 4;
+
+    if (!is_whole || r->accumulate || r->relu == SG_RELU_6) {
+        strip_out_part(r, from, n, bias, y);
+    } else if (r->relu == SG_RELU_PLAIN) {
+        strip_out_relu(bias != NULL ? load(bias) : (vec){0}, from, y, r->y_stride, r->out_step);
     } else {
-        strip_out_with(r->relu, 0, r, from, LANES, NULL, y);
+        strip_out_plain(bias != NULL ? load(bias) : (vec){0}, from, y, r->y_stride, r->out_step);
     }
 }
 
