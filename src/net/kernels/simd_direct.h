@@ -18,18 +18,9 @@ INLINE void direct_term(int64_t step, const int n_px, const int n_vec, const flo
     }
 }
 
-INLINE void direct_finish(const struct sg_row *r, const int n_px, const int n_vec,
-                          const float *bias, float *y, vec acc[MAX_PX][2]) {
-    if (bias == NULL && !r->relu && !r->accumulate) { /* the commonest, and short where sums are */
-#pragma GCC unroll 16
-        for (int p = 0; p < n_px; p++) {
-            store(y + p * r->out_step, acc[p][0]);
-            if (n_vec == 2) {
-                store(y + p * r->out_step + LANES, acc[p][1]);
-            }
-        }
-        return;
-    }
+/* Full vectors, where what follows them is the same for all. */
+INLINE void direct_finish_as(const struct sg_row *r, const int n_px, const int n_vec,
+                             const float *bias, float *y, vec acc[MAX_PX][2]) {
 #pragma GCC unroll 16
     for (int p = 0; p < n_px; p++) {
         finish(r, acc[p][0], bias, y + p * r->out_step, LANES);
@@ -37,6 +28,21 @@ INLINE void direct_finish(const struct sg_row *r, const int n_px, const int n_ve
             finish(r, acc[p][1], bias == NULL ? NULL : bias + LANES, y + p * r->out_step + LANES,
                    LANES);
         }
+    }
+}
+
+/* The commonest ends are without branches: they are as long as the sums where those are short. */
+INLINE void direct_finish(const struct sg_row *r, const int n_px, const int n_vec,
+                          const float *bias, float *y, vec acc[MAX_PX][2]) {
+    struct sg_row as = {.out_step = r->out_step};
+
+    if (bias == NULL && r->relu == SG_RELU_NONE && !r->accumulate) {
+        direct_finish_as(&as, n_px, n_vec, NULL, y, acc);
+    } else if (bias != NULL && r->relu == SG_RELU_PLAIN && !r->accumulate) {
+        as.relu = SG_RELU_PLAIN;
+        direct_finish_as(&as, n_px, n_vec, bias, y, acc);
+    } else {
+        direct_finish_as(r, n_px, n_vec, bias, y, acc);
     }
 }
 

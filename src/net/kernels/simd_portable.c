@@ -23,6 +23,7 @@
 #include "net/kernels/simd_maps.h"
 #include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
+#include "net/kernels/simd_winograd_strips.h"
 
 const struct sg_simd sg_simd_portable = {
     .name = "portable",
@@ -31,6 +32,9 @@ const struct sg_simd sg_simd_portable = {
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
     .winograd = winograd_transforms,
+    .strip = MAX_PX,
+    .winograd_strip = winograd_strip,
+    .strip_pack = strip_pack,
     .transpose = transpose,
     .window_max = window_max,
     .window_route = window_route,

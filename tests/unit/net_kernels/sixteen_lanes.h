@@ -41,6 +41,7 @@ INLINE uint32_t sign_bits(ivec v) {
 #include "net/kernels/simd_maps.h"
 #include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
+#include "net/kernels/simd_winograd_strips.h"
 
 static const struct sg_simd sixteen_lanes = {
     .name = "sixteen",
@@ -49,6 +50,9 @@ static const struct sg_simd sixteen_lanes = {
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
     .winograd = winograd_transforms,
+    .strip = MAX_PX,
+    .winograd_strip = winograd_strip,
+    .strip_pack = strip_pack,
     .transpose = transpose,
     .window_max = window_max,
     .window_route = window_route,
