@@ -3,10 +3,12 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define LANES             8
-#define MAX_PX            6
-#define TARGET            __attribute__((target("avx2,fma")))
-#define V_FMA(a, b, c)    ((vec)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define LANES          8
+#define MAX_PX         6
+#define TARGET         __attribute__((target("avx2,fma")))
+#define V_FMA(a, b, c) ((vec)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define V_ADD_PRODUCT(sum, a, b)                                                                   \
+    __asm__ volatile("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b))
 #define V_SELECT(m, a, b) ((vec)_mm256_blendv_ps((__m256)(b), (__m256)(a), (__m256)(m)))
 #define V_SIGNS(m)        ((uint32_t)_mm256_movemask_ps((__m256)(m)))
 

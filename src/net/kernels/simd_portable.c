@@ -4,7 +4,8 @@
 #define LANES  4
 #define MAX_PX 6
 #define TARGET
-#define V_FMA(a, b, c) ((a) * (b) + (c))
+#define V_FMA(a, b, c)           ((a) * (b) + (c))
+#define V_ADD_PRODUCT(sum, a, b) ((sum) = V_FMA(a, b, sum))
 #define V_SIGNS(m)                                                                                 \
     ((uint32_t)((m)[0] & 1) | (uint32_t)((m)[1] & 2) | (uint32_t)((m)[2] & 4) |                    \
      (uint32_t)((m)[3] & 8))

@@ -6,11 +6,12 @@
 #define LANES  16
 #define MAX_PX 12
 #define TARGET
-#define V_FMA(a, b, c)  ((a) * (b) + (c))
-#define V_SUM(v)        sum_lanes(v)
-#define V_SIGNS(m)      sign_bits(m)
-#define V_TO_BYTES(m)   __builtin_convertvector(m, byte_vec)
-#define V_FROM_BYTES(b) __builtin_convertvector(b, ivec)
+#define V_FMA(a, b, c)           ((a) * (b) + (c))
+#define V_ADD_PRODUCT(sum, a, b) ((sum) = V_FMA(a, b, sum))
+#define V_SUM(v)                 sum_lanes(v)
+#define V_SIGNS(m)               sign_bits(m)
+#define V_TO_BYTES(m)            __builtin_convertvector(m, byte_vec)
+#define V_FROM_BYTES(b)          __builtin_convertvector(b, ivec)
 
 #include "net/kernels/simd_body.h"
 
