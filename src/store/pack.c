@@ -32,14 +32,14 @@ static sg_status check_source(struct sg_pack *p) {
     int64_t pending = 0;
     char *before = NULL;
 
+    SG_CHECK(d != NULL && sg_dataset_bytes(d) == 1 && !d->per_item, SG_E_ARG,
+             "%s: is not the result of a study, which alone can be packed", p->path);
     p->states = sg_calloc((size_t)n, 1);
     SG_CHECK(p->states != NULL, SG_E_NOMEM, "%s: no memory for its items", p->path);
     SG_TRY(sg_reader_statuses(p->from, p->states));
     for (int64_t i = 0; i < n; i++) {
         pending += p->states[i] == 0;
     }
-    SG_CHECK(d != NULL && sg_dataset_bytes(d) == 1 && !d->per_item, SG_E_ARG,
-             "%s: is not the result of a study, which alone can be packed", p->path);
     SG_TRY(sg_reader_read(p->from, d->path, -1, &complete));
     SG_CHECK(complete == 1, SG_E_ARG,
              "%s: is not complete: %lld of its %lld items are pending; end the study first (the "

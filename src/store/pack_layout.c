@@ -72,7 +72,8 @@ static herr_t look_at_object(hid_t group, const char *name, const H5L_info_t *in
     (void)snprintf(s->object, sizeof s->object, "%s", name);
     if (object >= 0 && H5Iget_type(object) == H5I_GROUP) {
         (void)H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, look_at_attribute, s);
-    } else if (sg_reader_find(s->plan->pack->from, name) == NULL) {
+    } else if (sg_reader_find(s->plan->pack->from, name) == NULL ||
+               H5Aexists(object, "long_name") <= 0) {
         (void)snprintf(s->found, sizeof s->found, "/%.150s", name);
     } else {
         (void)H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, look_at_attribute, s);
