@@ -13,8 +13,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* Measured on maps of SqueezeNet and ResNet-50 at 224 x 224 (docs/formats.md): higher levels save
- * 1 to 2 parts in a hundred, at up to ten times the time. */
+/* Measured on maps of SqueezeNet at 224 x 224 (docs/formats.md): higher levels save 1 to 2 parts in
+ * a hundred, at up to ten times the time. */
 enum { DEFAULT_LEVEL = 1 };
 
 struct request {

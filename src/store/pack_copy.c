@@ -19,17 +19,23 @@ struct target {
 
 /* ---- writing ---- */
 
-/* Leaves of the dataset's space `n` rows of the first axis. */
-static int select_rows(hid_t space, int64_t first, int64_t n) {
+/* The space of n rows of the first axis, and in the file's the choice of them; of all of it with
+ * first -1. It has the file's axes, without which HDF5 looks up the place of every element. */
+static hid_t memory_space(hid_t space, int64_t first, int64_t n) {
     hsize_t start[SG_MAX_FIELD_AXES + 1] = {0};
     hsize_t count[SG_MAX_FIELD_AXES + 1];
 
+    if (first < 0) {
+        return H5Scopy(space);
+    }
     if (H5Sget_simple_extent_dims(space, count, NULL) < 0) {
-        return -1;
+        return H5I_INVALID_HID;
     }
     start[0] = (hsize_t)first;
     count[0] = (hsize_t)n;
-    return H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ? -1 : 0;
+    return H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0
+               ? H5I_INVALID_HID
+               : H5Screate_simple(H5Sget_simple_extent_ndims(space), count, NULL);
 }
 
 /* n rows of the first axis from `first` on; with first -1 all. */
@@ -38,18 +44,13 @@ static sg_status write_rows(const struct target *t, hid_t dataset, const char *p
     sg_status status = SG_OK;
     const hid_t type = H5Dget_type(dataset);
     const hid_t space = H5Dget_space(dataset);
-    hid_t memory = H5I_INVALID_HID;
-    hsize_t count;
+    const hid_t memory = memory_space(space, first, n);
     char reason[256];
-    int failed = first >= 0 && select_rows(space, first, n) != 0;
+    int failed;
 
-    if (!failed) {
-        count = (hsize_t)H5Sget_select_npoints(space);
-        memory = H5Screate_simple(1, &count, NULL);
-        errno = 0;
-        failed = memory < 0 ||
-                 (count > 0 && H5Dwrite(dataset, type, memory, space, H5P_DEFAULT, rows) < 0);
-    }
+    errno = 0;
+    failed = memory < 0 || (H5Sget_select_npoints(space) > 0 &&
+                            H5Dwrite(dataset, type, memory, space, H5P_DEFAULT, rows) < 0);
     if (failed && errno != 0) {
         SG_TRY(sg_disk_error("writing failed", t->pack->temporary));
     }

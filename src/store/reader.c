@@ -137,30 +137,30 @@ int64_t sg_dataset_bytes(const struct sg_dataset *d) {
     return bytes;
 }
 
-/* Leaves of the dataset's space only item i. */
-static int select_item(hid_t space, const struct sg_dataset *d, int64_t i) {
+/* The space of what is read: item i's part, or the whole (i < 0). It has the axes of the file's:
+ * for other ones HDF5 looks up the place of every single element. */
+static hid_t memory_space(hid_t space, const struct sg_dataset *d, int64_t i) {
     hsize_t start[SG_MAX_FIELD_AXES + 1] = {(hsize_t)i};
     hsize_t count[SG_MAX_FIELD_AXES + 1] = {1};
 
     for (int k = 1; k < d->n_axes; k++) {
         count[k] = (hsize_t)d->axes[k];
     }
-    return H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0 ? -1 : 0;
+    if (i < 0) {
+        return H5Scopy(space);
+    }
+    return H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0
+               ? H5I_INVALID_HID
+               : H5Screate_simple(d->n_axes, count, NULL);
 }
 
 static int read_selected(hid_t dataset, const struct sg_dataset *d, int64_t i, void *out) {
     const hid_t type = H5Dget_type(dataset);
     const hid_t space = H5Dget_space(dataset);
-    hid_t memory = H5I_INVALID_HID;
-    hsize_t n;
-    int failed = i >= 0 && select_item(space, d, i) != 0;
+    const hid_t memory = memory_space(space, d, i);
+    const int failed = memory < 0 || (H5Sget_select_npoints(space) > 0 &&
+                                      H5Dread(dataset, type, memory, space, H5P_DEFAULT, out) < 0);
 
-    if (!failed) {
-        n = (hsize_t)H5Sget_select_npoints(space);
-        memory = H5Screate_simple(1, &n, NULL);
-        failed =
-            memory < 0 || (n > 0 && H5Dread(dataset, type, memory, space, H5P_DEFAULT, out) < 0);
-    }
     (void)H5Sclose(memory);
     (void)H5Sclose(space);
     (void)H5Tclose(type);
