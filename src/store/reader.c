@@ -154,13 +154,16 @@ static hid_t memory_space(hid_t space, const struct sg_dataset *d, int64_t i) {
                : H5Screate_simple(d->n_axes, count, NULL);
 }
 
-static int read_selected(hid_t dataset, const struct sg_dataset *d, int64_t i, void *out) {
+/* 0, or -1 with HDF5's reason, which the next call of it forgets. */
+static int read_selected(hid_t dataset, const struct sg_dataset *d, int64_t i, void *out,
+                         char *reason, size_t cap) {
     const hid_t type = H5Dget_type(dataset);
     const hid_t space = H5Dget_space(dataset);
     const hid_t memory = memory_space(space, d, i);
     const int failed = memory < 0 || (H5Sget_select_npoints(space) > 0 &&
                                       H5Dread(dataset, type, memory, space, H5P_DEFAULT, out) < 0);
 
+    (void)sg_hdf_reason(reason, cap);
     (void)H5Sclose(memory);
     (void)H5Sclose(space);
     (void)H5Tclose(type);
@@ -191,9 +194,11 @@ static sg_status read_packed(struct sg_reader *r, const struct sg_place *place, 
     const hid_t dataset = open_packed(r, place);
     char reason[256];
 
-    SG_CHECK(dataset >= 0 && read_selected(dataset, &place->dataset, i, out) == 0, SG_E_IO,
-             "%s: reading %s failed (HDF5: %s)", r->path, place->dataset.path,
-             sg_hdf_reason(reason, sizeof reason));
+    SG_CHECK(dataset >= 0, SG_E_FORMAT, "%s: is damaged: %s cannot be opened (HDF5: %s)", r->path,
+             place->dataset.path, sg_hdf_reason(reason, sizeof reason));
+    SG_CHECK(read_selected(dataset, &place->dataset, i, out, reason, sizeof reason) == 0, SG_E_IO,
+             "%s: reading %s failed, it may be damaged (HDF5: %s)", r->path, place->dataset.path,
+             reason);
 done:
     return status;
 }
