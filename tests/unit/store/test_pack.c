@@ -55,7 +55,7 @@ struct moment {
 /* Changes a bit of the last number of the maps; they are too small here to be compressed. */
 static void spoil(const char *path) {
     const int fd = open(path, O_RDWR);
-    hid_t file;
+    hid_t file = H5I_INVALID_HID;
     hid_t dataset;
     off_t at;
     char byte;
