@@ -28,31 +28,29 @@ static void print_head(void) {
 }
 
 static int print_row(const struct study *s) {
-    const struct sg_machine *machine = &sg_machine_usual;
+    struct sg_machine machine = sg_machine_usual;
+    if (getenv("DRAW")) {
+        machine.draw = (uint64_t)atoll(getenv("DRAW"));
+    }
+    if (getenv("SPREAD")) {
+        machine.spread = atof(getenv("SPREAD"));
+    }
     const int64_t n_blocks = (s->n_samples + BLOCK - 1) / BLOCK;
     int64_t ends[MAX_STAGES];
-    int64_t *rounds = calloc((size_t)s->n_ranks, sizeof *rounds);
     struct sg_simulated run = {.n_ranks = s->n_ranks,
                                .n_items = s->n_items,
                                .n_blocks = n_blocks,
-                               .rounds = rounds,
                                .block_s = BLOCK * s->gradient_s,
                                .open_s = s->gradient_s + 0.02,
+                               .opening_bytes = 4.0 * MAP,
                                .sums_bytes = 5 * 8 * MAP, /* powers 1 and 2 in limbs */
                                .read_bytes = s->read_bytes,
                                .record_bytes = s->record_bytes};
     struct sg_simulation out;
 
-    if (rounds == NULL) {
-        return 1;
-    }
     run.n_stages = sg_plan_stage_ends(n_blocks, ends, MAX_STAGES);
     run.stage_ends = ends;
-    for (int m = 1; m < s->n_ranks; m++) {
-        rounds[m - 1] = 1 + 8 * ((n_blocks + m - 1) / m); /* as sg_plan_rounds has it */
-    }
-    if (sg_simulate(machine, &run, &out) != SG_OK) {
-        free(rounds);
+    if (sg_simulate(&machine, &run, &out) != SG_OK) {
         return 1;
     }
     printf(
@@ -60,7 +58,9 @@ static int print_row(const struct study *s) {
         s->n_ranks, (long long)s->n_items, (long long)s->n_samples, s->gradient_s,
         out.seconds / 3600, 100 * out.efficiency, 100 * out.master_share, 100 * out.read_share,
         100 * out.write_share, 1e-6 * (double)out.n_messages, out.largest_team);
-    free(rounds);
+    fprintf(stderr, "opened %.2f waited %.2f idled %.2f stepped %.2f leader %.1f\n",
+            100 * out.opened, 100 * out.waited, 100 * out.idled, 100 * out.stepped,
+            100 * out.leader_share);
     return 0;
 }
 
