@@ -3,9 +3,11 @@
 #include "sgdist/deal.h"
 #include "worker/team.h"
 
-/* More is asked for when this share of the block in hand has passed, by the time of the last one:
- * late, since what is in hand cannot go to whoever is free first. */
-static const double ahead = 0.75;
+/* More is asked for when this share of a block is left of what is in hand, by the time of the last
+ * one: late, since what is in hand cannot go to whoever is free first; but so many seconds before
+ * at least, since the leader answers between two layers, or when it gets its core back. */
+static const double ahead = 0.25;
+static const double ahead_s = 0.05;
 
 static void say(struct sg_worker *w, struct said s) {
     struct crew *c = &w->crew;
@@ -100,9 +102,11 @@ static void give(struct sg_worker *w) {
 /* ---- between two layers, and between two blocks ---- */
 
 static int is_time_to_ask(const struct crew *c) {
-    return c->is_in_block && !c->has_asked && !c->is_stopped && c->hand_n[0] == 1 &&
-           c->hand_n[1] == 0 && c->block_ns_mine > 0 &&
-           1e9 * (sg_now() - c->block_begun) > ahead * (double)c->block_ns_mine;
+    const double block_s = 1e-9 * (double)c->block_ns_mine;
+    const double left = (double)c->hand_n[0] * block_s - (sg_now() - c->block_begun);
+
+    return c->is_in_block && !c->has_asked && !c->is_stopped && c->hand_n[1] == 0 && block_s > 0 &&
+           left < fmax(ahead * block_s, ahead_s);
 }
 
 void sg_follow_look(struct sg_worker *w) {
