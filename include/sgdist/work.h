@@ -76,6 +76,8 @@ struct sg_phases {
     double seconds[SG_N_PHASES];
     int64_t n_forwards;  /* samples through the network */
     int64_t n_backwards; /* gradients */
+    int64_t n_led;       /* items, and those of others that it helped with */
+    int64_t n_helped;
 };
 
 const char *sg_phase_name(enum sg_phase phase);

@@ -107,6 +107,7 @@ int sg_item_help(struct sg_worker *w) {
     }
     sg_phase_enter(w, SG_PHASE_REDUCE);
     open_item(w, from);
+    w->phases.n_helped++;
     for (hear(w, &t); t.kind != TOLD_LEAVE; hear(w, &t)) {
         SG_ASSERT(t.kind == TOLD_SWEEP);
         run_sweep(w, &t);

@@ -78,6 +78,7 @@ void sg_item_lead(struct sg_worker *w, int64_t index) {
     int resumed = 0;
 
     sg_item_reset(w, index);
+    w->phases.n_led++;
     w->crew.n_members = 1;
     status = open_item(w, &resumed);
     prefetch_next(w);

@@ -74,7 +74,7 @@ start_run() {
 # mpirun of Open MPI 4.1 with PMIx 4 may wait for a lock of its own for ever when a rank is killed while MPI comes up
 # (PMIX ERROR: UNREACHABLE in its log): all ranks have ended then, and nothing of ours can wake it.
 mpirun_is_alone() {
-    [[ ${COMMAND[0]} == mpirun && $(ps -o stat= -s "$RUN_PID" | grep -vc '^Z') == 1 ]] \
+    [[ ${COMMAND[0]} == mpirun && $(pgrep -s "$RUN_PID" -r R,S,D,T -c) == 1 ]] \
         && grep -q 'PMIX ERROR: UNREACHABLE' "$1"
 }
 
