@@ -195,6 +195,10 @@ static double one_long_item(int64_t item) {
     return item == 0 ? 100 : 1;
 }
 
+static double one_of_four_seconds(int64_t item) {
+    return item == 0 ? 4 : 1;
+}
+
 static double total_seconds(double (*seconds)(int64_t), int64_t n) {
     double sum = 0;
 
@@ -318,6 +322,20 @@ static void a_late_item_is_helped(void **state) {
     assert_int_equal(w.largest_team, 8);
 }
 
+/* A slow worker's item: 63 of 64 workers are idle after a second, when three quarters of it are
+ * left. The later it is the more help it gets, and it ends less than an eighth of a second after
+ * that; were its lateness counted anew from each helper on, it would take longer. */
+static void what_stays_late_gets_more_and_more_helpers(void **state) {
+    struct world w;
+    const double took = finish_of(64, 64, 64, one_of_four_seconds, &w);
+
+    (void)state;
+    if (took > 1.125) {
+        fail_msg("it took %g", took);
+    }
+    assert_in_range(w.largest_team, 16, 64);
+}
+
 /* Four items on sixteen workers: each leader's helpers are the three workers after it. */
 static void helpers_are_beside_their_leader(void **state) {
     struct world w;
@@ -398,6 +416,7 @@ int main(void) {
         cmocka_unit_test(there_are_no_more_members_than_blocks),
         cmocka_unit_test(items_of_one_block_are_never_shared),
         cmocka_unit_test(a_late_item_is_helped),
+        cmocka_unit_test(what_stays_late_gets_more_and_more_helpers),
         cmocka_unit_test(helpers_are_beside_their_leader),
         cmocka_unit_test(large_runs_are_efficient),
         cmocka_unit_test(after_a_stop_what_was_given_ends_and_nothing_is_added),
