@@ -8,6 +8,7 @@
 
 static const double meeting_s = 0.25;  /* how soon a stop by the master, or a save, is seen */
 static const double a_pause_s = 0.001; /* messages are not looked for more often */
+static const double helpers_s = 0.02;  /* nor helpers: to look is to let others have the core */
 
 static void tell(const struct sg_worker *w, int member, const struct told *t) {
     sg_comm_send(w->o.workers, w->crew.workers[member], SG_TAG_TOLD, t, sizeof *t);
@@ -110,8 +111,13 @@ static void hear(struct sg_worker *w, const struct said *s) {
 static void take_helpers(struct sg_worker *w) {
     struct crew *c = &w->crew;
     const struct sg_upstream *u = &w->o.upstream;
+    const double now = sg_now();
     int64_t worker;
 
+    if (now - c->asked_s < helpers_s) {
+        return;
+    }
+    c->asked_s = now;
     while (!c->is_ending && u->helper != NULL && u->helper(u->context, w->item.index, &worker) &&
            sg_deal_join(c->deal) == SG_OK) {
         const int member = c->n_members++;

@@ -118,6 +118,7 @@ struct crew {
     enum { CREW_RESTS, CREW_LEADS, CREW_FOLLOWS } role; /* in a sweep */
     const struct sg_sweep *sweep;
     double looked_s; /* for messages, in a pause */
+    double asked_s;  /* for helpers */
     struct sg_deal *deal;
     /* The leader's. */
     int n_members;
