@@ -6,8 +6,9 @@
 /* In order of preference; the last one takes every shape. A new algorithm is one line here. */
 static const struct sg_algorithm *const algorithms[] = {
     &sg_algorithm_nothing,   &sg_algorithm_bfloat16,  &sg_algorithm_depthwise,
-    &sg_algorithm_dots,      &sg_algorithm_winograd2, &sg_algorithm_winograd4,
-    &sg_algorithm_pointwise, &sg_algorithm_direct,    &sg_algorithm_columns,
+    &sg_algorithm_dots,      &sg_algorithm_strips,    &sg_algorithm_winograd2,
+    &sg_algorithm_winograd4, &sg_algorithm_pointwise, &sg_algorithm_direct,
+    &sg_algorithm_columns,
 };
 
 const struct sg_algorithm *sg_algorithm_at(int a) {

@@ -70,6 +70,7 @@ extern const struct sg_algorithm sg_algorithm_dots;      /* up to 3 output chann
 extern const struct sg_algorithm sg_algorithm_direct;    /* small channel counts */
 extern const struct sg_algorithm sg_algorithm_winograd2; /* 3x3 with stride 1, 2x2 outputs a tile */
 extern const struct sg_algorithm sg_algorithm_winograd4; /* ... and 4x4 outputs a tile */
+extern const struct sg_algorithm sg_algorithm_strips;    /* ... for few channels */
 extern const struct sg_algorithm sg_algorithm_pointwise; /* 1x1: a product without any copy */
 extern const struct sg_algorithm sg_algorithm_columns;   /* anything, by im2col */
 
@@ -128,6 +129,12 @@ int64_t sg_product_weights(int64_t n_terms, int64_t k);
 int64_t sg_direct_weights_size(const struct sg_corr *q);
 void sg_direct_prepare(const struct sg_corr *q, const struct sg_weights *w, float *prepared);
 
+/* winograd.c: weights for F(m x m, 3x3) at all points, for `c` input channels of which the first
+ * q->c exist, and the floats of one point. */
+int64_t sg_winograd_plane(int64_t c, int64_t k);
+void sg_winograd_prepare(const struct sg_corr *q, const struct sg_weights *w, int64_t m, int64_t c,
+                         float *prepared);
+
 static inline int64_t sg_round_up(int64_t n, int64_t to) {
     return (n + to - 1) / to * to;
 }
@@ -179,6 +186,19 @@ struct sg_winograd_transforms {
                 float *y);
 };
 
+/* Neighbouring tiles of 4x4 outputs: where the 6x6 inputs of each begin, in rows of pixels of
+ * `lanes` channels, the next `lanes` of which lie in_block floats on; and the outputs, of which
+ * rows[] x cols[] exist. */
+enum { SG_STRIP_TILES = 12, SG_STRIP_POINTS = 36 };
+struct sg_strip {
+    int64_t n, c, k;
+    const float *in[SG_STRIP_TILES];
+    float *out[SG_STRIP_TILES];
+    int64_t rows[SG_STRIP_TILES], cols[SG_STRIP_TILES];
+    int64_t in_row, in_block, out_row;
+    int relu, accumulate;
+};
+
 /* The kernels of one instruction set. `lanes` floats make a vector; direct blocks have up to two.
  */
 struct sg_simd {
@@ -191,6 +211,14 @@ struct sg_simd {
     void (*depthwise_row)(const struct sg_row *r, const float *x, const float *w, const float *bias,
                           float *y);
     const struct sg_winograd_transforms *winograd; /* [2]: of 2x2 and of 4x4 outputs */
+    int64_t strip;                                 /* tiles that a strip may have */
+    /* w: slices of two vectors (the last one may be of one) of the channels of a point, w_plane
+     * floats from point to point. values[36 * strip * (c rounded up to lanes)] and products[36 *
+     * strip * 2 * lanes] are workspace. */
+    void (*winograd_strip)(const struct sg_strip *s, const float *w, int64_t w_plane,
+                           const float *bias, float *values, float *products);
+    /* n pixels of c channels into blocks of `lanes` channels, `block` floats apart, 0 past c. */
+    void (*strip_pack)(const float *from, int64_t n, int64_t c, int64_t block, float *to);
     void (*transpose)(int64_t rows, int64_t cols, const float *from, int64_t from_stride, float *to,
                       int64_t to_stride);
     void (*window_max)(const struct sg_window *w, const float *x, float *y, uint8_t *winner);

@@ -4,8 +4,10 @@
 
 #include <string.h>
 
-/* Half of a 256 kB second-level cache, which leaves room for weights and output. */
-enum { BLOCK_FLOATS = 32768 };
+/* Rows of a block: as many as half of a 256 kB second-level cache holds, which leaves room for
+ * weights and output, but enough pixels to be worth a pass over the weights, which may come from
+ * far. */
+enum { BLOCK_FLOATS = 32768, MIN_BLOCK_PIXELS = 96 };
 
 static int64_t extent(const struct sg_axis *a, int64_t n_out) {
     return (n_out - 1) * a->step + (a->taps - 1) * a->dilation + 1;
@@ -21,9 +23,10 @@ static int needs_copy(const struct sg_corr *q) {
 
 int64_t sg_rows_per_block(const struct sg_corr *q, int64_t width) {
     const int64_t row = extent(&q->x, q->x.out) * width;
-    const int64_t rows = BLOCK_FLOATS / row - extent(&q->y, 1);
+    const int64_t fitting = (BLOCK_FLOATS / row - extent(&q->y, 1)) / q->y.step + 1;
+    const int64_t wanted = (MIN_BLOCK_PIXELS + q->x.out - 1) / q->x.out;
 
-    return sg_min(q->y.out, sg_max(1, rows / q->y.step + 1));
+    return sg_min(q->y.out, sg_max(wanted, fitting));
 }
 
 int64_t sg_rows_work_size(const struct sg_corr *q, int64_t width) {

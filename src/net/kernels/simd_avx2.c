@@ -3,10 +3,12 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define LANES           8
-#define MAX_PX          6
-#define TARGET          __attribute__((target("avx2,fma")))
-#define V_FMA(a, b, c)  ((vec)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define LANES          8
+#define MAX_PX         6
+#define TARGET         __attribute__((target("avx2,fma")))
+#define V_FMA(a, b, c) ((vec)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define V_ADD_PRODUCT(sum, a, b)                                                                   \
+    __asm__ volatile("vfmadd231ps %2, %1, %0" : "+x"(sum) : "x"(a), "x"(b))
 #define V_SIGNS(m)      ((uint32_t)_mm256_movemask_ps((__m256)(m)))
 
 #define V_SUM(v)        sum_lanes((__m256)(v))
@@ -38,6 +40,7 @@ TARGET static inline long long narrow(__m256i v) {
 #include "net/kernels/simd_maps.h"
 #include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
+#include "net/kernels/simd_winograd_strips.h"
 
 const struct sg_simd sg_simd_avx2 = {
     .name = "avx2",
@@ -46,6 +49,9 @@ const struct sg_simd sg_simd_avx2 = {
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
     .winograd = winograd_transforms,
+    .strip = MAX_PX,
+    .winograd_strip = winograd_strip,
+    .strip_pack = strip_pack,
     .transpose = transpose,
     .window_max = window_max,
     .window_route = window_route,

@@ -3,10 +3,12 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-#define LANES           16
-#define MAX_PX          12
-#define TARGET          __attribute__((target("avx512f,avx512vl,fma")))
-#define V_FMA(a, b, c)  ((vec)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define LANES          16
+#define MAX_PX         12
+#define TARGET         __attribute__((target("avx512f,avx512vl,fma")))
+#define V_FMA(a, b, c) ((vec)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define V_ADD_PRODUCT(sum, a, b)                                                                   \
+    __asm__ volatile("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b))
 #define V_SIGNS(m)      ((uint32_t)_mm512_cmplt_epi32_mask((__m512i)(m), _mm512_setzero_si512()))
 
 #define V_SUM(v)        _mm512_reduce_add_ps((__m512)(v))
@@ -22,6 +24,7 @@
 #include "net/kernels/simd_maps.h"
 #include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
+#include "net/kernels/simd_winograd_strips.h"
 
 const struct sg_simd sg_simd_avx512 = {
     .name = "avx512",
@@ -30,6 +33,9 @@ const struct sg_simd sg_simd_avx512 = {
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
     .winograd = winograd_transforms,
+    .strip = MAX_PX,
+    .winograd_strip = winograd_strip,
+    .strip_pack = strip_pack,
     .transpose = transpose,
     .window_max = window_max,
     .window_route = window_route,

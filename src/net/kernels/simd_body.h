@@ -4,6 +4,8 @@
  *   MAX_PX               pixels of a direct tile: 2 MAX_PX accumulators fit the registers
  *   TARGET               the function attribute that switches the instruction set on
  *   V_FMA(a, b, c)       a b + c, with the rounding of the set
+ *   V_ADD_PRODUCT(s, a, b) the same added to s in its own register and in this place: a loop that
+ *                        needs all registers is not left to the compiler's scheduling
  *   V_SUM(v)             the sum of the lanes, as a balanced tree
  *   V_SIGNS(m)           bit i: sign of lane i of the integer vector m
  *   V_TO_BYTES(m)        the lanes of m, all in 0..255, as bytes; V_FROM_BYTES(b) back

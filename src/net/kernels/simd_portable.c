@@ -4,7 +4,8 @@
 #define LANES  4
 #define MAX_PX 6
 #define TARGET
-#define V_FMA(a, b, c) ((a) * (b) + (c))
+#define V_FMA(a, b, c)           ((a) * (b) + (c))
+#define V_ADD_PRODUCT(sum, a, b) ((sum) = V_FMA(a, b, sum))
 #define V_SIGNS(m)                                                                                 \
     ((uint32_t)((m)[0] & 1) | (uint32_t)((m)[1] & 2) | (uint32_t)((m)[2] & 4) |                    \
      (uint32_t)((m)[3] & 8))
@@ -22,6 +23,7 @@
 #include "net/kernels/simd_maps.h"
 #include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
+#include "net/kernels/simd_winograd_strips.h"
 
 const struct sg_simd sg_simd_portable = {
     .name = "portable",
@@ -30,6 +32,9 @@ const struct sg_simd sg_simd_portable = {
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
     .winograd = winograd_transforms,
+    .strip = MAX_PX,
+    .winograd_strip = winograd_strip,
+    .strip_pack = strip_pack,
     .transpose = transpose,
     .window_max = window_max,
     .window_route = window_route,

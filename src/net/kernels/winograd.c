@@ -150,14 +150,14 @@ static void evaluate(const struct points *p, const struct sg_weights *w, const f
 }
 
 static void prepare(const struct sg_corr *q, const struct sg_weights *w, const struct points *p,
-                    float *prepared) {
-    const int64_t plane = point_size(q->c, q->k);
+                    int64_t channels, float *prepared) {
+    const int64_t plane = point_size(channels, q->k);
 
-    memset(prepared, 0, (size_t)weights_size(q, p->m) * sizeof *prepared);
+    memset(prepared, 0, (size_t)((p->m + 2) * (p->m + 2) * plane) * sizeof *prepared);
     for (int64_t o = 0; o < q->k; o++) {
         const int64_t in_slice = o % slice_width();
         const int64_t stride = slice_stride(q->k, o - in_slice);
-        float *to = prepared + (o - in_slice) * q->c + in_slice;
+        float *to = prepared + (o - in_slice) * channels + in_slice;
         for (int64_t c = 0; c < q->c; c++) {
             evaluate(p, w, w->at + c * w->c + o * w->k, to + c * stride, plane);
         }
@@ -277,12 +277,21 @@ static void run(const struct sg_corr *q, const struct points *p, const float *pr
     }
 }
 
+int64_t sg_winograd_plane(int64_t c, int64_t k) {
+    return point_size(c, k);
+}
+
+void sg_winograd_prepare(const struct sg_corr *q, const struct sg_weights *w, int64_t m, int64_t c,
+                         float *prepared) {
+    prepare(q, w, m == 2 ? &points_2 : &points_4, c, prepared);
+}
+
 static int64_t weights_size_2(const struct sg_corr *q) {
     return weights_size(q, 2);
 }
 
 static void prepare_2(const struct sg_corr *q, const struct sg_weights *w, float *prepared) {
-    prepare(q, w, &points_2, prepared);
+    prepare(q, w, &points_2, q->c, prepared);
 }
 
 static int64_t work_size_2(const struct sg_corr *q) {
@@ -308,7 +317,7 @@ static int64_t weights_size_4(const struct sg_corr *q) {
 }
 
 static void prepare_4(const struct sg_corr *q, const struct sg_weights *w, float *prepared) {
-    prepare(q, w, &points_4, prepared);
+    prepare(q, w, &points_4, q->c, prepared);
 }
 
 static int64_t work_size_4(const struct sg_corr *q) {

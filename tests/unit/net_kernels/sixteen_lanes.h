@@ -6,11 +6,12 @@
 #define LANES  16
 #define MAX_PX 12
 #define TARGET
-#define V_FMA(a, b, c)  ((a) * (b) + (c))
-#define V_SUM(v)        sum_lanes(v)
-#define V_SIGNS(m)      sign_bits(m)
-#define V_TO_BYTES(m)   __builtin_convertvector(m, byte_vec)
-#define V_FROM_BYTES(b) __builtin_convertvector(b, ivec)
+#define V_FMA(a, b, c)           ((a) * (b) + (c))
+#define V_ADD_PRODUCT(sum, a, b) ((sum) = V_FMA(a, b, sum))
+#define V_SUM(v)                 sum_lanes(v)
+#define V_SIGNS(m)               sign_bits(m)
+#define V_TO_BYTES(m)            __builtin_convertvector(m, byte_vec)
+#define V_FROM_BYTES(b)          __builtin_convertvector(b, ivec)
 
 #include "net/kernels/simd_body.h"
 
@@ -40,6 +41,7 @@ INLINE uint32_t sign_bits(ivec v) {
 #include "net/kernels/simd_maps.h"
 #include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
+#include "net/kernels/simd_winograd_strips.h"
 
 static const struct sg_simd sixteen_lanes = {
     .name = "sixteen",
@@ -48,6 +50,9 @@ static const struct sg_simd sixteen_lanes = {
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
     .winograd = winograd_transforms,
+    .strip = MAX_PX,
+    .winograd_strip = winograd_strip,
+    .strip_pack = strip_pack,
     .transpose = transpose,
     .window_max = window_max,
     .window_route = window_route,

@@ -447,35 +447,45 @@ static struct sg_conv shape_3x3(int64_t n, int64_t h, int64_t w, int64_t c, int6
     return s;
 }
 
-/* Both directions by one algorithm, with the weights of each direction and with shared ones. */
-static void check_winograd(struct sg_conv s, const struct sg_algorithm *algorithm, double l2) {
-    struct arrays a = {.s = s};
+/* The adjoint with the weights of the forward pass. */
+static void check_shared_weights(const struct arrays *a, const struct sg_algorithm *algorithm,
+                                 double l2) {
     struct sg_weights w;
-    const struct sg_corr adjoint = sg_corr_of(&s, 0, NULL, &w);
-    const struct sg_corr forward = sg_corr_of(&s, -1, NULL, &w);
+    const struct sg_corr adjoint = sg_corr_of(&a->s, 0, NULL, &w);
+    const struct sg_corr forward = sg_corr_of(&a->s, -1, a->weight, &w);
     const int64_t n_work = algorithm->work_size(&adjoint);
     float *prepared = guarded(algorithm->weights_size(&forward));
-    struct sg_corr_call call = {.out = NULL, .accumulate = 1, .adjoint = 1};
+    const struct sg_corr_call call = {
+        .in = a->dy, .out = a->dx, .accumulate = 1, .adjoint = 1, .work = guarded(n_work)};
+
+    algorithm->prepare(&forward, &w, prepared);
+    memcpy(a->dx, a->x, (size_t)a->n_in * sizeof(float));
+    fill_nan(call.work, n_work);
+    algorithm->run(&adjoint, prepared, &call);
+    check_close_to_rms(a->dx, a->want_dx, a->n_in, l2);
+    check_guard(call.work, n_work);
+    sg_free(call.work);
+    sg_free(prepared);
+}
+
+/* Both directions by one algorithm: with everything that may follow, and with nothing. */
+static void check_winograd(struct sg_conv s, const struct sg_algorithm *algorithm, double l2) {
+    struct arrays a = {.s = s};
 
     setup(&a);
     run_one(&a, -1, algorithm,
             (struct sg_corr_call){.in = a.x, .out = a.y, .bias = a.bias, .relu = 1});
     check_close_to_rms(a.y, a.want_y, a.n_out, l2);
+    run_one(&a, -1, algorithm, (struct sg_corr_call){.in = a.x, .out = a.y});
+    check_close_to_rms(a.y, a.plain_y, a.n_out, l2);
     run_one(&a, 0, algorithm, (struct sg_corr_call){.in = a.dy, .out = a.dx});
     check_close_to_rms(a.dx, a.plain_dx, a.n_in, l2);
-
-    (void)sg_corr_of(&s, -1, a.weight, &w);
-    algorithm->prepare(&forward, &w, prepared);
     memcpy(a.dx, a.x, (size_t)a.n_in * sizeof(float));
-    call.in = a.dy;
-    call.out = a.dx;
-    call.work = guarded(n_work);
-    fill_nan(call.work, n_work);
-    algorithm->run(&adjoint, prepared, &call);
+    run_one(&a, 0, algorithm, (struct sg_corr_call){.in = a.dy, .out = a.dx, .accumulate = 1});
     check_close_to_rms(a.dx, a.want_dx, a.n_in, l2);
-    check_guard(call.work, n_work);
-    sg_free(call.work);
-    sg_free(prepared);
+    if (algorithm->serves_adjoint) {
+        check_shared_weights(&a, algorithm, l2);
+    }
     teardown(&a);
 }
 
@@ -485,10 +495,14 @@ static void winograd_shapes(void) {
                                            random_int(1, 40), random_int(1, 40));
         check_winograd(s, &sg_algorithm_winograd2, 5e-7);
         check_winograd(s, &sg_algorithm_winograd4, 2e-6);
+        check_winograd(s, &sg_algorithm_strips, 2e-6);
     }
     /* Blocks of tiles end within samples. */
     check_winograd(shape_3x3(3, 40, 36, 36, 33), &sg_algorithm_winograd4, 2e-6);
     check_winograd(shape_3x3(3, 26, 30, 36, 33), &sg_algorithm_winograd2, 5e-7);
+    check_winograd(shape_3x3(2, 70, 90, 9, 18), &sg_algorithm_strips, 2e-6);
+    /* Rows that are longer than a block. */
+    check_winograd(shape_3x3(1, 9, 700, 16, 8), &sg_algorithm_strips, 2e-6);
 }
 
 static void winograd_is_the_convolution(void **state) {
@@ -503,7 +517,7 @@ static void tests_know_the_table(void **state) {
     (void)state;
     for (int i = 0; (a = sg_algorithm_at(i)) != NULL; i++) {
         int n = a == &sg_algorithm_winograd2 || a == &sg_algorithm_winograd4 ||
-                a == &sg_algorithm_bfloat16; /* test_bfloat16.c */
+                a == &sg_algorithm_strips || a == &sg_algorithm_bfloat16; /* test_bfloat16.c */
         for (int j = 0; j < N_ALGORITHMS; j++) {
             n += a == summing[j];
         }
@@ -528,7 +542,8 @@ static void choices_are_fixed(void **state) {
         assert_string_equal(chosen(56, 64, 64, phase), "winograd 4x4");
         assert_string_equal(chosen(7, 512, 512, phase), "winograd 4x4");
         assert_string_equal(chosen(6, 256, 256, phase), "winograd 2x2");
-        assert_string_equal(chosen(14, 16, 32, phase), "direct");
+        assert_string_equal(chosen(14, 16, 32, phase), "winograd strips");
+        assert_string_equal(chosen(14, 4, 32, phase), "direct");
     }
 }
 
