@@ -203,7 +203,7 @@ static void judge(const struct simulation *s, struct sg_simulation *out) {
         .n_messages = s->n_messages,
         .largest_team = s->largest_team,
         .opened = s->in_opening / all,
-        .waited = (s->in_items - s->in_blocks - s->in_opening - s->in_steps) / all,
+        .waited = fmax(s->in_items - s->in_blocks - s->in_opening - s->in_steps, 0) / all,
         .idled = (s->n_workers * s->ended - s->in_items) / all,
         .stepped = s->in_steps / all};
 }
