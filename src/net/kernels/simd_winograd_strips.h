@@ -58,8 +58,6 @@ __attribute__((noinline)) TARGET static void strip_in(const float *x, int64_t ro
  * to point. */
 INLINE void strip_products(const int n_px, const int n_vec, int64_t n_blocks, const float *values,
                            const float *w, int64_t w_plane, float *to) {
-    const struct sg_row r = {.x_step = LANES};
-
     for (int e = 0; e < SG_STRIP_POINTS; e++, w += w_plane, to += STRIP_PRODUCTS) {
         const float *at = values + e * STRIP_VALUES;
         const float *slice = w;
@@ -72,7 +70,7 @@ INLINE void strip_products(const int n_px, const int n_vec, int64_t n_blocks, co
         for (int64_t b = 0; b < n_blocks; b++, at += STRIP_BLOCK, slice += n_vec * LANES * LANES) {
 #pragma GCC unroll 4
             for (int c = 0; c < LANES; c++) {
-                direct_term(&r, n_px, n_vec, at + c, slice + c * n_vec * LANES, acc);
+                direct_term(LANES, n_px, n_vec, at + c, slice + c * n_vec * LANES, acc);
             }
         }
 #pragma GCC unroll 16
