@@ -16,7 +16,7 @@ enum { SG_PIECE_WORDS = 1 << 17 }; /* a megabyte: of the sums that members give,
 
 struct sg_deal;
 
-/* For teams of up to n_members and sweeps of up to max_stages. Errors: SG_E_NOMEM. */
+/* With room for n_members and for sweeps of up to max_stages. Errors: SG_E_NOMEM. */
 sg_status sg_deal_create(int n_members, int max_stages, struct sg_deal **out);
 void sg_deal_destroy(struct sg_deal *d);
 
@@ -24,6 +24,10 @@ void sg_deal_destroy(struct sg_deal *d);
  * the first n_closed stages are closed already. */
 void sg_deal_begin(struct sg_deal *d, int n_members, const int64_t *todo, int64_t n,
                    const int64_t *ends, int n_stages, int n_closed);
+
+/* One more member, n_members until now: it may ask for blocks at once. Errors: SG_E_NOMEM, where
+ * there is no room. */
+sg_status sg_deal_join(struct sg_deal *d);
 
 /* The next blocks for a member, todo[*first] and those behind it, all of one stage: their number.
  * 0: none, now or ever. block_s: what a block takes it, in seconds; 0: unknown. Cheap ones go out

@@ -216,10 +216,6 @@ void sg_plan_destroy(struct sg_plan *plan);
  * least one more), the last one n_blocks. Writes at most cap of them, returns their number. */
 int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap);
 
-/* Blocks of an item that a team of m works off one after the other, in eighths: one more stands for
- * opening it (reading, the clean pass of one sample, the maps), which the leader does alone. */
-int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m);
-
 /* Adds what target t is in words: "class 3 of masks in the box [0, 0, 8, 8] (sum)". */
 void sg_plan_target_text(const struct sg_plan *plan, int64_t t, struct sg_text *out);
 

@@ -3,10 +3,10 @@
  * messages.
  *
  * What is simulated: the master as one server that takes an outcome, its record and its write, then
- * gives orders; workers that differ in speed; teams whose members get a block when they have done
- * one, and give their sums at the end of each stage; messages that take time. What is not: reading
- * items, which is counted against the file system's bandwidth at the end; messages within a team,
- * which ask ahead. */
+ * gives orders; workers that differ in speed; helpers who come to a leader when they are free, wait
+ * for the item's data, and get blocks; sums that are given at the end of each stage; the time that
+ * a leader spends on messages; messages that take time. What is not: reading items, which is
+ * counted against the file system's bandwidth at the end; how long a block is asked for ahead. */
 #ifndef SGDIST_SIMULATE_H
 #define SGDIST_SIMULATE_H
 
@@ -20,11 +20,13 @@ struct sg_machine {
     double outcome_s;         /* master: taking an outcome, without its record */
     double record_byte_s;     /* master: receiving and writing a byte of a record */
     double message_s;         /* on the way */
+    double told_s;            /* leader: hearing a member and answering it */
     double reduce_s;          /* a step of the way of a team's sums, and */
-    double reduce_byte_s;     /* for each byte of them */
+    double reduce_byte_s;     /* for each byte of them; and of what a helper gets to begin with */
     double spread;            /* of the speeds of workers: relative standard deviation */
     double slow_share;        /* of the workers that are slow, */
     double slow_factor;       /* and how much longer they take */
+    uint64_t draw;            /* of their speeds: another number, other workers */
     double read_bytes_per_s;  /* of the file system, all ranks together */
     double write_bytes_per_s; /* to one file */
 };
@@ -34,12 +36,12 @@ extern const struct sg_machine sg_machine_usual;
 struct sg_simulated {
     int n_ranks; /* 2 or more: a master and workers */
     int64_t n_items;
-    int64_t n_blocks;      /* of an item */
-    const int64_t *rounds; /* [n_ranks - 1]: for the dispatcher, see sg_dispatch_create */
+    int64_t n_blocks; /* of an item */
     int n_stages;
     const int64_t *stage_ends; /* [n_stages] in blocks, the last one is n_blocks */
     double block_s;            /* of a block, by a worker of usual speed */
     double open_s;             /* the leader alone: reading, clean pass, finishing the maps */
+    double opening_bytes;      /* that a helper gets when it comes: the item */
     double sums_bytes;         /* that a member sends at a stage's end */
     double read_bytes;         /* of an item */
     double record_bytes;
@@ -51,8 +53,14 @@ struct sg_simulation {
     double master_share; /* of the time that the master is busy */
     double read_share;   /* of the file system's bandwidth; above 1 the run is slower than said */
     double write_share;
-    int64_t n_messages;
+    double leader_share; /* of an item's time that its leader spends on messages; the busiest */
+    int64_t n_messages;  /* all, those within teams and pieces of sums included */
     int largest_team;
+    /* Where the time of the workers went, as shares of all ranks' seconds. */
+    double opened;  /* leaders opening items */
+    double waited;  /* for the last blocks and sums of an item */
+    double idled;   /* without an order */
+    double stepped; /* on sums and messages within teams */
 };
 
 /* Errors: SG_E_NOMEM. */

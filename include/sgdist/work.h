@@ -1,8 +1,8 @@
 /* include/sgdist/work.h - what master and workers say to each other, without saying how it travels.
  *
- * The master gives orders (an item for a team), workers deliver outcomes (a record, a failure, a
- * checkpoint). Between processes orders and outcomes are messages; on a single rank they are calls.
- */
+ * The master gives orders (an item to lead, a helper for it), leaders deliver outcomes (a record, a
+ * failure, a checkpoint). Between processes orders and outcomes are messages; on a single rank they
+ * are calls. */
 #ifndef SGDIST_WORK_H
 #define SGDIST_WORK_H
 
@@ -10,14 +10,16 @@
 
 #include <stdint.h>
 
-enum sg_order_kind { SG_ORDER_ITEM, SG_ORDER_END };
+enum sg_order_kind {
+    SG_ORDER_ITEM, /* to lead */
+    SG_ORDER_HELP, /* for the item in hand: a worker that waits for the leader's word */
+    SG_ORDER_END
+};
 
-/* An item for the team `level`: the 2^level workers around the receiver (all of them get the same
- * order). */
 struct sg_order {
     int64_t kind; /* enum sg_order_kind */
     int64_t item;
-    int64_t level;
+    int64_t worker; /* SG_ORDER_HELP: which one, from 0 */
 };
 
 enum sg_outcome_kind {
@@ -41,8 +43,11 @@ struct sg_outcome {
 /* A worker's view of the master. */
 struct sg_upstream {
     void *context;
-    /* Waits for the next order. */
-    void (*next)(void *context, struct sg_order *order);
+    /* 1 and the next order, an item or the end; 0: none is here yet. */
+    int (*next)(void *context, struct sg_order *order);
+    /* Leaders only, called while they work: 1 and one more helper for this item. Who has not been
+     * asked for when the item ends has never heard of it. May be NULL: there are none. */
+    int (*helper)(void *context, int64_t item, int64_t *worker);
     /* 1 and the item of the order behind the current one, if it is here already. May be NULL. */
     int (*ahead)(void *context, int64_t *item);
     /* Leaders only: hands over an outcome, with its record for SG_OUTCOME_RECORD. */
@@ -71,11 +76,13 @@ struct sg_phases {
     double seconds[SG_N_PHASES];
     int64_t n_forwards;  /* samples through the network */
     int64_t n_backwards; /* gradients */
+    int64_t n_led;       /* items, and those of others that it helped with */
+    int64_t n_helped;
 };
 
 const char *sg_phase_name(enum sg_phase phase);
 
 /* Message tags between ranks. */
-enum { SG_TAG_ORDER = 1, SG_TAG_STOP, SG_TAG_OUTCOME, SG_TAG_RECORD };
+enum { SG_TAG_ORDER = 1, SG_TAG_HELP, SG_TAG_STOP, SG_TAG_OUTCOME, SG_TAG_RECORD };
 
 #endif

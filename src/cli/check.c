@@ -83,13 +83,13 @@ static sg_status predict(const struct sg_plan *plan, int n_ranks, struct sg_pred
     const int64_t most = 1000000;
     const int64_t n_blocks = sg_plan_blocks_per_item(plan) - 1;
     const double alone = (double)plan->n_items * ((double)n_blocks * time->block_s + time->open_s);
-    int64_t *rounds = NULL;
     int64_t *ends = NULL;
     struct sg_simulated run = {.n_ranks = n_ranks,
                                .n_items = plan->n_items < most ? plan->n_items : most,
                                .n_blocks = n_blocks,
                                .block_s = time->block_s,
                                .open_s = time->open_s,
+                               .opening_bytes = 4.0 * (double)sg_shape_size(&plan->input),
                                .sums_bytes = (double)plan->needs.checkpoint_bytes,
                                .record_bytes = (double)plan->record.bytes};
     struct sg_simulation simulated;
@@ -103,20 +103,14 @@ static sg_status predict(const struct sg_plan *plan, int n_ranks, struct sg_pred
         time->seconds /= (double)(n_ranks - 1 < plan->n_items ? n_ranks - 1 : plan->n_items);
         return SG_OK;
     }
-    rounds = sg_calloc((size_t)n_ranks, sizeof *rounds);
     ends = sg_calloc(MAX_STAGES, sizeof *ends);
-    SG_CHECK(ends != NULL && rounds != NULL, SG_E_NOMEM, "no memory to simulate %d ranks", n_ranks);
-    for (int m = 1; m < n_ranks; m++) {
-        rounds[m - 1] = sg_plan_rounds(plan, m);
-    }
-    run.rounds = rounds;
+    SG_CHECK(ends != NULL, SG_E_NOMEM, "no memory to simulate %d ranks", n_ranks);
     run.n_stages = sg_plan_stage_ends(n_blocks, ends, MAX_STAGES); /* as if it were one sweep */
     run.stage_ends = ends;
     SG_TRY(sg_simulate(&sg_machine_usual, &run, &simulated));
     time->seconds = simulated.seconds * (double)plan->n_items / (double)run.n_items;
     time->efficiency = simulated.efficiency;
 done:
-    sg_free(rounds);
     sg_free(ends);
     return status;
 }

@@ -185,7 +185,7 @@ static int parse(struct run *r, const char **max_hours, int argc, char **argv, i
         {"retry-failed", NULL, "try again the items that failed in earlier runs", &r->retry_failed,
          NULL, NULL, NULL},
         {"quiet", NULL, "warnings and errors only", &r->quiet, NULL, NULL, NULL},
-        {"verbose", NULL, "more detail", &r->verbose, NULL, NULL, NULL},
+        {"verbose", NULL, "at the end, what each rank did", &r->verbose, NULL, NULL, NULL},
         {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
     const struct verb_options v = {
         .verb = "run",

@@ -42,6 +42,12 @@ sg_status sg_run_open_result(struct run *r);
 void sg_run_announce(const struct run *r);
 sg_status sg_run_print_summary(const struct run *r);
 void sg_run_print_phases(const struct sg_runs *t);
+/* What each rank did, with --verbose. */
+struct sg_rank_detail {
+    char host[64];
+    struct sg_phases phases;
+};
+void sg_run_print_ranks(const struct sg_rank_detail *all, int n_ranks);
 void sg_run_conclude(const struct run *r, const struct sg_run_summary *s, sg_status run_status,
                      int exit_code);
 

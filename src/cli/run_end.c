@@ -4,28 +4,36 @@
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
 
+#include <unistd.h>
+
 /* Minimum, mean and maximum of each phase over the workers, into the table of runs (rank 0).
  * Collective. */
 sg_status sg_run_gather_phases(struct run *r) {
     sg_status status = SG_OK;
     const int size = sg_comm_size(r->world);
     const int first = size > 1 ? 1 : 0;
-    const struct sg_phases none = {.n_forwards = 0};
-    const struct sg_phases *mine = r->worker != NULL ? sg_worker_phases(r->worker) : &none;
+    struct sg_rank_detail mine = {.host = ""};
     void *room = NULL;
-    const struct sg_phases *all;
+    const struct sg_rank_detail *all;
 
-    SG_TRY(sg_take_for_all(r->world, sizeof *mine, "the times", &room));
-    sg_comm_gather(r->world, 0, mine, sizeof *mine, room);
+    (void)gethostname(mine.host, sizeof mine.host - 1);
+    if (r->worker != NULL) {
+        mine.phases = *sg_worker_phases(r->worker);
+    }
+    SG_TRY(sg_take_for_all(r->world, sizeof mine, "the times", &room));
+    sg_comm_gather(r->world, 0, &mine, sizeof mine, room);
     all = room;
+    if (sg_run_is_root(r)) {
+        sg_run_print_ranks(all, size);
+    }
     for (int w = first; sg_run_is_root(r) && w < size; w++) {
         const int run = r->runs.n - 1;
 
-        r->runs.forwards[run] += all[w].n_forwards;
-        r->runs.gradients[run] += all[w].n_backwards;
+        r->runs.forwards[run] += all[w].phases.n_forwards;
+        r->runs.gradients[run] += all[w].phases.n_backwards;
         for (int p = 0; p < SG_N_PHASES; p++) {
             double *s = r->runs.seconds[run][p];
-            const double v = all[w].seconds[p];
+            const double v = all[w].phases.seconds[p];
 
             s[0] = w == first || v < s[0] ? v : s[0];
             s[1] += v / (size - first);

@@ -112,6 +112,22 @@ void sg_run_print_phases(const struct sg_runs *t) {
     sg_text_free(&table);
 }
 
+void sg_run_print_ranks(const struct sg_rank_detail *all, int n_ranks) {
+    for (int rank = n_ranks > 1 ? 1 : 0; rank < n_ranks; rank++) {
+        const struct sg_phases *p = &all[rank].phases;
+        struct sg_text times = {0};
+
+        for (int i = 0; i < SG_N_PHASES; i++) {
+            sg_text_add(&times, "%s %s %.2f s", i > 0 ? "," : "", sg_phase_name((enum sg_phase)i),
+                        p->seconds[i]);
+        }
+        sg_log(SG_LOG_DEBUG, "rank %d on %s: %lld items led, %lld helped, %lld gradients;%s", rank,
+               all[rank].host, (long long)p->n_led, (long long)p->n_helped,
+               (long long)p->n_backwards, times.failed ? "" : times.data);
+        sg_text_free(&times);
+    }
+}
+
 static void say_speed(const struct sg_run_summary *s) {
     char words[4][32];
     char seconds[32];

@@ -214,8 +214,10 @@ static sg_status take_block(const struct sg_comm *world, struct study *s, struct
     int on_machine = 1;
 
     if (sg_comm_size(world) > 1) {
-        SG_TRY(sg_shared_create(world, bytes, s->share_weights ? SG_SHARE_ALL_WRITE : SG_SHARE_NOT,
-                                "the draws of the weights", &s->draw_weights));
+        SG_TRY(
+            sg_agree(world, sg_shared_create(world, bytes,
+                                             s->share_weights ? SG_SHARE_ALL_WRITE : SG_SHARE_NOT,
+                                             "the draws of the weights", &s->draw_weights)));
         k->memory = sg_shared_bytes(s->draw_weights);
         k->rank = sg_shared_rank(s->draw_weights);
         k->n_ranks = sg_shared_n_ranks(s->draw_weights);

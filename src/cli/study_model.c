@@ -40,8 +40,9 @@ sg_status sg_study_share_image(const struct sg_comm *world, struct study *s) {
     sg_comm_bcast(world, 0, &terms, sizeof terms);
     memcpy(s->model_sha256, terms.model_sha256, sizeof terms.model_sha256);
     s->share_weights = (int)terms.share;
-    SG_TRY(sg_shared_create(world, terms.n, s->share_weights ? SG_SHARE_ONE_WRITES : SG_SHARE_NOT,
-                            "the model", &s->shared_image));
+    SG_TRY(sg_agree(world, sg_shared_create(world, terms.n,
+                                            s->share_weights ? SG_SHARE_ONE_WRITES : SG_SHARE_NOT,
+                                            "the model", &s->shared_image)));
     if (is_root) {
         memcpy(sg_shared_bytes(s->shared_image), s->image.bytes, s->image.n);
     }
@@ -91,9 +92,9 @@ sg_status sg_study_place_weights(const struct sg_comm *world, struct study *s) {
     if (sg_comm_size(world) == 1) {
         return sg_agree(world, sg_model_place(s->model, NULL, 1));
     }
-    SG_TRY(sg_shared_create(world, (size_t)sg_model_weight_bytes(s->model),
-                            s->share_weights ? SG_SHARE_ONE_WRITES : SG_SHARE_NOT, "the weights",
-                            &s->weights));
+    SG_TRY(sg_agree(world, sg_shared_create(world, (size_t)sg_model_weight_bytes(s->model),
+                                            s->share_weights ? SG_SHARE_ONE_WRITES : SG_SHARE_NOT,
+                                            "the weights", &s->weights)));
     status = sg_agree(world, sg_model_place(s->model, sg_shared_bytes(s->weights),
                                             sg_shared_is_writer(s->weights)));
     SG_TRY(status);

@@ -26,6 +26,7 @@ struct share {
 
 struct sg_deal {
     int n_members;
+    int n_places; /* for members */
     const int64_t *todo;
     int64_t n_todo;
     int64_t next;
@@ -49,6 +50,7 @@ sg_status sg_deal_create(int n_members, int max_stages, struct sg_deal **out) {
     d->missing = sg_calloc((size_t)max_stages + 1, sizeof *d->missing);
     SG_CHECK(d->shares != NULL && d->missing != NULL, SG_E_NOMEM, "no memory for a team of %d",
              n_members);
+    d->n_places = n_members;
     *out = d;
     d = NULL;
 done:
@@ -81,6 +83,7 @@ static void find_next_stage(struct sg_deal *d) {
 
 void sg_deal_begin(struct sg_deal *d, int n_members, const int64_t *todo, int64_t n,
                    const int64_t *ends, int n_stages, int n_closed) {
+    SG_ASSERT(n_members <= d->n_places);
     d->n_members = n_members;
     d->todo = todo;
     d->n_todo = n;
@@ -101,6 +104,21 @@ void sg_deal_begin(struct sg_deal *d, int n_members, const int64_t *todo, int64_
         d->missing[stage]++;
     }
     find_next_stage(d);
+}
+
+sg_status sg_deal_join(struct sg_deal *d) {
+    sg_status status = SG_OK;
+
+    if (d->n_members == d->n_places) {
+        struct share *more = sg_realloc(d->shares, 2 * (size_t)d->n_places, sizeof *more);
+
+        SG_CHECK(more != NULL, SG_E_NOMEM, "no memory for a team of %d", d->n_members + 1);
+        d->shares = more;
+        d->n_places *= 2;
+    }
+    memset(&d->shares[d->n_members++], 0, sizeof *d->shares);
+done:
+    return status;
 }
 
 /* ---- what a member has ---- */

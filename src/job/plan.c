@@ -22,15 +22,6 @@ int sg_plan_stage_ends(int64_t n_blocks, int64_t *ends, int cap) {
     return n;
 }
 
-int64_t sg_plan_rounds(const struct sg_plan *plan, int64_t m) {
-    int64_t n = 1;
-
-    for (int s = 0; s < plan->n_sweeps; s++) {
-        n += 8 * ((plan->sweeps[s].n_blocks + m - 1) / m);
-    }
-    return n;
-}
-
 static int needs_scan(const struct sg_plan *plan) {
     for (int i = 0; i < plan->n_sweeps; i++) {
         const struct sg_sampling *s = &plan->sweeps[i].sampling;

@@ -379,29 +379,16 @@ double sg_plan_mean_block(const struct sg_plan *plan) {
     return blocks > 0 ? points / blocks / (double)plan->sweeps[0].batch : 1;
 }
 
-static int64_t most_blocks(const struct sg_plan *plan) {
-    int64_t most = 1;
+/* How many work on an item when the run begins: all that have a block to do. */
+static int64_t team_size(const struct sg_plan *plan, int64_t n_workers) {
+    const int64_t most = sg_plan_blocks_per_item(plan) - 1;
+    const int64_t size = plan->n_items > 0 ? n_workers / plan->n_items : 1;
 
-    for (int i = 0; i < plan->n_sweeps; i++) {
-        most = plan->sweeps[i].n_blocks > most ? plan->sweeps[i].n_blocks : most;
-    }
-    return most;
-}
-
-/* The largest team at which every item can have one and all members have blocks to do: what the
- * master begins with. Sizes are powers of two, the last team may be smaller. */
-static int team_size(const struct sg_plan *plan, int n_workers) {
-    int size = 1;
-
-    while (size < n_workers && size < most_blocks(plan) &&
-           (n_workers + 2 * size - 1) / (2 * size) >= plan->n_items) {
-        size *= 2;
-    }
-    return size < n_workers ? size : n_workers;
+    return size < 1 || most < 1 ? 1 : size < most ? size : most;
 }
 
 static void print_ranks(const struct sg_plan *plan, int n_ranks, FILE *out) {
-    const int size = team_size(plan, n_ranks - 1);
+    const int64_t size = team_size(plan, n_ranks - 1);
 
     if (n_ranks <= 1) {
         print_line(out, "ranks", "1: master and worker in one");
@@ -411,7 +398,7 @@ static void print_ranks(const struct sg_plan *plan, int n_ranks, FILE *out) {
     } else {
         fprintf(out, "  %-15s %d: a master and %d workers, ", "ranks", n_ranks, n_ranks - 1);
         if (size > 1) {
-            fprintf(out, "at first in teams of %d\n", size);
+            fprintf(out, "at first %lld on an item\n", (long long)size);
         } else {
             fprintf(out, "each on items of its own\n");
         }

@@ -22,20 +22,6 @@ static double now_s(void) {
 
 /* ---- what is left to do ---- */
 
-static sg_status make_dispatch(struct sg_master *m, const int64_t *items, int64_t n) {
-    sg_status status = SG_OK;
-    int64_t *rounds = sg_calloc((size_t)m->o.n_workers, sizeof *rounds);
-
-    SG_CHECK(rounds != NULL, SG_E_NOMEM, "no memory for the master");
-    for (int i = 0; i < m->o.n_workers; i++) {
-        rounds[i] = sg_plan_rounds(m->o.plan, i + 1);
-    }
-    SG_TRY(sg_dispatch_create(m->o.n_workers, items, n, rounds, &m->dispatch));
-done:
-    sg_free(rounds);
-    return status;
-}
-
 /* Failed items that are to be tried again become pending, in the file and at once: a run that is
  * killed meanwhile leaves no half-written item that is said to have ended, and the next one goes on
  * with the trial. */
@@ -106,7 +92,8 @@ sg_status sg_master_create(const struct sg_master_options *options, struct sg_ma
              "no memory for the master");
     SG_TRY(sg_result_open(options->path, &options->plan->record, &m->result));
     SG_TRY(list_pending(m, items, &n));
-    SG_TRY(make_dispatch(m, items, n));
+    SG_TRY(sg_dispatch_create(m->o.n_workers, items, n, sg_plan_blocks_per_item(m->o.plan) - 1,
+                              &m->dispatch));
     sg_progress_begin(&m->progress, m->begun, options->plan->n_items, n,
                       (double)options->plan->per_item.backwards);
     *out = m;
@@ -213,7 +200,7 @@ static void take_record(struct sg_master *m, const struct sg_outcome *outcome, c
     }
 }
 
-/* From the team that worker number `leader` leads. */
+/* From worker number `leader`. */
 static void take_outcome(struct sg_master *m, int leader, const struct sg_outcome *outcome,
                          const void *record) {
     sg_dispatch_ended(m->dispatch, leader, outcome->item, now_s());
@@ -298,11 +285,12 @@ static int send_orders(struct sg_master *m, const struct sg_comm *world) {
     int n = 0;
 
     while (sg_dispatch_next(m->dispatch, now_s(), &o)) {
-        const struct sg_order order = {.kind = SG_ORDER_ITEM, .item = o.item, .level = o.level};
+        const int is_help = o.helper >= 0;
+        const struct sg_order order = {
+            .kind = is_help ? SG_ORDER_HELP : SG_ORDER_ITEM, .item = o.item, .worker = o.helper};
 
-        for (int i = 0; i < o.n_workers; i++) {
-            sg_comm_send(world, 1 + o.first_worker + i, SG_TAG_ORDER, &order, sizeof order);
-        }
+        sg_comm_send(world, 1 + o.leader, is_help ? SG_TAG_HELP : SG_TAG_ORDER, &order,
+                     sizeof order);
         n++;
     }
     return n;
@@ -350,15 +338,16 @@ sg_status sg_master_run(struct sg_master *m, const struct sg_comm *world) {
 
 /* ---- one rank alone: the worker's calls are the master's turns ---- */
 
-static void local_next(void *context, struct sg_order *order) {
+static int local_next(void *context, struct sg_order *order) {
     struct sg_master *m = context;
     struct sg_dispatch_order o;
 
     *order = (struct sg_order){.kind = SG_ORDER_END};
     housekeeping(m);
     if (!must_stop(m) && sg_dispatch_next(m->dispatch, now_s(), &o)) {
-        *order = (struct sg_order){.kind = SG_ORDER_ITEM, .item = o.item, .level = o.level};
+        *order = (struct sg_order){.kind = SG_ORDER_ITEM, .item = o.item};
     }
+    return 1;
 }
 
 static void local_deliver(void *context, const struct sg_outcome *outcome, const void *record,

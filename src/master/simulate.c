@@ -1,23 +1,20 @@
-/* src/master/simulate.c - discrete events around the dispatcher, and around the dealing of a team.
- *
- * A worker takes its orders in turn and a team's members are free when they get one, so an order's
- * beginning and end are known as soon as it is given, and teams are simulated one by one: between
- * them the only events are outcomes on their way to the master. */
-#include "sgdist/simulate.h"
+/* src/master/simulate.c - discrete events around the dispatcher, and around the dealing of teams
+ * (simulate_item.c). */
+#include "master/simulate_impl.h"
 
-#include "sgdist/deal.h"
-#include "sgdist/dispatch.h"
 #include "sgdist/memory.h"
 
 #include <math.h>
 
 /* The master's costs are measured (bench/messages: two cores of a shared machine, Open MPI through
- * shared memory). The others are assumptions: a network of 5 us and 2 GB/s to a rank, a middling
- * parallel file system, one node in a thousand half as fast again. docs/scaling.md has them all. */
+ * shared memory), and a leader's follow from them: it hears twice and answers once. The others are
+ * assumptions: a network of 5 us and 2 GB/s to a rank, a middling parallel file system, one node in
+ * a thousand half as fast again. docs/scaling.md has them all. */
 const struct sg_machine sg_machine_usual = {.order_s = 1e-6,
                                             .outcome_s = 4e-6,
                                             .record_byte_s = 0.3e-9,
                                             .message_s = 5e-6,
+                                            .told_s = 9e-6,
                                             .reduce_s = 5e-6,
                                             .reduce_byte_s = 0.5e-9,
                                             .spread = 0.02,
@@ -26,68 +23,45 @@ const struct sg_machine sg_machine_usual = {.order_s = 1e-6,
                                             .read_bytes_per_s = 20e9,
                                             .write_bytes_per_s = 2e9};
 
-struct outcome {
-    double time; /* at the master */
-    int64_t item;
-    int leader;
-};
+/* ---- a heap of events ---- */
 
-/* A member has done what it was dealt; or, member -1, the leader has the sums of a stage. */
-struct turn {
-    double time;
-    int member;
-};
-
-struct simulation {
-    const struct sg_machine *machine;
-    const struct sg_simulated *run;
-    int n_workers;
-    struct sg_dispatch *dispatch;
-    double *speed;        /* [n_workers] seconds by usual seconds */
-    double *free_at;      /* [n_workers] */
-    struct outcome *heap; /* [2 n_workers]: the earliest first */
-    int n_heap;
-    double master_free;
-    double master_busy;
-    double ended;
-    int64_t n_messages;
-    int largest_team;
-    /* The team whose order is looked at. */
-    struct sg_deal *deal;
-    int64_t *todo;      /* [n_blocks] */
-    struct turn *turns; /* [n_workers + n_stages] a heap */
-    int n_turns;
-    int *waiting; /* [n_workers] members for whom nothing was there */
-    int n_waiting;
-    int *givers;    /* [n_workers] */
-    double *behind; /* [n_workers] seconds that a member has spent on sums */
-    double *told;   /* [n_workers] what a leader knows of a worker's blocks; 0: it has done none */
-};
-
-/* ---- a heap of outcomes ---- */
-
-static void swap(struct outcome *a, struct outcome *b) {
-    const struct outcome c = *a;
+static void swap(struct event *a, struct event *b) {
+    const struct event c = *a;
 
     *a = *b;
     *b = c;
 }
 
-static void push(struct simulation *s, struct outcome o) {
-    int i = s->n_heap++;
+static int has_room(struct simulation *s) {
+    if (s->n_heap == s->n_places) {
+        struct event *more = sg_realloc(s->heap, 2 * (size_t)s->n_places, sizeof *more);
 
-    s->heap[i] = o;
+        s->is_out_of_memory |= more == NULL;
+        s->heap = more != NULL ? more : s->heap;
+        s->n_places *= more != NULL ? 2 : 1;
+    }
+    return s->n_heap < s->n_places;
+}
+
+void sg_simulate_push(struct simulation *s, struct event e) {
+    int64_t i;
+
+    if (!has_room(s)) {
+        return;
+    }
+    i = s->n_heap++;
+    s->heap[i] = e;
     for (; i > 0 && s->heap[(i - 1) / 2].time > s->heap[i].time; i = (i - 1) / 2) {
         swap(&s->heap[(i - 1) / 2], &s->heap[i]);
     }
 }
 
-static struct outcome pop(struct simulation *s) {
-    const struct outcome first = s->heap[0];
-    int i = 0;
+static struct event pop(struct simulation *s) {
+    const struct event first = s->heap[0];
+    int64_t i = 0;
 
     s->heap[0] = s->heap[--s->n_heap];
-    for (int child = 1; child < s->n_heap; child = 2 * i + 1) {
+    for (int64_t child = 1; child < s->n_heap; child = 2 * i + 1) {
         if (child + 1 < s->n_heap && s->heap[child + 1].time < s->heap[child].time) {
             child++;
         }
@@ -104,12 +78,13 @@ static struct outcome pop(struct simulation *s) {
 
 /* Two uniforms of a worker's number, then a normal one (Box and Muller 1958), cut at a fifth. */
 static double speed_of(const struct sg_machine *m, int worker) {
+    const uint64_t stream = m->draw * UINT64_C(0xD1342543DE82EF95);
     uint64_t words[2];
     double u[2];
     double z;
 
     for (uint64_t i = 0; i < 2; i++) { /* SplitMix64's finaliser */
-        uint64_t x = (2 * (uint64_t)worker + i + 1) * UINT64_C(0x9E3779B97F4A7C15);
+        uint64_t x = (2 * (uint64_t)worker + i + 1 + stream) * UINT64_C(0x9E3779B97F4A7C15);
 
         x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
         x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
@@ -121,144 +96,6 @@ static double speed_of(const struct sg_machine *m, int worker) {
            ((double)(words[0] & 0xFFFFF) / 0x100000 < m->slow_share ? m->slow_factor : 1);
 }
 
-/* A step of the sums' way up the tree of members. */
-static double step_s(const struct simulation *s) {
-    return s->machine->reduce_s + s->machine->reduce_byte_s * s->run->sums_bytes;
-}
-
-static double block_s(const struct simulation *s, int worker) {
-    return s->run->block_s * s->speed[worker];
-}
-
-/* ---- a team at work on an item: events in the order of their times ---- */
-
-static void add_turn(struct simulation *s, struct turn t) {
-    int i = s->n_turns++;
-
-    s->turns[i] = t;
-    for (; i > 0 && s->turns[(i - 1) / 2].time > s->turns[i].time; i = (i - 1) / 2) {
-        const struct turn up = s->turns[i];
-
-        s->turns[i] = s->turns[(i - 1) / 2];
-        s->turns[(i - 1) / 2] = up;
-    }
-}
-
-static struct turn next_turn(struct simulation *s) {
-    const struct turn first = s->turns[0];
-    const struct turn last = s->turns[--s->n_turns];
-    int i = 0;
-
-    for (int child = 1; child < s->n_turns; child = 2 * i + 1) {
-        if (child + 1 < s->n_turns && s->turns[child + 1].time < s->turns[child].time) {
-            child++;
-        }
-        if (last.time <= s->turns[child].time) {
-            break;
-        }
-        s->turns[i] = s->turns[child];
-        i = child;
-    }
-    s->turns[i] = last;
-    return first;
-}
-
-static void deal_to(struct simulation *s, int first_worker, int member, double now) {
-    const double seconds = block_s(s, first_worker + member);
-    int64_t k;
-    const int64_t n = sg_deal_next(s->deal, member, s->told[first_worker + member], &k);
-
-    if (n > 0) {
-        add_turn(s, (struct turn){now + s->behind[member] + (double)n * seconds, member});
-        s->behind[member] = 0;
-    } else {
-        s->waiting[s->n_waiting++] = member;
-    }
-}
-
-static void deal_to_waiting(struct simulation *s, int first_worker, double now) {
-    const int n = s->n_waiting;
-
-    s->n_waiting = 0;
-    for (int i = 0; i < n; i++) {
-        deal_to(s, first_worker, s->waiting[i], now);
-    }
-}
-
-/* The sums of stage `called` set out: each giver loses the time of a step, with its next block, and
- * the leader has them after as many steps as the tree is high. It takes stage after stage. */
-static void call_gifts(struct simulation *s, int called, double now, double *arrival) {
-    const int n = sg_deal_take(s->deal, called, 0, s->givers);
-    int n_steps = 0;
-
-    while (1 << n_steps < n + 1) {
-        n_steps++;
-    }
-    for (int i = 0; i < n; i++) {
-        s->behind[s->givers[i]] += step_s(s);
-    }
-    *arrival = fmax(*arrival, now) + n_steps * step_s(s);
-    add_turn(s, (struct turn){*arrival, -1});
-}
-
-/* All blocks of an item by a team that begins at `begun`, dealt as a leader deals them; the time at
- * which it has the last stage's sums. */
-static double work_off(struct simulation *s, const struct sg_dispatch_order *o, double begun) {
-    const struct sg_simulated *r = s->run;
-    double arrival = begun;
-    double now = begun;
-    int n_called = 0;
-
-    sg_deal_begin(s->deal, o->n_workers, s->todo, r->n_blocks, r->stage_ends, r->n_stages, 0);
-    s->n_turns = 0;
-    s->n_waiting = 0;
-    for (int m = 0; m < o->n_workers; m++) {
-        s->behind[m] = 0;
-        deal_to(s, o->first_worker, m, begun);
-    }
-    while (s->n_turns > 0) {
-        const struct turn t = next_turn(s);
-
-        now = t.time;
-        if (t.member < 0) {
-            sg_deal_close(s->deal);
-            deal_to_waiting(s, o->first_worker, now);
-        } else {
-            sg_deal_done(s->deal, t.member);
-            s->told[o->first_worker + t.member] = block_s(s, o->first_worker + t.member);
-            if (sg_deal_is_complete(s->deal, n_called)) {
-                while (sg_deal_is_complete(s->deal, n_called)) {
-                    call_gifts(s, n_called++, now, &arrival);
-                }
-                deal_to_waiting(s, o->first_worker, now);
-            }
-            deal_to(s, o->first_worker, t.member, now);
-        }
-    }
-    return now;
-}
-
-/* The order reaches its team at `at`. */
-static void begin(struct simulation *s, const struct sg_dispatch_order *o, double at) {
-    double end = at;
-
-    for (int i = o->first_worker; i < o->first_worker + o->n_workers; i++) {
-        end = fmax(end, s->free_at[i]);
-    }
-    end += s->run->open_s * s->speed[o->first_worker];
-    if (o->n_workers == 1) {
-        end += (double)s->run->n_blocks * block_s(s, o->first_worker);
-    } else {
-        end = work_off(s, o, end);
-    }
-    for (int i = o->first_worker; i < o->first_worker + o->n_workers; i++) {
-        s->free_at[i] = end;
-    }
-    push(s, (struct outcome){end + s->machine->message_s, o->item, o->first_worker});
-    s->n_messages += o->n_workers + 2; /* orders, the outcome and its record */
-    s->largest_team = o->n_workers > s->largest_team ? o->n_workers : s->largest_team;
-}
-
 /* ---- the master ---- */
 
 static void spend(struct simulation *s, double seconds) {
@@ -266,19 +103,39 @@ static void spend(struct simulation *s, double seconds) {
     s->master_busy += seconds;
 }
 
+/* A real master asks all the time; here it does so when something has ended, and, because what is
+ * late becomes worth a helper, every quarter of a block. */
 static void give_orders(struct simulation *s) {
     struct sg_dispatch_order o;
 
     while (sg_dispatch_next(s->dispatch, s->master_free, &o)) {
-        spend(s, o.n_workers * s->machine->order_s);
-        begin(s, &o, s->master_free + s->machine->message_s);
+        const int is_help = o.helper >= 0;
+
+        spend(s, s->machine->order_s);
+        s->n_messages++;
+        if (is_help) {
+            sg_simulate_push(s, (struct event){s->master_free + s->machine->message_s, EVENT_HELPER,
+                                               o.leader, o.helper, o.item});
+        } else {
+            sg_simulate_begin(s, o.leader, o.item, s->master_free + s->machine->message_s);
+        }
+    }
+    if (!s->will_look && sg_dispatch_n_waiting(s->dispatch) == 0 &&
+        sg_dispatch_n_running(s->dispatch) > 0) {
+        sg_simulate_push(
+            s, (struct event){.time = s->master_free + s->run->block_s / 4, .kind = EVENT_LOOK});
+        s->will_look = 1;
     }
 }
 
-static void take(struct simulation *s, const struct outcome *o) {
-    s->master_free = fmax(s->master_free, o->time);
+static void take(struct simulation *s, const struct event *e) {
+    s->master_free = fmax(s->master_free, e->time);
+    if (e->kind == EVENT_LOOK) {
+        s->will_look = 0;
+        return;
+    }
     spend(s, s->machine->outcome_s + s->machine->record_byte_s * s->run->record_bytes);
-    sg_dispatch_ended(s->dispatch, o->leader, o->item, s->master_free);
+    sg_dispatch_ended(s->dispatch, e->leader, e->item, s->master_free);
     s->ended = s->master_free;
 }
 
@@ -289,17 +146,16 @@ static sg_status open_simulation(struct simulation *s) {
     const size_t n = (size_t)s->n_workers;
     int64_t *items = sg_calloc((size_t)s->run->n_items, sizeof *items);
 
+    s->n_places = 4 * (int64_t)n;
     s->speed = sg_calloc(n, sizeof *s->speed);
-    s->free_at = sg_calloc(n, sizeof *s->free_at);
-    s->heap = sg_calloc(2 * n, sizeof *s->heap);
-    s->todo = sg_calloc((size_t)s->run->n_blocks + 1, sizeof *s->todo);
-    s->turns = sg_calloc(n + (size_t)s->run->n_stages, sizeof *s->turns);
-    s->waiting = sg_calloc(n, sizeof *s->waiting);
-    s->givers = sg_calloc(n, sizeof *s->givers);
     s->behind = sg_calloc(n, sizeof *s->behind);
     s->told = sg_calloc(n, sizeof *s->told);
-    SG_CHECK(items && s->speed && s->free_at && s->heap && s->todo && s->turns && s->waiting &&
-                 s->givers && s->behind && s->told,
+    s->works = sg_calloc(n, sizeof *s->works);
+    s->todo = sg_calloc((size_t)s->run->n_blocks + 1, sizeof *s->todo);
+    s->givers = sg_calloc(n, sizeof *s->givers);
+    s->heap = sg_calloc((size_t)s->n_places, sizeof *s->heap);
+    SG_CHECK(items && s->speed && s->behind && s->told && s->works && s->todo && s->givers &&
+                 s->heap,
              SG_E_NOMEM, "no memory to simulate %d workers", s->n_workers);
     for (int64_t i = 0; i < s->run->n_items; i++) {
         items[i] = i;
@@ -307,29 +163,49 @@ static sg_status open_simulation(struct simulation *s) {
     for (int64_t i = 0; i < s->run->n_blocks; i++) {
         s->todo[i] = i;
     }
-    SG_TRY(sg_deal_create(s->n_workers, s->run->n_stages, &s->deal));
     for (int i = 0; i < s->n_workers; i++) {
         s->speed[i] = speed_of(s->machine, i);
     }
-    SG_TRY(sg_dispatch_create(s->n_workers, items, s->run->n_items, s->run->rounds, &s->dispatch));
+    SG_TRY(
+        sg_dispatch_create(s->n_workers, items, s->run->n_items, s->run->n_blocks, &s->dispatch));
 done:
     sg_free(items);
     return status;
+}
+
+static void close_simulation(struct simulation *s) {
+    sg_dispatch_destroy(s->dispatch);
+    for (int i = 0; s->works != NULL && i < s->n_workers; i++) {
+        sg_simulate_free_work(&s->works[i]);
+    }
+    sg_free(s->speed);
+    sg_free(s->behind);
+    sg_free(s->told);
+    sg_free(s->works);
+    sg_free(s->todo);
+    sg_free(s->givers);
+    sg_free(s->heap);
 }
 
 static void judge(const struct simulation *s, struct sg_simulation *out) {
     const struct sg_simulated *r = s->run;
     const double n_items = (double)r->n_items;
     const double work = n_items * (double)r->n_blocks * r->block_s;
+    const double all = r->n_ranks * s->ended;
 
     *out = (struct sg_simulation){
         .seconds = s->ended,
-        .efficiency = work / (r->n_ranks * s->ended),
+        .efficiency = work / all,
         .master_share = s->master_busy / s->ended,
         .read_share = n_items * r->read_bytes / s->machine->read_bytes_per_s / s->ended,
         .write_share = n_items * r->record_bytes / s->machine->write_bytes_per_s / s->ended,
+        .leader_share = s->leader_share,
         .n_messages = s->n_messages,
-        .largest_team = s->largest_team};
+        .largest_team = s->largest_team,
+        .opened = s->in_opening / all,
+        .waited = fmax(s->in_items - s->in_blocks - s->in_opening - s->in_steps, 0) / all,
+        .idled = (s->n_workers * s->ended - s->in_items) / all,
+        .stepped = s->in_steps / all};
 }
 
 sg_status sg_simulate(const struct sg_machine *machine, const struct sg_simulated *run,
@@ -340,24 +216,19 @@ sg_status sg_simulate(const struct sg_machine *machine, const struct sg_simulate
     SG_ASSERT(run->n_ranks >= 2);
     SG_TRY(open_simulation(&s));
     give_orders(&s);
-    while (s.n_heap > 0) {
-        const struct outcome o = pop(&s);
+    while (s.n_heap > 0 && !s.is_out_of_memory) {
+        const struct event e = pop(&s);
 
-        take(&s, &o);
-        give_orders(&s);
+        if (e.kind == EVENT_OUTCOME || e.kind == EVENT_LOOK) {
+            take(&s, &e);
+            give_orders(&s);
+        } else {
+            sg_simulate_event(&s, &e);
+        }
     }
+    SG_CHECK(!s.is_out_of_memory, SG_E_NOMEM, "no memory to simulate %d workers", s.n_workers);
     judge(&s, out);
 done:
-    sg_dispatch_destroy(s.dispatch);
-    sg_free(s.speed);
-    sg_free(s.free_at);
-    sg_free(s.heap);
-    sg_deal_destroy(s.deal);
-    sg_free(s.todo);
-    sg_free(s.turns);
-    sg_free(s.waiting);
-    sg_free(s.givers);
-    sg_free(s.behind);
-    sg_free(s.told);
+    close_simulation(&s);
     return status;
 }

@@ -103,18 +103,18 @@ int64_t sg_aside_n_pieces(const struct sg_plan *plan) {
     return sg_packed_bytes(plan) / (8 * SG_PIECE_WORDS) + 1;
 }
 
-static void add_childs(struct sg_worker *w, const struct team *team, int from) {
+static void add_childs(struct sg_worker *w, int from) {
     struct aside *a = &w->aside;
 
     for (int64_t at = 0; at < a->n_words; at += SG_PIECE_WORDS) {
         const int64_t n = piece_at(at, a->n_words);
 
-        sg_comm_recv(team->comm, from, (int)a->gift.tag, a->piece, (size_t)n * sizeof *a->piece);
+        sg_comm_recv(w->o.workers, from, (int)a->gift.tag, a->piece, (size_t)n * sizeof *a->piece);
         add_in(words_of(w) + at, n, a->piece);
     }
 }
 
-static void send_on(struct sg_worker *w, const struct team *team) {
+static void send_on(struct sg_worker *w) {
     struct aside *a = &w->aside;
 
     for (int64_t at = 0; at < a->n_words; at += SG_PIECE_WORDS) {
@@ -122,11 +122,11 @@ static void send_on(struct sg_worker *w, const struct team *team) {
         const int to = (int)a->gift.parent;
         const int tag = (int)a->gift.tag;
 
-        if (sg_comm_send_begin(team->comm, to, tag, words_of(w) + at, n,
+        if (sg_comm_send_begin(w->o.workers, to, tag, words_of(w) + at, n,
                                &a->sending[a->n_sending]) == SG_OK) {
             a->n_sending++;
         } else { /* without memory for it one waits */
-            sg_comm_send(team->comm, to, tag, words_of(w) + at, n);
+            sg_comm_send(w->o.workers, to, tag, words_of(w) + at, n);
         }
     }
 }
@@ -138,7 +138,7 @@ void sg_aside_give(struct sg_worker *w, const struct gift *gift) {
     w->aside.state = ASIDE_GOING;
 }
 
-void sg_aside_go_on(struct sg_worker *w, const struct team *team) {
+void sg_aside_go_on(struct sg_worker *w) {
     struct aside *a = &w->aside;
     int from = -1;
     int tag = (int)a->gift.tag;
@@ -146,8 +146,8 @@ void sg_aside_go_on(struct sg_worker *w, const struct team *team) {
     if (a->state != ASIDE_GOING) {
         return;
     }
-    while (a->gift.n_children > 0 && sg_comm_probe(team->comm, &from, &tag)) {
-        add_childs(w, team, from);
+    while (a->gift.n_children > 0 && sg_comm_probe(w->o.workers, &from, &tag)) {
+        add_childs(w, from);
         a->gift.n_children--;
         from = -1;
     }
@@ -156,7 +156,7 @@ void sg_aside_go_on(struct sg_worker *w, const struct team *team) {
     }
     if (a->n_sending < 0) {
         a->n_sending = 0;
-        send_on(w, team);
+        send_on(w);
     }
     while (a->n_sending > 0 && sg_comm_is_sent(a->sending[a->n_sending - 1])) {
         sg_comm_sent(a->sending[--a->n_sending]);
@@ -166,16 +166,16 @@ void sg_aside_go_on(struct sg_worker *w, const struct team *team) {
     }
 }
 
-int sg_gift_take(struct sg_worker *w, const struct team *team, int tag) {
+int sg_gift_take(struct sg_worker *w, int tag) {
     int from = -1;
     int64_t n_words;
 
-    if (!sg_comm_probe(team->comm, &from, &tag)) {
+    if (!sg_comm_probe(w->o.workers, &from, &tag)) {
         return 0;
     }
     n_words = visit(w, words_of(w), count_only);
     for (int64_t at = 0; at < n_words; at += SG_PIECE_WORDS) {
-        sg_comm_recv(team->comm, from, tag, words_of(w) + at,
+        sg_comm_recv(w->o.workers, from, tag, words_of(w) + at,
                      (size_t)piece_at(at, n_words) * sizeof(int64_t));
     }
     (void)visit(w, words_of(w), add_in); /* blocks are one rank's each: adding joins the lists */

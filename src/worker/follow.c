@@ -1,18 +1,21 @@
-/* src/worker/follow.c - a member of a team: asks for blocks, runs them, gives its sums when the
+/* src/worker/follow.c - a helper in a sweep: asks for blocks, runs them, gives its sums when the
  * leader wants them. */
 #include "sgdist/deal.h"
 #include "worker/team.h"
 
-/* More is asked for when this share of the block in hand has passed, by the time of the last one:
- * late, since what is in hand cannot go to whoever is free first. */
-static const double ahead = 0.75;
+/* More is asked for when this share of a block is left of what is in hand, by the time of the last
+ * one: late, since what is in hand cannot go to whoever is free first; but so many seconds before
+ * at least, since the leader answers between two layers, or when it gets its core back. */
+static const double ahead = 0.25;
+static const double ahead_s = 0.05;
 
 static void say(struct sg_worker *w, struct said s) {
     struct crew *c = &w->crew;
 
+    s.member = c->member;
     s.block_ns = c->block_ns_mine;
     c->has_asked |= s.asks != 0;
-    sg_comm_send(c->team->comm, 0, SG_TAG_SAID, &s, sizeof s);
+    sg_comm_send(w->o.workers, c->leader, SG_TAG_SAID, &s, sizeof s);
 }
 
 /* ---- what the leader tells ---- */
@@ -37,21 +40,23 @@ static void obey(struct crew *c, const struct told *t) {
         break;
     case TOLD_END:
         c->is_over = 1;
-        c->end_status = (sg_status)t->status;
-        c->end_again = (int)t->again;
+        break;
+    case TOLD_SWEEP:
+    case TOLD_LEAVE:
+        SG_ASSERT(c->is_over); /* the one that goes on ends first */
         break;
     }
 }
 
 static void listen(struct sg_worker *w) {
     struct crew *c = &w->crew;
-    int from = 0;
+    int from = c->leader;
     int tag = SG_TAG_TOLD;
 
-    while (!c->is_over && sg_comm_probe(c->team->comm, &from, &tag)) {
+    while (!c->is_over && sg_comm_probe(w->o.workers, &from, &tag)) {
         struct told t;
 
-        sg_comm_recv(c->team->comm, 0, SG_TAG_TOLD, &t, sizeof t);
+        sg_comm_recv(w->o.workers, c->leader, SG_TAG_TOLD, &t, sizeof t);
         obey(c, &t);
     }
 }
@@ -82,7 +87,7 @@ static int lay_ready(struct sg_worker *w, int64_t stage) {
 static void give(struct sg_worker *w) {
     struct crew *c = &w->crew;
 
-    sg_aside_go_on(w, c->team);
+    sg_aside_go_on(w);
     while (c->n_gifts_asked > 0 && w->aside.state != ASIDE_GOING &&
            lay_ready(w, c->gifts[0].stage)) {
         sg_aside_give(w, &c->gifts[0]);
@@ -90,16 +95,18 @@ static void give(struct sg_worker *w) {
         for (int i = 0; i < c->n_gifts_asked; i++) {
             c->gifts[i] = c->gifts[i + 1];
         }
-        sg_aside_go_on(w, c->team);
+        sg_aside_go_on(w);
     }
 }
 
 /* ---- between two layers, and between two blocks ---- */
 
 static int is_time_to_ask(const struct crew *c) {
-    return c->is_in_block && !c->has_asked && !c->is_stopped && c->hand_n[0] == 1 &&
-           c->hand_n[1] == 0 && c->block_ns_mine > 0 &&
-           1e9 * (sg_now() - c->block_begun) > ahead * (double)c->block_ns_mine;
+    const double block_s = 1e-9 * (double)c->block_ns_mine;
+    const double left = (double)c->hand_n[0] * block_s - (sg_now() - c->block_begun);
+
+    return c->is_in_block && !c->has_asked && !c->is_stopped && c->hand_n[1] == 0 && block_s > 0 &&
+           left < fmax(ahead * block_s, ahead_s);
 }
 
 void sg_follow_look(struct sg_worker *w) {
@@ -170,12 +177,11 @@ static int is_gone(const struct sg_worker *w) {
     return w->crew.is_over && w->crew.n_gifts_asked == 0 && w->aside.state != ASIDE_GOING;
 }
 
-static void begin(struct sg_worker *w, const struct team *team, const struct sg_sweep *sweep,
-                  int64_t n_todo) {
+static void begin(struct sg_worker *w, const struct sg_sweep *sweep, int64_t n_todo) {
     struct crew *c = &w->crew;
 
-    sg_deal_begin(c->deal, team->size, w->todo, n_todo, sweep->stage_ends, sweep->n_stages, 0);
-    c->team = team;
+    sg_deal_begin(c->deal, 1, w->todo, n_todo, sweep->stage_ends, sweep->n_stages, 0);
+    c->role = CREW_FOLLOWS;
     c->sweep = sweep;
     c->hand_n[0] = 0;
     c->hand_n[1] = 0;
@@ -188,12 +194,10 @@ static void begin(struct sg_worker *w, const struct team *team, const struct sg_
     w->aside.state = ASIDE_EMPTY;
 }
 
-sg_status sg_follow(struct sg_worker *w, const struct team *team, const struct sg_sweep *sweep,
-                    int64_t n_todo, int *again) {
-    sg_status status;
+void sg_follow(struct sg_worker *w, const struct sg_sweep *sweep, int64_t n_todo) {
     int idle = 0;
 
-    begin(w, team, sweep, n_todo);
+    begin(w, sweep, n_todo);
     say(w, (struct said){.asks = 1});
     while (!is_gone(w)) {
         if (work(w, w->crew.deal)) {
@@ -205,11 +209,5 @@ sg_status sg_follow(struct sg_worker *w, const struct team *team, const struct s
         sg_follow_look(w);
     }
     say(w, (struct said){.is_gone = 1});
-    *again = w->crew.end_again;
-    status = w->crew.end_status;
-    w->crew.team = NULL;
-    if (status != SG_OK) {
-        (void)sg_fail(status, __FILE__, __LINE__, "the leader of the team gave up");
-    }
-    return status;
+    w->crew.role = CREW_RESTS;
 }

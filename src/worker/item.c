@@ -1,22 +1,15 @@
-/* src/worker/item.c - the life of an item in a team: begun by the leader, sampled by all, finished
- * by the leader. */
-#include "worker/worker_impl.h"
+/* src/worker/item.c - the life of an item at its leader: begun, sampled with whoever helps,
+ * finished. */
+#include "worker/team.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* What the leader tells its team when it has opened the item. */
-struct opening {
-    int64_t status; /* SG_OK, or nobody goes on */
-    int64_t i_sweep;
-    int64_t resumed;
-};
 
 static int is_stopped(struct sg_worker *w) {
     return (w->o.stop != NULL && *w->o.stop) || w->o.upstream.stop_requested(w->o.upstream.context);
 }
 
-/* Leader: opens the item, and takes up a checkpoint where there is one. */
+/* Opens the item, and takes up a checkpoint where there is one. */
 static sg_status open_item(struct sg_worker *w, int *resumed) {
     sg_status status = SG_OK;
 
@@ -29,21 +22,6 @@ static sg_status open_item(struct sg_worker *w, int *resumed) {
     SG_TRY(sg_item_restore(w, resumed));
 done:
     return status;
-}
-
-static void share_opening(struct sg_worker *w, const struct team *team, struct opening *o) {
-    if (team->comm == NULL) {
-        return;
-    }
-    sg_phase_enter(w, SG_PHASE_REDUCE);
-    sg_comm_bcast(team->comm, 0, o, sizeof *o);
-    if (o->status == SG_OK) {
-        sg_comm_bcast(team->comm, 0, w->x, (size_t)w->n_features * sizeof *w->x);
-        sg_comm_bcast(team->comm, 0, w->item.aims,
-                      (size_t)w->plan->n_targets * sizeof *w->item.aims);
-        sg_comm_bcast(team->comm, 0, w->item.masks,
-                      (size_t)(w->plan->n_targets * w->plan->mask_words) * sizeof *w->item.masks);
-    }
 }
 
 static void deliver(struct sg_worker *w, sg_status status) {
@@ -72,7 +50,7 @@ static void deliver(struct sg_worker *w, sg_status status) {
                           w->plan->record.bytes);
 }
 
-static void reset_item(struct sg_worker *w, int64_t index) {
+void sg_item_reset(struct sg_worker *w, int64_t index) {
     w->item.index = index;
     w->item.i_sweep = 0;
     w->item.n_stages_done = 0;
@@ -95,25 +73,19 @@ static void prefetch_next(struct sg_worker *w) {
     }
 }
 
-void sg_item_run(struct sg_worker *w, const struct team *team, int64_t index) {
-    sg_status status = SG_OK;
-    struct opening o = {0};
+void sg_item_lead(struct sg_worker *w, int64_t index) {
+    sg_status status;
     int resumed = 0;
 
-    reset_item(w, index);
-    if (team->rank == 0) {
-        status = open_item(w, &resumed);
-        o = (struct opening){.status = status, .i_sweep = w->item.i_sweep, .resumed = resumed};
-    }
+    sg_item_reset(w, index);
+    w->phases.n_led++;
+    w->crew.n_members = 1;
+    status = open_item(w, &resumed);
     prefetch_next(w);
-    share_opening(w, team, &o);
-    status = (sg_status)o.status;
-    for (w->item.i_sweep = o.i_sweep; status == SG_OK && w->item.i_sweep < w->plan->n_sweeps;
-         w->item.i_sweep++) {
-        status = sg_sweep_run(w, team, &w->plan->sweeps[w->item.i_sweep], (int)o.resumed);
-        o.resumed = 0;
+    for (; status == SG_OK && w->item.i_sweep < w->plan->n_sweeps; w->item.i_sweep++) {
+        status = sg_sweep_run(w, &w->plan->sweeps[w->item.i_sweep], resumed);
+        resumed = 0;
     }
-    if (team->rank == 0) {
-        deliver(w, status);
-    }
+    sg_lead_dismiss(w);
+    deliver(w, status);
 }

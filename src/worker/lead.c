@@ -1,5 +1,5 @@
-/* src/worker/lead.c - the leader of a team: deals blocks, gathers sums, ends stages, and works
- * itself.
+/* src/worker/lead.c - the leader of a team: welcomes helpers, deals blocks, gathers sums, ends
+ * stages, and works itself.
  *
  * It runs blocks of the running stage alone, so that its sums are always those of whole stages and
  * of blocks of the running one: what a checkpoint holds. Alone it is its own team. */
@@ -8,9 +8,10 @@
 
 static const double meeting_s = 0.25;  /* how soon a stop by the master, or a save, is seen */
 static const double a_pause_s = 0.001; /* messages are not looked for more often */
+static const double helpers_s = 0.02;  /* nor helpers: to look is to let others have the core */
 
 static void tell(const struct sg_worker *w, int member, const struct told *t) {
-    sg_comm_send(w->crew.team->comm, member, SG_TAG_TOLD, t, sizeof *t);
+    sg_comm_send(w->o.workers, w->crew.workers[member], SG_TAG_TOLD, t, sizeof *t);
 }
 
 /* ---- blocks ---- */
@@ -48,7 +49,7 @@ static int call_gifts(struct sg_worker *w, int stage, int tag, int with_hands) {
         const int above = p & (p - 1); /* without its lowest bit */
         struct told t = {.kind = TOLD_GIFT, .gift = {.tag = tag, .stage = stage}};
 
-        t.gift.parent = above > 0 ? w->crew.givers[above - 1] : 0;
+        t.gift.parent = w->crew.workers[above > 0 ? w->crew.givers[above - 1] : 0];
         for (int step = 1; step < (p & -p) && p + step <= n; step *= 2) {
             t.gift.n_children++;
         }
@@ -77,7 +78,7 @@ static void take_gifts(struct sg_worker *w, int tag, int n) {
 
     sg_phase_enter(w, SG_PHASE_REDUCE);
     while (n > 0) {
-        if (sg_gift_take(w, w->crew.team, tag)) {
+        if (sg_gift_take(w, tag)) {
             n--;
             idle = 0;
         } else {
@@ -89,8 +90,9 @@ static void take_gifts(struct sg_worker *w, int tag, int n) {
 
 /* ---- messages ---- */
 
-static void hear(struct sg_worker *w, int member, const struct said *s) {
+static void hear(struct sg_worker *w, const struct said *s) {
     struct crew *c = &w->crew;
+    const int member = (int)s->member;
 
     c->block_ns[member] = s->block_ns;
     c->is_told |= s->is_told != 0;
@@ -104,15 +106,39 @@ static void hear(struct sg_worker *w, int member, const struct said *s) {
     }
 }
 
+/* Who has been sent to help waits for our word. A helper for whom there is no room has never heard
+ * of us. */
+static void take_helpers(struct sg_worker *w) {
+    struct crew *c = &w->crew;
+    const struct sg_upstream *u = &w->o.upstream;
+    const double now = sg_now();
+    int64_t worker;
+
+    if (now - c->asked_s < helpers_s) {
+        return;
+    }
+    c->asked_s = now;
+    while (!c->is_ending && u->helper != NULL && u->helper(u->context, w->item.index, &worker) &&
+           sg_deal_join(c->deal) == SG_OK) {
+        const int member = c->n_members++;
+
+        c->workers[member] = (int)worker;
+        c->block_ns[member] = 0;
+        sg_send_opening(w, member);
+        sg_send_sweep(w, member);
+    }
+}
+
 void sg_lead_serve(struct sg_worker *w) {
     int from = -1;
     int tag = SG_TAG_SAID;
 
-    while (w->crew.team->comm != NULL && sg_comm_probe(w->crew.team->comm, &from, &tag)) {
+    take_helpers(w);
+    while (w->crew.n_members > 1 && sg_comm_probe(w->o.workers, &from, &tag)) {
         struct said s;
 
-        sg_comm_recv(w->crew.team->comm, from, SG_TAG_SAID, &s, sizeof s);
-        hear(w, from, &s);
+        sg_comm_recv(w->o.workers, from, SG_TAG_SAID, &s, sizeof s);
+        hear(w, &s);
         from = -1;
     }
 }
@@ -122,12 +148,12 @@ void sg_team_pause(void *worker) {
     const enum sg_phase phase = w->clock.phase;
     const double now = sg_now();
 
-    if (w->crew.team == NULL || w->crew.team->comm == NULL || now - w->crew.looked_s < a_pause_s) {
+    if (w->crew.role == CREW_RESTS || w->o.workers == NULL || now - w->crew.looked_s < a_pause_s) {
         return;
     }
     w->crew.looked_s = now;
     sg_phase_enter(w, SG_PHASE_REDUCE);
-    if (w->crew.team->rank == 0) {
+    if (w->crew.role == CREW_LEADS) {
         sg_lead_serve(w);
     } else {
         sg_follow_look(w);
@@ -167,11 +193,19 @@ static sg_status save(struct sg_worker *w) {
 }
 
 /* The last that members hear: they end the block in hand, give what they were asked for, and go. */
-static void tell_end(struct sg_worker *w, sg_status result, int again) {
-    const struct told t = {.kind = TOLD_END, .status = result, .again = again};
+static void tell_end(struct sg_worker *w) {
+    const struct told t = {.kind = TOLD_END};
 
     w->crew.is_ending = 1;
-    for (int m = 1; m < w->crew.team->size; m++) {
+    for (int m = 1; m < w->crew.n_members; m++) {
+        tell(w, m, &t);
+    }
+}
+
+void sg_lead_dismiss(struct sg_worker *w) {
+    const struct told t = {.kind = TOLD_LEAVE};
+
+    for (int m = 1; m < w->crew.n_members; m++) {
         tell(w, m, &t);
     }
 }
@@ -182,7 +216,7 @@ static void wait_for_all(struct sg_worker *w) {
     int idle = 0;
 
     sg_phase_enter(w, SG_PHASE_REDUCE);
-    while (c->n_gone < c->team->size - 1) {
+    while (c->n_gone < c->n_members - 1) {
         const int before = c->n_gone;
 
         sg_lead_serve(w);
@@ -200,7 +234,7 @@ static sg_status stop(struct sg_worker *w) {
     int n;
 
     n = call_gifts(w, (int)w->item.n_stages_done, SG_TAG_SAVED, 1);
-    tell_end(w, SG_E_INTERRUPTED, 0);
+    tell_end(w);
     take_gifts(w, SG_TAG_SAVED, n);
     SG_TRY(save(w));
     status = SG_E_INTERRUPTED;
@@ -232,21 +266,21 @@ done:
 
 /* ---- the sweep ---- */
 
-static void begin(struct sg_worker *w, const struct team *team, const struct sg_sweep *sweep,
-                  int64_t n_todo) {
+static void begin(struct sg_worker *w, const struct sg_sweep *sweep, int64_t n_todo) {
     struct crew *c = &w->crew;
 
-    sg_deal_begin(c->deal, team->size, w->todo, n_todo, sweep->stage_ends, sweep->n_stages,
+    sg_deal_begin(c->deal, c->n_members, w->todo, n_todo, sweep->stage_ends, sweep->n_stages,
                   (int)w->item.n_stages_done);
-    c->team = team;
+    c->role = CREW_LEADS;
     c->sweep = sweep;
     c->n_waiting = 0;
     c->n_called = (int)w->item.n_stages_done;
     c->is_ending = 0;
     c->n_gone = 0;
     c->is_told = 0;
-    for (int m = 0; m < team->size; m++) {
+    for (int m = 1; m < c->n_members; m++) {
         c->block_ns[m] = 0;
+        sg_send_sweep(w, m);
     }
     call_complete(w); /* a checkpoint may hold all blocks of a stage that was not ended */
 }
@@ -262,7 +296,7 @@ static void work(struct sg_worker *w, int *idle) {
             call_complete(w);
         }
         *idle = 0;
-    } else if (w->crew.team->comm != NULL && w->crew.n_called == w->item.n_stages_done) {
+    } else if (w->crew.n_called == w->item.n_stages_done) { /* others have the stage's blocks */
         sg_phase_enter(w, SG_PHASE_REDUCE);
         sg_comm_idle(idle);
     }
@@ -275,12 +309,11 @@ static void drop_gifts(struct sg_worker *w) {
     }
 }
 
-sg_status sg_lead(struct sg_worker *w, const struct team *team, const struct sg_sweep *sweep,
-                  int64_t n_todo, int *again) {
+sg_status sg_lead(struct sg_worker *w, const struct sg_sweep *sweep, int64_t n_todo, int *again) {
     sg_status status;
     int idle = 0;
 
-    begin(w, team, sweep, n_todo);
+    begin(w, sweep, n_todo);
     status = close_stages(w, again);
     while (status == SG_OK && !*again && w->item.n_stages_done < sweep->n_stages) {
         work(w, &idle);
@@ -292,9 +325,9 @@ sg_status sg_lead(struct sg_worker *w, const struct team *team, const struct sg_
     if (!w->crew.is_ending) {
         w->crew.is_ending = 1;
         drop_gifts(w);
-        tell_end(w, status, *again);
+        tell_end(w);
     }
     wait_for_all(w);
-    w->crew.team = NULL;
+    w->crew.role = CREW_RESTS;
     return status;
 }

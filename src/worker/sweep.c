@@ -1,30 +1,12 @@
-/* src/worker/sweep.c - a sweep of an item by a team: grids, the list of blocks, and once more where
- * a grid was too fine. Who does which block is the business of lead.c and follow.c. */
+/* src/worker/sweep.c - a sweep of an item at its leader: grids, the list of blocks, and once more
+ * where a grid was too fine. Who does which block is the business of lead.c and follow.c. */
 #include "worker/team.h"
 
 #include <math.h>
 #include <string.h>
 
-static int is_leader(const struct team *team) {
-    return team->rank == 0;
-}
-
 static int is_done(const struct sg_worker *w, int64_t b) {
     return (int)(w->item.done[b / 64] >> (b % 64) & 1);
-}
-
-/* The leader's status for all: nobody may wait in a collective that the leader has given up. */
-static sg_status agree(const struct team *team, sg_status status) {
-    int64_t word = status;
-
-    if (team->comm == NULL) {
-        return status;
-    }
-    sg_comm_bcast(team->comm, 0, &word, sizeof word);
-    if (!is_leader(team) && word != SG_OK) {
-        (void)sg_fail((sg_status)word, __FILE__, __LINE__, "the leader of the team gave up");
-    }
-    return (sg_status)word;
 }
 
 static double largest_of(const float *v, int64_t n) {
@@ -73,21 +55,7 @@ static sg_status choose_exponents(struct sg_worker *w, const struct sg_sweep *sw
     return any_zero ? exponents_from_block(w, sweep) : SG_OK;
 }
 
-/* All ranks agree on grids, on the stages that are finished and the blocks that are done, which the
- * leader knows. */
-static void share_start(struct sg_worker *w, const struct team *team) {
-    if (team->comm == NULL) {
-        return;
-    }
-    sg_phase_enter(w, SG_PHASE_REDUCE);
-    sg_comm_bcast(team->comm, 0, &w->item.n_stages_done, sizeof w->item.n_stages_done);
-    sg_comm_bcast(team->comm, 0, w->item.exponents,
-                  (size_t)sg_item_n_sums(w) * sizeof *w->item.exponents);
-    sg_comm_bcast(team->comm, 0, &w->item.gate_exponent, sizeof w->item.gate_exponent);
-    sg_comm_bcast(team->comm, 0, w->item.done, (size_t)w->n_words * sizeof *w->item.done);
-}
-
-static int64_t list_todo(struct sg_worker *w, const struct sg_sweep *sweep) {
+int64_t sg_sweep_list(struct sg_worker *w, const struct sg_sweep *sweep) {
     int64_t n = 0;
 
     for (int64_t b = 0; b < sweep->n_blocks; b++) {
@@ -104,33 +72,33 @@ static void forget_progress(struct sg_worker *w) {
     memset(w->item.done, 0, (size_t)w->n_words * sizeof *w->item.done);
 }
 
-sg_status sg_sweep_run(struct sg_worker *w, const struct team *team, const struct sg_sweep *sweep,
-                       int resumed) {
-    sg_status status = SG_OK;
+sg_status sg_sweep_prepare(struct sg_worker *w, const struct sg_sweep *sweep) {
     const struct sg_item_view view = sg_worker_view(w);
-    int keeps_sums = is_leader(team) && resumed;
-    int start_again = 0;
-    int64_t n_todo;
 
-    SG_TRY(sweep->sampler->prepare(&sweep->sampling, &view, w->scale, w->sigma));
-    if (!keeps_sums) { /* a checkpoint has filled the leader's */
+    return sweep->sampler->prepare(&sweep->sampling, &view, w->scale, w->sigma);
+}
+
+sg_status sg_sweep_run(struct sg_worker *w, const struct sg_sweep *sweep, int resumed) {
+    sg_status status = SG_OK;
+    int keeps_sums = resumed; /* a checkpoint has filled them */
+    int start_again = 0;
+
+    SG_TRY(sg_sweep_prepare(w, sweep));
+    if (!resumed) {
         sg_worker_shape_sums(w, sweep);
-    }
-    if (is_leader(team) && !resumed) {
         forget_progress(w);
-        status = choose_exponents(w, sweep);
+        SG_TRY(choose_exponents(w, sweep));
     }
-    SG_TRY(agree(team, status));
     do {
-        share_start(w, team);
-        n_todo = list_todo(w, sweep);
+        const int64_t n_todo = sg_sweep_list(w, sweep);
+
+        memcpy(w->crew.begun, w->item.done, (size_t)w->n_words * sizeof *w->item.done);
         if (!keeps_sums) {
             sg_item_reset_sums(w);
         }
         keeps_sums = 0;
         start_again = 0;
-        SG_TRY(is_leader(team) ? sg_lead(w, team, sweep, n_todo, &start_again)
-                               : sg_follow(w, team, sweep, n_todo, &start_again));
+        SG_TRY(sg_lead(w, sweep, n_todo, &start_again));
         if (start_again) {
             forget_progress(w);
         }

@@ -1,8 +1,7 @@
 /* src/worker/upstream.c - the master seen from a rank of its own: orders and outcomes as messages.
  *
  * A stop travels twice: as a hint (SG_TAG_STOP) that a leader sees between blocks, and as the last
- * order of the queue, which every worker takes after those before it, so that no member of a team
- * misses an order that the others obey. */
+ * order of the queue, which every worker takes after those before it. */
 #include "sgdist/memory.h"
 #include "worker/worker_impl.h"
 
@@ -26,13 +25,13 @@ static void finish_sending(struct link *l) {
     l->record_sending = NULL;
 }
 
-/* At the end the hint is taken out of the queue: MPI wants no message left. */
-static void drop_hint(const struct sg_comm *world) {
+/* At the end hints, and helpers that came too late, are taken out of the queue: MPI wants no
+ * message left. */
+static void drop(const struct sg_comm *world, int tag) {
     struct sg_order order;
     int from = 0;
-    int tag = SG_TAG_STOP;
 
-    if (sg_comm_probe(world, &from, &tag)) {
+    while (sg_comm_probe(world, &from, &tag)) {
         sg_comm_recv(world, from, tag, &order, sizeof order);
     }
 }
@@ -49,19 +48,38 @@ static int take_order(struct link *l) {
     return l->has_held;
 }
 
-static void next(void *context, struct sg_order *order) {
+static int next(void *context, struct sg_order *order) {
     struct link *l = context;
-    int idle = 0;
 
-    while (!take_order(l)) {
-        sg_comm_idle(&idle);
+    if (!take_order(l)) {
+        return 0;
     }
     *order = l->held;
     l->has_held = 0;
     if (order->kind == SG_ORDER_END) {
-        drop_hint(l->world);
+        drop(l->world, SG_TAG_STOP);
+        drop(l->world, SG_TAG_HELP);
         finish_sending(l);
     }
+    return 1;
+}
+
+/* The master sends helpers to the item that it believes us at: those of earlier ones have crossed
+ * the news of their end. */
+static int helper(void *context, int64_t item, int64_t *worker) {
+    const struct link *l = context;
+    struct sg_order order;
+    int from = 0;
+    int tag = SG_TAG_HELP;
+
+    while (sg_comm_probe(l->world, &from, &tag)) {
+        sg_comm_recv(l->world, from, tag, &order, sizeof order);
+        if (order.item == item) {
+            *worker = order.worker;
+            return 1;
+        }
+    }
+    return 0;
 }
 
 static int ahead(void *context, int64_t *item) {
@@ -110,6 +128,7 @@ sg_status sg_upstream_open(const struct sg_comm *world, int64_t record_bytes,
     SG_CHECK(l->record != NULL, SG_E_NOMEM, "no memory for messages");
     *out = (struct sg_upstream){.context = l,
                                 .next = next,
+                                .helper = helper,
                                 .ahead = ahead,
                                 .deliver = deliver,
                                 .stop_requested = stop_requested};

@@ -1,4 +1,4 @@
-/* src/worker/worker.c - a worker's memory, its teams, and its loop over orders. */
+/* src/worker/worker.c - a worker's memory, and its loop over orders. */
 #include "sgdist/deal.h"
 #include "sgdist/memory.h"
 #include "worker/team.h"
@@ -6,40 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- teams ---- */
-
-/* Level l: teams of 2^l neighbours, the last one perhaps smaller; the highest level is everyone. */
-static sg_status make_teams(struct sg_worker *w) {
-    sg_status status = SG_OK;
-    const struct sg_comm *all = w->o.workers;
-    const int size = all != NULL ? sg_comm_size(all) : 1;
-
-    w->n_levels = 1;
-    while (1 << (w->n_levels - 1) < size) {
-        w->n_levels++;
-    }
-    w->teams = sg_calloc((size_t)w->n_levels, sizeof *w->teams);
-    SG_CHECK(w->teams != NULL, SG_E_NOMEM, "no memory for the teams");
-    w->teams[0].size = 1;
-done:
-    return status;
-}
-
-/* Collective over the workers. */
-static sg_status join_teams(struct sg_worker *w) {
-    sg_status status = SG_OK;
-    const struct sg_comm *all = w->o.workers;
-
-    for (int l = 1; l < w->n_levels; l++) {
-        struct team *t = &w->teams[l];
-
-        SG_TRY(sg_comm_split(all, sg_comm_rank(all) >> l, &t->comm));
-        t->rank = sg_comm_rank(t->comm);
-        t->size = sg_comm_size(t->comm);
-    }
-done:
-    return status;
-}
+/* ---- memory ---- */
 
 /* What a leader knows of its members, and what a member's gift needs. */
 static sg_status take_crew(struct sg_worker *w) {
@@ -49,21 +16,26 @@ static sg_status take_crew(struct sg_worker *w) {
     const size_t n_stages = (size_t)w->plan->max_stages + 1;
 
     SG_TRY(sg_deal_create((int)n, (int)n_stages, &c->deal));
+    c->workers = sg_calloc(n, sizeof *c->workers);
+    c->begun = sg_calloc((size_t)w->n_words, sizeof *c->begun);
     c->block_ns = sg_calloc(n, sizeof *c->block_ns);
     c->waiting = sg_calloc(n, sizeof *c->waiting);
     c->givers = sg_calloc(n, sizeof *c->givers);
     c->n_gifts = sg_calloc(n_stages, sizeof *c->n_gifts);
     w->aside.sending = sg_calloc((size_t)sg_aside_n_pieces(w->plan), sizeof(struct sg_sending *));
     w->aside.piece = sg_calloc(n > 1 ? SG_PIECE_WORDS : 1, sizeof *w->aside.piece);
-    SG_CHECK(c->block_ns && c->waiting && c->givers && c->n_gifts && w->aside.sending &&
-                 w->aside.piece,
+    SG_CHECK(c->workers && c->begun && c->block_ns && c->waiting && c->givers && c->n_gifts &&
+                 w->aside.sending && w->aside.piece,
              SG_E_NOMEM, "no memory for a team of %zu", n);
+    c->workers[0] = w->o.workers != NULL ? sg_comm_rank(w->o.workers) : 0;
 done:
     return status;
 }
 
 static void free_crew(struct sg_worker *w) {
     sg_deal_destroy(w->crew.deal);
+    sg_free(w->crew.workers);
+    sg_free(w->crew.begun);
     sg_free(w->crew.block_ns);
     sg_free(w->crew.waiting);
     sg_free(w->crew.givers);
@@ -71,15 +43,6 @@ static void free_crew(struct sg_worker *w) {
     sg_free(w->aside.sending);
     sg_free(w->aside.piece);
 }
-
-static void free_teams(struct sg_worker *w) {
-    for (int l = 1; w->teams != NULL && l < w->n_levels; l++) {
-        sg_comm_free(w->teams[l].comm);
-    }
-    sg_free(w->teams);
-}
-
-/* ---- memory ---- */
 
 static sg_status take_arrays(struct sg_worker *w) {
     sg_status status = SG_OK;
@@ -91,7 +54,6 @@ static sg_status take_arrays(struct sg_worker *w) {
     const size_t n_sums = (size_t)needs->n_readings * n_targets + 1; /* 1: not empty */
     const size_t block = (size_t)plan->block;
 
-    w->n_words = (needs->n_blocks + 63) / 64;
     w->x = sg_malloc_aligned(d, sizeof *w->x);
     w->clean = sg_malloc_aligned(n_targets * (size_t)needs->n_clean + 1, sizeof *w->clean);
     w->clean_y = sg_malloc_aligned(k, sizeof *w->clean_y);
@@ -288,7 +250,6 @@ int64_t sg_worker_bytes(const struct sg_plan *plan) {
            8 * plan->n_targets * plan->mask_words;
 }
 
-/* What a rank needs before it can go through a collective. */
 static sg_status begin_worker(const struct sg_worker_options *options, struct sg_worker **out) {
     sg_status status = SG_OK;
     struct sg_worker *w = sg_calloc(1, sizeof *w);
@@ -300,7 +261,7 @@ static sg_status begin_worker(const struct sg_worker_options *options, struct sg
     w->n_features = sg_shape_size(&w->plan->input);
     w->n_outputs = w->plan->n_outputs;
     w->clock = (struct clock){.phase = SG_PHASE_WAIT, .since = sg_now()};
-    SG_TRY(make_teams(w));
+    w->n_words = (w->plan->needs.n_blocks + 63) / 64;
     SG_TRY(take_crew(w));
     SG_TRY(take_memory(w));
 done:
@@ -316,7 +277,6 @@ sg_status sg_worker_create(const struct sg_worker_options *options, struct sg_wo
         status = sg_comm_together(options->workers, status);
     }
     SG_TRY(status);
-    SG_TRY(join_teams(w));
     *out = w;
     w = NULL;
 done:
@@ -328,7 +288,6 @@ void sg_worker_destroy(struct sg_worker *w) {
     if (w == NULL) {
         return;
     }
-    free_teams(w);
     free_crew(w);
     free_paths(w);
     sg_net_destroy(w->one);
@@ -375,16 +334,24 @@ void sg_worker_destroy(struct sg_worker *w) {
 
 /* ---- the loop ---- */
 
+/* Leads what the master orders, and helps whoever calls. */
 void sg_worker_run(struct sg_worker *w) {
+    const struct sg_upstream *u = &w->o.upstream;
     struct sg_order order;
+    int idle = 0;
 
     for (;;) {
         sg_phase_enter(w, SG_PHASE_WAIT);
-        w->o.upstream.next(w->o.upstream.context, &order);
-        if (order.kind == SG_ORDER_END) {
-            return;
+        if (u->next(u->context, &order)) {
+            if (order.kind == SG_ORDER_END) {
+                return;
+            }
+            sg_item_lead(w, order.item);
+            idle = 0;
+        } else if (sg_item_help(w)) {
+            idle = 0;
+        } else {
+            sg_comm_idle(&idle);
         }
-        SG_ASSERT(order.level < w->n_levels);
-        sg_item_run(w, &w->teams[order.level], order.item);
     }
 }

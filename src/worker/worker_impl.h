@@ -9,14 +9,6 @@
 
 enum { SG_MAX_PARTS = 8 }; /* different readings of a walk: three parts, signed and absolute */
 
-/* The ranks that work on one item. comm is NULL for a team of one. Rank 0 of a team is its leader.
- */
-struct team {
-    struct sg_comm *comm;
-    int rank;
-    int size;
-};
-
 /* Which phase the worker is in, and since when: every moment belongs to exactly one phase. */
 struct clock {
     enum sg_phase phase;
@@ -101,7 +93,7 @@ struct sg_walk {
 struct gift {
     int64_t tag; /* of its messages */
     int64_t stage;
-    int64_t parent; /* whom it goes to */
+    int64_t parent; /* the worker that it goes to */
     int64_t n_children;
 };
 
@@ -120,23 +112,30 @@ enum {
     SG_MAX_GIFTS = 4
 }; /* that a member can have been asked for: of two stages, and for a save */
 
-/* A team at work on a sweep. */
+/* Who works on an item: a leader and its helpers, who come when they are free. The leader is member
+ * 0; the others are numbered as they come, and stay until the item ends. */
 struct crew {
-    const struct team *team; /* NULL: none is at work */
+    enum { CREW_RESTS, CREW_LEADS, CREW_FOLLOWS } role; /* in a sweep */
     const struct sg_sweep *sweep;
     double looked_s; /* for messages, in a pause */
-    /* The leader's. */
+    double asked_s;  /* for helpers */
     struct sg_deal *deal;
-    int64_t *block_ns; /* [largest team]: by their own word */
-    int *waiting;      /* [largest team]: have asked when there was nothing for them */
+    /* The leader's. */
+    int n_members;
+    int *workers;      /* [workers]: which one a member is */
+    uint64_t *begun;   /* [n_words] blocks that were done when the sweep began */
+    int64_t *block_ns; /* [workers]: of each member, by its own word */
+    int *waiting;      /* [workers]: members who have asked when there was nothing for them */
     int n_waiting;
-    int *givers;  /* [largest team] */
+    int *givers;  /* [workers] */
     int *n_gifts; /* [stages]: that come to the leader itself */
     int n_called; /* stages whose gifts have been asked for */
     int is_ending;
     int n_gone;
     int is_told; /* some member has been told to stop */
-    /* A member's. */
+    /* A helper's. */
+    int leader;            /* which worker it is, */
+    int64_t member;        /* and the helper's number there */
     int64_t hand_first[2]; /* blocks in hand, places in the list; the second: asked for ahead */
     int64_t hand_n[2];
     int has_asked;
@@ -148,17 +147,13 @@ struct crew {
     struct gift gifts[SG_MAX_GIFTS];
     int n_gifts_asked;
     int is_over;
-    sg_status end_status;
-    int end_again;
 };
 
 struct sg_worker {
     struct sg_worker_options o;
     const struct sg_plan *plan;
-    int64_t n_features; /* D */
-    int64_t n_outputs;  /* K */
-    int n_levels;
-    struct team *teams;   /* [n_levels]: the one of each level that this worker is in */
+    int64_t n_features;   /* D */
+    int64_t n_outputs;    /* K */
     struct sg_net *one;   /* batch 1: the clean pass */
     struct sg_net **nets; /* [n_batches of the plan]: one after the other, in one arena */
     void *arena;
@@ -341,11 +336,11 @@ void sg_aside_put(struct sg_worker *w, int64_t stage);
 void sg_aside_put_nothing(struct sg_worker *w, int64_t stage);
 /* What is held aside goes on its way; as far as it comes without waiting. */
 void sg_aside_give(struct sg_worker *w, const struct gift *gift);
-void sg_aside_go_on(struct sg_worker *w, const struct team *team);
+void sg_aside_go_on(struct sg_worker *w);
 int64_t sg_aside_n_pieces(const struct sg_plan *plan);
 
 /* Leader: adds a gift to its sums and blocks; 0: none is there. */
-int sg_gift_take(struct sg_worker *w, const struct team *team, int tag);
+int sg_gift_take(struct sg_worker *w, int tag);
 
 /* checkpoint.c: the most bytes that a checkpoint has. */
 int64_t sg_packed_bytes(const struct sg_plan *plan);
@@ -359,13 +354,14 @@ sg_status sg_item_restore(struct sg_worker *w, int *found);
 /* Gives the sums the shapes of this sweep's readings; they are zero then. */
 void sg_worker_shape_sums(struct sg_worker *w, const struct sg_sweep *sweep);
 
-/* sweep.c: all blocks of a sweep by the team. Collective over the team; the result is the same on
- * all its ranks: SG_OK, SG_E_INTERRUPTED (stopped, saved where it was worth it), another status:
- * the item has failed or the run must end. */
-sg_status sg_sweep_run(struct sg_worker *w, const struct team *team, const struct sg_sweep *sweep,
-                       int resumed);
+/* sweep.c, leader: all blocks of a sweep, with whoever helps. SG_E_INTERRUPTED: stopped, saved
+ * where it was worth it; another status: the item has failed or the run must end. */
+sg_status sg_sweep_run(struct sg_worker *w, const struct sg_sweep *sweep, int resumed);
 
-/* item.c: the whole life of an item in a team. Collective over the team. */
-void sg_item_run(struct sg_worker *w, const struct team *team, int64_t index);
+/* item.c: the whole life of an item at its leader. */
+void sg_item_lead(struct sg_worker *w, int64_t index);
+
+/* help.c: 1 if a leader has called, and it has been helped to the end of its item; else 0. */
+int sg_item_help(struct sg_worker *w);
 
 #endif

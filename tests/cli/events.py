@@ -43,6 +43,7 @@ def run(exit_code, *args, ranks=1):
         command = ["mpirun", "-n", str(ranks), *command]
     done = bad_input.run(command, FOLDER)
     assert done.returncode == exit_code, done.stdout
+    return done
 
 
 def stopped_and_ended():
@@ -57,6 +58,18 @@ def stopped_and_ended():
     assert end["gradients_in_run"] == bad_input.IMAGES * start["gradients_per_item"]
     run(0)
     assert not (FOLDER / "out.h5.events.jsonl").exists() or events([]) == []
+
+
+def each_rank_in_the_log():
+    done = run(0, "--fresh", "--verbose", ranks=4)
+    (FOLDER / "out.h5.events.jsonl").unlink()
+    rows = re.findall(r"rank (\d+) on (\S+): (\d+) items led, (\d+) helped, (\d+) gradients; input [\d.]+ s, .*wait [\d.]+ s$",
+                      done.stdout, re.M)
+    assert [row[0] for row in rows] == ["1", "2", "3"], done.stdout
+    assert {row[1] for row in rows} == {os.uname().nodename}, rows
+    assert sum(int(row[2]) for row in rows) == bad_input.IMAGES, rows
+    assert "items led" not in run(0, "--fresh", ranks=4).stdout
+    (FOLDER / "out.h5.events.jsonl").unlink()
 
 
 def failed_items():
@@ -80,6 +93,7 @@ bad_input.good_folder(FOLDER)
 TABLE = promised()
 assert set(TABLE) == {"run_started", "progress", "item_failed", "stopping", "warning", "error", "run_ended"}, TABLE
 stopped_and_ended()
+each_rank_in_the_log()
 failed_items()
 switched_off()
 print("events are as docs/formats.md says")

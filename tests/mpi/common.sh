@@ -71,11 +71,26 @@ start_run() {
     RUN_PID=$!
 }
 
-# Waits for the leader, sets RUN_CODE. A leader that is still there after $1 seconds is a hang.
+# mpirun of Open MPI 4.1 with PMIx 4 may wait for a lock of its own for ever when a rank is killed while MPI comes up
+# (PMIX ERROR: UNREACHABLE in its log): all ranks have ended then, and nothing of ours can wake it.
+mpirun_is_alone() {
+    [[ ${COMMAND[0]} == mpirun && $(pgrep -s "$RUN_PID" -r R,S,D,T -c) == 1 ]] \
+        && grep -q 'PMIX ERROR: UNREACHABLE' "$1"
+}
+
+# Waits for the leader, sets RUN_CODE. A leader that is still there after $1 seconds is a hang; with $2, the log of the
+# run, an mpirun that hangs alone is killed, and counted in N_MPIRUN_HUNG.
+N_MPIRUN_HUNG=0
 finish_run() {
-    local deadline=$((SECONDS + $1))
+    local deadline=$((SECONDS + $1)) alone_since=
     while [[ $(ps -o stat= -p "$RUN_PID" 2>/dev/null) == [^Z]* ]]; do
-        if ((SECONDS > deadline)); then
+        if [[ -n ${2-} ]] && mpirun_is_alone "$2"; then
+            : "${alone_since:=$SECONDS}"
+            if ((SECONDS > alone_since + 5)); then
+                N_MPIRUN_HUNG=$((N_MPIRUN_HUNG + 1))
+                kill -KILL "$RUN_PID"
+            fi
+        elif ((SECONDS > deadline)); then
             pkill -KILL -s "$RUN_PID"
             fail "the run hung for $1 s: ${COMMAND[*]}"
         fi

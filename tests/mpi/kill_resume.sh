@@ -108,7 +108,7 @@ for ((round = 1; round <= rounds; round++)); do
             where=$(phase "$out")
             if kill_one; then
                 seen[$where]=$((seen[$where] + 1))
-                finish_run 30
+                finish_run 30 "$out.log"
                 # A user may start again at once or later: the next run has to cope with dying ranks.
                 if ((RANDOM % 2)); then
                     wait_for_orphans 30
@@ -157,7 +157,7 @@ for ((round = 1; round <= rounds; round++)); do
 done
 
 echo "kills before the file: ${seen[start]}, while it was laid out: ${seen[layout]}, after: ${seen[run]}," \
-    "in the middle of a checkpoint: ${seen[checkpoint]}"
+    "in the middle of a checkpoint: ${seen[checkpoint]}; times that mpirun alone hung: $N_MPIRUN_HUNG"
 ((bad == 0)) || fail "$bad of $rounds rounds"
 if ((rounds >= 20 && (seen[run] + seen[checkpoint] == 0 || seen[start] + seen[layout] == 0))); then
     fail "no kill came before the file was there, or none after: the times do not fit this machine"

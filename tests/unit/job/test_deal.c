@@ -35,6 +35,8 @@ struct team {
     int n_times[BLOCKS];      /* each block was dealt */
     int has[MEMBERS][STAGES]; /* sums of stages, not taken */
     double second;            /* in the seconds that the leader is told */
+    int64_t joins_at;         /* so many deals have ended when n_joining more members come */
+    int n_joining;
 };
 
 /* 1, 2, 3, 4, 6, 8, 11, ...: as the plan has them. */
@@ -55,7 +57,7 @@ static void open_team(struct team *t, int n_members, int64_t n_blocks) {
             t->ends[t->n_stages++] = last = next;
         }
     }
-    for (int m = 0; m < n_members; m++) {
+    for (int m = 0; m < MEMBERS; m++) {
         t->seconds[m] = 1;
     }
     assert_int_equal(sg_deal_create(n_members, t->n_stages, &t->deal), SG_OK);
@@ -121,6 +123,13 @@ static int next_to_end(const struct team *t) {
     return best;
 }
 
+static void join(struct team *t) {
+    for (; t->n_joining > 0; t->n_joining--) {
+        assert_int_equal(sg_deal_join(t->deal), SG_OK);
+        t->n_members++;
+    }
+}
+
 /* To the end, or until n_ends deals have ended; the time of the last one. */
 static double run(struct team *t, int n_closed, int64_t n_ends) {
     double now = 0;
@@ -135,6 +144,9 @@ static double run(struct team *t, int n_closed, int64_t n_ends) {
         const int stage = sg_deal_stage(t->deal, t->first[m]);
 
         now = t->free_at[m];
+        if (n == t->joins_at) {
+            join(t);
+        }
         t->has[m][stage] = m > 0; /* the leader's are the team's */
         check_member(t, m, stage);
         sg_deal_done(t->deal, m);
@@ -253,6 +265,44 @@ static void another_team_goes_on(void **state) {
     }
 }
 
+/* Whoever comes in the middle has its share of what is left. */
+static void helpers_come_at_any_time(void **state) {
+    (void)state;
+    for (int64_t at = 0; at < 200; at += at < 20 ? 1 : 17) {
+        struct team t;
+        double took;
+        int64_t most;
+
+        open_team(&t, 1, 200);
+        t.joins_at = at;
+        t.n_joining = 5;
+        took = run(&t, 0, -1);
+        assert_each_block_once(&t);
+        assert_int_equal(t.n_members, 6);
+        most = (200 - at) / 6 + 3 + t.n_stages; /* the leader waits at the ends of stages */
+        if (took > (double)(at + most)) {
+            fail_msg("with five helpers after %d of 200 blocks it took %g", (int)at, took);
+        }
+        close_team(&t);
+    }
+}
+
+static void a_helper_without_room_is_not_taken(void **state) {
+    struct team t;
+
+    (void)state;
+    open_team(&t, 1, 10);
+    sg_deal_begin(t.deal, 1, t.todo, 10, t.ends, t.n_stages, 0);
+    sg_memory_fail_at(1);
+    assert_int_equal(sg_deal_join(t.deal), SG_E_NOMEM);
+    sg_memory_fail_at(0);
+    t.joins_at = -1;
+    (void)run(&t, 0, -1);
+    assert_each_block_once(&t);
+    assert_int_equal(t.n_run[0], 10);
+    close_team(&t);
+}
+
 /* What the others do meanwhile would be lost by a stop: it is little. */
 static void a_stopped_member_holds_the_others_soon(void **state) {
     struct team t;
@@ -334,6 +384,8 @@ int main(void) {
         cmocka_unit_test(blocks_go_by_speed),
         cmocka_unit_test(slow_members_hold_up_nobody),
         cmocka_unit_test(another_team_goes_on),
+        cmocka_unit_test(helpers_come_at_any_time),
+        cmocka_unit_test(a_helper_without_room_is_not_taken),
         cmocka_unit_test(a_stopped_member_holds_the_others_soon),
         cmocka_unit_test(the_last_blocks_are_not_for_the_slow),
         cmocka_unit_test(givers_are_those_who_have_something),

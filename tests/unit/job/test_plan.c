@@ -523,8 +523,8 @@ static void the_ranks_are_told(void **state) {
     } rows[] = {{1, "1: master and worker in one"},
                 {2, "2: a master and one worker, no faster than one rank"},
                 {13, "13: a master and 12 workers, each on items of its own"},
-                {25, "25: a master and 24 workers, at first in teams of 2"},
-                {1000, "1000: a master and 999 workers, at first in teams of 4"}};
+                {25, "25: a master and 24 workers, at first 2 on an item"},
+                {1000, "1000: a master and 999 workers, at first 4 on an item"}};
 
     (void)state;
     plan_good("methods: [smoothgrad]\n"); /* 12 items of 4 blocks */

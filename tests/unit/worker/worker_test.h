@@ -193,11 +193,12 @@ struct fake {
     double seconds; /* from the worker's creation to the end of its loop */
 };
 
-static inline void fake_next(void *context, struct sg_order *order) {
+static inline int fake_next(void *context, struct sg_order *order) {
     struct fake *f = context;
 
     *order = (struct sg_order){.kind = f->n_given++ == 0 ? SG_ORDER_ITEM : SG_ORDER_END,
                                .item = f->item};
+    return 1;
 }
 
 static inline void fake_deliver(void *context, const struct sg_outcome *outcome, const void *record,
