@@ -20,7 +20,7 @@ find_path(OPENBLAS_INCLUDE_DIR cblas.h
     PATHS /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial NO_DEFAULT_PATH)
 find_path(OPENBLAS_INCLUDE_DIR cblas.h PATH_SUFFIXES openblas REQUIRED)
 get_filename_component(openblas_dir ${OPENBLAS_LIBRARY} DIRECTORY)
-set(CMAKE_INSTALL_RPATH ${openblas_dir})
+list(APPEND CMAKE_INSTALL_RPATH ${openblas_dir})
 add_library(openblas INTERFACE)
 target_include_directories(openblas SYSTEM INTERFACE ${OPENBLAS_INCLUDE_DIR})
 target_link_libraries(openblas INTERFACE ${OPENBLAS_LIBRARY})

@@ -19,7 +19,7 @@ enum sg_type {
     SG_TYPE_U8,
     SG_TYPE_TEXT
 };
-enum { SG_MAX_PATH = 159, SG_MAX_FIELD_AXES = 6, SG_MAX_AXIS_NAME = 15 };
+enum { SG_MAX_PATH = 159, SG_MAX_FIELD_AXES = 6, SG_MAX_AXIS_NAME = 39 };
 
 /* An axis is shared by all fields that name it: "target", "channel", "z", "y", "x", "stage". */
 struct sg_axis {

@@ -19,6 +19,7 @@
     X(check, "JOB.yaml", "all but the run: errors, plan, memory, disk, predicted time", 1)         \
     X(status, "RESULT.h5", "how far, how fast, what failed; also while it runs", 0)                \
     X(diff, "A.h5 B.h5", "compare two results bit for bit", 0)                                     \
+    X(pack, "RESULT.h5", "compress a complete result; every command reads it as before", 0)        \
     X(show, "RESULT.h5", "a contact sheet of items and maps as a PNG picture", 0)                  \
     X(describe, "RESULT.h5", "the study in a paragraph for a methods section, with citations", 0)  \
     X(sample, "JOB.yaml", "the noisy inputs and gradients of single samples, for audit", 1)        \

@@ -1,6 +1,7 @@
 /* src/cli/describe.c - `sgdist describe`: a study in words, from nothing but its result. */
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/describe_rounding.h"
 #include "cli/labels.h"
 #include "sgdist/memory.h"
 #include "sgdist/store.h"
@@ -459,7 +460,9 @@ static void say_all(const struct facts *f, const char *versions) {
         fact(f, "model.file", "?"), fact(f, "model.sha256", "?"), fact(f, "study.seed", "?"));
     say_methods(f);
     printf(".\nStandard errors are those of a mean where a map is a mean, otherwise from a "
-           "jackknife over 16 groups of samples (of draws, where weights were disturbed).\n");
+           "jackknife over 16 groups of samples (of draws, where weights were disturbed).");
+    sg_describe_rounding(f->reader);
+    printf("\n");
     print_bibtex(f);
 }
 

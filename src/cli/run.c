@@ -9,17 +9,15 @@
 #include <string.h>
 
 /* Failures of earlier runs count, or the same command would end with another exit code. */
-static sg_status check_failures(const struct run *r) {
+static sg_status check_failures(const struct run *r, const struct sg_run_summary *s) {
     sg_status status = SG_OK;
     const long long limit = r->study.job->max_failed;
-    struct sg_run_summary s;
 
-    sg_master_summary(r->master, &s);
     SG_CHECK(
-        limit < 0 || s.n_failed <= limit, SG_E_INPUT,
+        limit < 0 || s->n_failed <= limit, SG_E_INPUT,
         "%s: %lld item%s failed in earlier runs, more than run.max_failed: %lld allows. `sgdist "
         "status %s` lists them: allow more, or mend the data and give --retry-failed",
-        r->study.job->output, (long long)s.n_failed, sg_text_plural(s.n_failed), limit,
+        r->study.job->output, (long long)s->n_failed, sg_text_plural(s->n_failed), limit,
         r->study.job->output);
 done:
     return status;
@@ -35,10 +33,12 @@ static sg_status create_master(struct run *r) {
                                               .n_workers = size > 1 ? size - 1 : 1,
                                               .retry_failed = r->retry_failed,
                                               .stop = &sg_stop};
+    struct sg_run_summary s;
 
     SG_TRY(sg_runs_read(r->study.job->output, &r->runs));
     SG_TRY(sg_master_create(&options, &r->master));
-    SG_TRY(check_failures(r));
+    sg_master_summary(r->master, &s);
+    SG_TRY(check_failures(r, &s));
     r->was_complete = r->runs.is_complete && sg_master_n_pending(r->master) == 0;
     if (!r->was_complete) {
         const unsigned char incomplete = 0;
@@ -122,6 +122,18 @@ done:
     return status;
 }
 
+/* Rank 0, of a result to which nothing is left to do; returns the exit code. */
+static int say_complete(const struct run *r, const struct sg_run_summary *s) {
+    sg_log(SG_LOG_INFO, "%s is complete%s: nothing to do (--fresh starts over)",
+           r->study.job->output, r->is_packed ? " and packed" : "");
+    if (s->n_failed > 0) {
+        sg_log(SG_LOG_WARN, "%lld of its %lld items failed: `sgdist status %s` lists them%s",
+               (long long)s->n_failed, (long long)s->n_items, r->study.job->output,
+               r->is_packed ? "" : ", --retry-failed tries them again");
+    }
+    return sg_run_exit_code(s, SG_OK);
+}
+
 static sg_status run_study(struct run *r, int *exit_code) {
     sg_status status = SG_OK;
     int64_t was_complete;
@@ -129,6 +141,11 @@ static sg_status run_study(struct run *r, int *exit_code) {
     SG_TRY(sg_study_open(r->world, &r->arguments, &r->study));
     SG_TRY(sg_agree(r->world, sg_run_is_root(r) ? sg_run_check_memory(r) : SG_OK));
     SG_TRY(sg_run_open_result(r));
+    if (r->is_packed) {
+        SG_TRY(sg_agree(r->world, sg_run_is_root(r) ? check_failures(r, &r->ended) : SG_OK));
+        *exit_code = sg_run_is_root(r) ? say_complete(r, &r->ended) : SG_EXIT_OK;
+        goto done;
+    }
     SG_TRY(create_ranks(r));
     was_complete = r->was_complete;
     sg_comm_bcast(r->world, 0, &was_complete, sizeof was_complete);
@@ -141,16 +158,7 @@ static sg_status run_study(struct run *r, int *exit_code) {
         struct sg_run_summary s;
 
         sg_master_summary(r->master, &s);
-        *exit_code = sg_run_exit_code(&s, SG_OK);
-        sg_log(SG_LOG_INFO, "%s is complete: nothing to do (--fresh starts over)",
-               r->study.job->output);
-        if (s.n_failed > 0) {
-            sg_log(SG_LOG_WARN,
-                   "%lld of its %lld items failed: `sgdist status %s` lists them, --retry-failed "
-                   "tries "
-                   "them again",
-                   (long long)s.n_failed, (long long)s.n_items, r->study.job->output);
-        }
+        *exit_code = say_complete(r, &s);
     }
 done:
     return status;

@@ -23,6 +23,8 @@ struct run {
     struct sg_comm *workers; /* ranks 1, 2, ...; NULL on rank 0 */
     struct sg_upstream link; /* of a worker to the master */
     struct sg_runs runs;
+    int64_t is_packed; /* the result is complete and packed, and ended like this: */
+    struct sg_run_summary ended;
     int was_complete; /* the result bore the mark when it was opened, and nothing is to be tried
                          again */
 };

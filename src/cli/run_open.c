@@ -4,6 +4,7 @@
 #include "sgdist/events.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
+#include "sgdist/pack.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -70,6 +71,36 @@ done:
     return status;
 }
 
+/* A packed result is complete, and nothing can be written to it. */
+static sg_status look_for_packed(struct run *r) {
+    sg_status status = SG_OK;
+    const char *path = r->study.job->output;
+    struct sg_reader *reader = NULL;
+    unsigned char *states = NULL;
+
+    SG_TRY(sg_reader_open(path, &reader));
+    if (sg_reader_find(reader, SG_PACKED) == NULL) {
+        goto done;
+    }
+    SG_CHECK(!r->retry_failed, SG_E_FORMAT,
+             "%s: is packed, and its items cannot be tried again: give the study another "
+             "study.output, or start over with --fresh",
+             path);
+    r->is_packed = 1;
+    r->ended.n_items = sg_reader_n_items(reader);
+    states = sg_calloc((size_t)r->ended.n_items, 1);
+    SG_CHECK(states != NULL, SG_E_NOMEM, "no memory for the list of items");
+    SG_TRY(sg_reader_statuses(reader, states));
+    for (int64_t i = 0; i < r->ended.n_items; i++) {
+        r->ended.n_done += states[i] == SG_ITEM_DONE;
+        r->ended.n_failed += states[i] == SG_ITEM_FAILED;
+    }
+done:
+    sg_free(states);
+    sg_reader_close(reader);
+    return status;
+}
+
 /* Rank 0: lock, and the file of an earlier run if there is one. */
 static sg_status take_result(struct run *r, int *exists) {
     sg_status status = SG_OK;
@@ -85,6 +116,7 @@ static sg_status take_result(struct run *r, int *exists) {
         SG_CHECK(status != SG_E_FORMAT, SG_E_FORMAT,
                  "%s. Choose another study.output, or replace it with --fresh", sg_trace_message());
         SG_TRY(status);
+        SG_TRY(look_for_packed(r));
         if (r->study.plan->scans_dataset) {
             SG_TRY(read_range(r));
         }
@@ -139,6 +171,7 @@ sg_status sg_run_open_result(struct run *r) {
     }
     SG_TRY(sg_agree(r->world, status));
     sg_comm_bcast(r->world, 0, &exists, sizeof exists);
+    sg_comm_bcast(r->world, 0, &r->is_packed, sizeof r->is_packed);
     if (!exists && r->study.plan->scans_dataset) {
         SG_TRY(sg_agree(r->world, scan(r)));
     }

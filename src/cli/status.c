@@ -2,6 +2,7 @@
 #include "cli/arguments.h"
 #include "cli/cli.h"
 #include "sgdist/memory.h"
+#include "sgdist/pack.h"
 #include "sgdist/store.h"
 #include "sgdist/text.h"
 
@@ -217,6 +218,16 @@ static void print_kernel(struct view *v) {
     sg_free(algorithms);
 }
 
+static void print_packed(struct view *v) {
+    char *how = NULL;
+
+    if (sg_reader_find(v->reader, SG_PACKED) != NULL &&
+        sg_reader_text(v->reader, SG_PACKED, &how) == SG_OK) {
+        printf("packed    %s\n", how);
+    }
+    sg_free(how);
+}
+
 static void print_runs(const struct view *v) {
     char start[TIME_BYTES];
     char took[32];
@@ -295,6 +306,7 @@ static void print_view(struct view *v) {
            c->n > 0 ? 100.0 * (double)(c->n - c->pending) / (double)c->n : 100.0);
     print_speed(v);
     print_kernel(v);
+    print_packed(v);
     print_runs(v);
     print_failures(v);
 }

@@ -76,9 +76,11 @@ void sg_ref_conv_backward(const struct sg_conv *s, const float *weight, const fl
 
 /* 2-D pooling; windows are clipped at the borders (padding is -inf for max), and may hang over or
  * lie outside (ceil mode). One winner a window, the first in row order; `winner[n][oh][ow][c]` is
- * its number kh_index * kw + kw_index. Windows have up to 255 elements: the _wide functions have no
+ * its number kh_index * kw + kw_index, to which 128 is added where the maximum is not above 0.
+ * Windows have up to 127 elements: the _wide functions, whose winners are plain numbers, have no
  * limit. The first NaN of a window wins it. A window wholly outside gives -inf (average: 0), has
  * the winner 255 (wide: -1) and passes no gradient. */
+enum { SG_POOL_MAX_NARROW = 127, SG_POOL_CLOSED = 128, SG_POOL_OUTSIDE = 255 };
 struct sg_pool {
     int64_t n, h, w, c;
     int64_t oh, ow;
@@ -88,8 +90,9 @@ struct sg_pool {
     int count_include_pad; /* average: divide by the window clipped to the padded image only */
 };
 void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint8_t *winner);
+/* `cut`: nothing passes where the maximum is not above 0, as through a Relu before the pooling. */
 void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const float *dy,
-                          float *dx, int accumulate);
+                          float *dx, int accumulate, int cut);
 void sg_max_pool_forward_wide(const struct sg_pool *s, const float *x, float *y, int32_t *winner);
 void sg_max_pool_backward_wide(const struct sg_pool *s, const int32_t *winner, const float *dy,
                                float *dx, int accumulate);

@@ -76,7 +76,10 @@ static sg_status draw_scores(const struct sg_sheet *s, int64_t item, double *y) 
     }
     put_line(s, y, text);
     SG_TRY(sg_value_number(s->reader, SG_FIELD_SCORE, item, &score));
-    (void)snprintf(text, sizeof text, isnan(score) ? "" : "score: %.4g", score);
+    text[0] = '\0';
+    if (!isnan(score)) {
+        (void)snprintf(text, sizeof text, "score: %.4g", score);
+    }
     put_line(s, y, text);
 done:
     return status;

@@ -131,7 +131,7 @@ static sg_status choose_rows(struct sg_sheet *s) {
     sg_status status = SG_OK;
     const int64_t wanted = s->options->n_items > 0 ? s->options->n_items : DEFAULT_ROWS;
 
-    SG_CHECK(wanted < SG_SHEET_MAX_SIDE / s->cell, SG_E_ARG,
+    SG_CHECK((double)wanted < SG_SHEET_MAX_SIDE / s->cell, SG_E_ARG,
              "a sheet of %lld items would be too high for a picture, at most %.0f fit",
              (long long)wanted, floor(SG_SHEET_MAX_SIDE / (s->cell + SG_SHEET_CAPTION)) - 2);
     s->items = sg_calloc((size_t)wanted, sizeof *s->items);

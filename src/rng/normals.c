@@ -116,25 +116,23 @@ void sg_rng_circle(int64_t k, int64_t n, double *cosine, double *sine) {
     *sine = sines[quarter % 4];
 }
 
-/* The z of calls first .. first + SG_RNG_CALLS - 1. */
-SG_CLONES
-static void normals_block(const struct sg_rng_address *at, uint32_t first, float *restrict z) {
-    uint32_t w[4][SG_RNG_CALLS];
+/* z of the words of n calls. */
+SG_INLINE void transform(uint32_t w[4][SG_RNG_CALLS], const int first, const int n,
+                         float *restrict z) {
     float x[4][SG_RNG_CALLS];
 
-    sg_rng_block(at, first, w);
     for (int half = 0; half < 4; half += 2) {
-        for (int j = 0; j < SG_RNG_CALLS; j++) {
-            const double r = radius(w[half][j]);
+        for (int j = 0; j < n; j++) {
+            const double r = radius(w[half][first + j]);
             double c;
             double s;
 
-            turn(w[half + 1][j], &c, &s);
+            turn(w[half + 1][first + j], &c, &s);
             x[half][j] = (float)(r * c);
             x[half + 1][j] = (float)(r * s);
         }
     }
-    for (int j = 0; j < SG_RNG_CALLS; j++) {
+    for (int j = 0; j < n; j++) {
         z[4 * j] = x[0][j];
         z[4 * j + 1] = x[1][j];
         z[4 * j + 2] = x[2][j];
@@ -142,15 +140,33 @@ static void normals_block(const struct sg_rng_address *at, uint32_t first, float
     }
 }
 
+SG_CLONES
+static void normals_block(uint32_t w[4][SG_RNG_CALLS], float *restrict z) {
+    transform(w, 0, SG_RNG_CALLS, z);
+}
+
+enum { FEW = 8 };
+
+SG_CLONES
+static void normals_few(uint32_t w[4][SG_RNG_CALLS], int first, float *restrict z) {
+    transform(w, first, FEW, z);
+}
+
 void sg_rng_normals(const struct sg_rng_address *at, int64_t n, float *z) {
-    float tail[SG_RNG_WORDS];
+    uint32_t w[4][SG_RNG_CALLS];
     int64_t i = 0;
 
     for (; i + SG_RNG_WORDS <= n; i += SG_RNG_WORDS) {
-        normals_block(at, (uint32_t)(i / 4), z + i);
+        sg_rng_block(at, (uint32_t)(i / 4), w);
+        normals_block(w, z + i);
     }
     if (i < n) {
-        normals_block(at, (uint32_t)(i / 4), tail);
-        memcpy(z + i, tail, (size_t)(n - i) * sizeof *z);
+        sg_rng_block(at, (uint32_t)(i / 4), w);
+    }
+    for (int first = 0; i < n; first += FEW, i += 4 * (int64_t)FEW) {
+        float tail[4 * FEW];
+
+        normals_few(w, first, tail);
+        memcpy(z + i, tail, (size_t)(n - i < 4 * FEW ? n - i : 4 * FEW) * sizeof *z);
     }
 }

@@ -43,7 +43,7 @@ sg_status sg_disk_error(const char *what, const char *path) {
         advice = ": the limit on file sizes (ulimit -f) or of the file system is too low";
     } else if (error == EROFS || error == EACCES || error == EPERM || error == ENOTDIR ||
                error == ENOENT || error == ELOOP || error == ENAMETOOLONG) {
-        advice = ": choose a folder that can be written (study.output)";
+        advice = ": choose a folder that can be written (study.output, -o)";
     }
     return sg_fail(SG_E_IO, __FILE__, __LINE__, "%s: %s: %s%s", path, what, strerror(error),
                    advice);

@@ -117,6 +117,26 @@ int sg_hdf_type_of(hid_t type, enum sg_type *out, int64_t *text_bytes) {
     return -1;
 }
 
+hid_t sg_hdf_half(void) {
+    const hid_t type = H5Tcopy(H5T_IEEE_F32LE);
+
+    /* In this order: HDF5 refuses a size that the fields do not fit into. */
+    if (type >= 0 && (H5Tset_fields(type, 15, 10, 5, 0, 10) < 0 || H5Tset_precision(type, 16) < 0 ||
+                      H5Tset_size(type, 2) < 0 || H5Tset_ebias(type, 15) < 0)) {
+        (void)H5Tclose(type);
+        return H5I_INVALID_HID;
+    }
+    return type;
+}
+
+static int is_half(hid_t type) {
+    const hid_t half = sg_hdf_half();
+    const htri_t equal = H5Tequal(type, half);
+
+    (void)H5Tclose(half);
+    return equal > 0;
+}
+
 /* An attribute of one string of the given size, H5T_VARIABLE or bytes. */
 static int put_text(hid_t object, const char *name, size_t size, const void *data) {
     const hid_t type = H5Tcopy(H5T_C_S1);
@@ -154,6 +174,26 @@ int sg_hdf_get_word(hid_t object, const char *name, char *buf, size_t cap) {
 
     if (found) {
         buf[H5Tget_size(type)] = '\0';
+    }
+    (void)H5Sclose(space);
+    (void)H5Tclose(type);
+    (void)H5Aclose(attribute);
+    return found;
+}
+
+int sg_hdf_get_prose(hid_t object, const char *name, char *buf, size_t cap) {
+    const hid_t attribute =
+        H5Aexists(object, name) > 0 ? H5Aopen(object, name, H5P_DEFAULT) : H5I_INVALID_HID;
+    const hid_t type = attribute >= 0 ? H5Aget_type(attribute) : H5I_INVALID_HID;
+    const hid_t space = attribute >= 0 ? H5Aget_space(attribute) : H5I_INVALID_HID;
+    char *text = NULL;
+    const int found = type >= 0 && H5Tis_variable_str(type) > 0 &&
+                      H5Sget_simple_extent_npoints(space) == 1 &&
+                      H5Aread(attribute, type, &text) >= 0 && text != NULL;
+
+    if (found) {
+        (void)snprintf(buf, cap, "%s", text);
+        (void)H5Dvlen_reclaim(type, space, H5P_DEFAULT, &text);
     }
     (void)H5Sclose(space);
     (void)H5Tclose(type);
@@ -245,8 +285,12 @@ static int describe(hid_t dataset, const char *path, struct sg_place *place) {
     const haddr_t offset = H5Dget_offset(dataset);
     hsize_t lengths[SG_MAX_FIELD_AXES + 1];
     char axes[512];
-    int known = strlen(path) <= SG_MAX_PATH && sg_hdf_type_of(type, &d->type, &d->text_bytes) == 0;
+    int known;
 
+    place->is_half = is_half(type);
+    known = strlen(path) <= SG_MAX_PATH &&
+            (place->is_half || sg_hdf_type_of(type, &d->type, &d->text_bytes) == 0);
+    d->type = place->is_half ? SG_TYPE_F32 : d->type;
     d->n_axes = H5Sget_simple_extent_ndims(space);
     known = known && d->n_axes >= 0 && d->n_axes <= SG_MAX_FIELD_AXES + 1 &&
             H5Sget_simple_extent_dims(space, lengths, NULL) >= 0;
@@ -257,7 +301,7 @@ static int describe(hid_t dataset, const char *path, struct sg_place *place) {
         }
         d->per_item = sg_hdf_get_word(dataset, "axes", axes, sizeof axes) &&
                       strcspn(axes, " ") == 4 && strncmp(axes, "item", 4) == 0;
-        place->offset = offset == HADDR_UNDEF ? -1 : (int64_t)offset;
+        place->offset = offset == HADDR_UNDEF || place->is_half ? -1 : (int64_t)offset;
         place->bytes = sg_type_bytes(d->type, d->text_bytes);
         for (int i = 0; i < d->n_axes; i++) {
             known = known && !__builtin_mul_overflow(place->bytes, d->axes[i], &place->bytes);

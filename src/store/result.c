@@ -2,6 +2,7 @@
 #include "store/store_impl.h"
 
 #include "sgdist/memory.h"
+#include "sgdist/pack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,7 +74,7 @@ static sg_status match_field(const struct sg_result *r, const struct sg_field *f
              "study.output, or start over with --fresh)",
              r->path, f->path, have, want);
     SG_CHECK(place->offset >= 0 || place->bytes == 0, SG_E_FORMAT,
-             "%s: %s is compressed or chunked: a packed copy can be read, not continued", r->path,
+             "%s: %s is compressed or chunked: a packed result can be read, not written", r->path,
              f->path);
     *offset = place->offset;
 done:
@@ -83,6 +84,8 @@ done:
 static sg_status match_record(struct sg_result *r) {
     sg_status status = SG_OK;
 
+    SG_CHECK(sg_places_find(&r->places, SG_PACKED) == NULL, SG_E_FORMAT,
+             "%s: is packed: it can be read, not written", r->path);
     for (int i = 0; i < r->record->n_fields; i++) {
         SG_TRY(match_field(r, &r->record->fields[i], &r->offsets[i]));
     }

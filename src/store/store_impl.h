@@ -13,16 +13,16 @@
 
 enum { SG_PATH_BYTES = 4096 };
 
-/* Joins into out[SG_PATH_BYTES]. Errors: SG_E_ARG if the name gets too long. */
-sg_status sg_disk_join(char *out, const char *path, const char *suffix);
-
-/* Writes all n bytes at `offset`. `path` is for the message. */
 /* The format of the files that this program writes, and reads. */
 #define SG_FORMAT_VERSION "1"
+
+/* Joins into out[SG_PATH_BYTES]. Errors: SG_E_ARG if the name gets too long. */
+sg_status sg_disk_join(char *out, const char *path, const char *suffix);
 
 /* SG_E_IO with the reason in errno, and what to do about it where that is known. */
 sg_status sg_disk_error(const char *what, const char *path);
 
+/* Writes all n bytes at `offset`. `path` is for the message. */
 sg_status sg_disk_write(int fd, const char *path, const void *bytes, int64_t n, int64_t offset);
 
 /* Reads all n bytes at `offset`; SG_E_FORMAT if the file ends before. */
@@ -54,7 +54,8 @@ void sg_disk_fail_at(int64_t n, int error);
 struct sg_place {
     struct sg_dataset dataset;
     int64_t offset; /* in the file; -1: not contiguous, or empty */
-    int64_t bytes;
+    int64_t bytes;  /* as it is read */
+    int is_half;    /* float16 in the file, float32 to readers */
 };
 
 struct sg_places {
@@ -76,6 +77,9 @@ const char *sg_hdf_reason(char *buf, size_t cap);
 hid_t sg_hdf_type(enum sg_type type, int64_t text_bytes);
 int sg_hdf_type_of(hid_t type, enum sg_type *out, int64_t *text_bytes);
 
+/* IEEE float16 in the file; the caller closes it. */
+hid_t sg_hdf_half(void);
+
 /* Opens a result read-only. Errors: SG_E_IO, SG_E_FORMAT. */
 sg_status sg_hdf_open(const char *path, hid_t *out);
 
@@ -90,6 +94,7 @@ const struct sg_place *sg_places_find(const struct sg_places *p, const char *pat
 int sg_hdf_put_prose(hid_t object, const char *name, const char *text);
 int sg_hdf_put_word(hid_t object, const char *name, const char *text);
 int sg_hdf_get_word(hid_t object, const char *name, char *buf, size_t cap);
+int sg_hdf_get_prose(hid_t object, const char *name, char *buf, size_t cap);
 
 /* ---- layout.c: a layout as a row of datasets ---- */
 
@@ -108,9 +113,49 @@ struct sg_entry {
 int sg_layout_n_entries(const struct sg_layout *layout);
 struct sg_entry sg_layout_entry(const struct sg_layout *layout, int i);
 
+struct sg_scales;
+
+/* ---- chunks.c: how a packed result lies in its file ---- */
+
+struct sg_packing {
+    int level; /* of deflate, 1 to 9 */
+    int half;  /* 1: maps and standard errors as float16 */
+};
+
+/* 1 if what is float32 to readers is stored as float16. */
+int sg_packing_halves(const struct sg_packing *p, const char *path, enum sg_type type);
+
+/* The lengths of a compressed piece along each axis, with the item axis first where there is one;
+ * 0 for a dataset that is too small to be worth it, which lies in one piece. */
+int sg_packing_chunk(const struct sg_packing *p, const struct sg_dataset *d,
+                     int64_t chunk[SG_MAX_FIELD_AXES + 1]);
+
+/* ---- structure.c ---- */
+
+/* Makes a file with the structure of a layout, closed again, without data; packed, unless `packing`
+ * is NULL. offsets[] get the places of the entries, then of the scales. Errors: SG_E_IO with the
+ * reason, SG_E_NOMEM. */
+sg_status sg_layout_make(const char *path, const struct sg_layout *layout,
+                         const struct sg_packing *packing, const struct sg_scales *scales,
+                         int64_t *offsets);
+
+/* ---- half.c: float16, with a factor for each part that shares one ---- */
+
+/* The power of two that brings the largest finite value to 2^14 and above: nothing overflows, and
+ * what is above 2^-29 of it keeps all 11 bits. 1 where all is zero or not finite. */
+float sg_half_scale(const float *v, int64_t n);
+
+/* out = v / scale, to the nearest, ties to even; and back, v = in * scale, exact. `in` may be the
+ * upper half of `out`. */
+void sg_half_encode(const float *v, int64_t n, float scale, uint16_t *out);
+void sg_half_decode(const void *in, int64_t n, float scale, void *out);
+
+/* What a dataset of float16 is called with its scale: "maps/smoothgrad/map_scale". */
+#define SG_HALF_SCALE "_scale"
+
 /* ---- scales.c: dimension scales that h5py, netCDF-4 and xarray understand ---- */
 
-enum { SG_MAX_SCALE_NAME = 39, SG_SCALE_NONE = -1 };
+enum { SG_MAX_SCALE_NAME = 59, SG_SCALE_NONE = -1 };
 
 struct sg_scale {
     struct sg_axis axis;

@@ -238,6 +238,18 @@ def run_two(folder):
     run([SGDIST, "job.yaml", "--set", "study.seed=2", "--set", "study.output=other.h5"], folder)
 
 
+def run_samples(folder):
+    """prepare: single samples, which have the form of a result."""
+    done = run([SGDIST, "sample", "job.yaml", "--item", "0", "--samples", "0:4", "-o", "s.h5"], folder)
+    assert done.returncode == 0, f"no samples: {done.stdout}"
+
+
+def run_and_cut(folder):
+    """prepare: a good run, whose result has lost its end."""
+    run_first(folder)
+    cut("out.h5", 0.9)(folder)
+
+
 def run_two_channels(folder):
     """prepare: a result of items that are no pictures."""
     put("model.onnx", linear_model(shape=(2, 4, 4)))(folder)
@@ -631,6 +643,21 @@ ARGUMENTS = [
     Row("two jobs", 2, (r"job\.yaml",), args=("job.yaml", "job.yaml")),
     Row("check without a job", 2, (r"check",), args=("check",)),
     Row("check of a bad job", 2, (r"sampling\.samples",), edit=sampling("samples: x"), args=("check", "job.yaml")),
+    Row("pack of nothing", 4, (r"gone\.h5",), args=("pack", "gone.h5")),
+    Row("pack of nothing, in its place", 4, (r"gone\.h5",), args=("pack", "gone.h5", "--in-place")),
+    Row("pack of a text", 4, (r"job\.yaml",), args=("pack", "job.yaml")),
+    Row("pack of a folder", 4, (r"pictures.*folder",), args=("pack", "pictures")),
+    Row("pack without a file", 2, (r"pack",), args=("pack",)),
+    Row("pack at a level that is none", 2, (r"--level", r"'0'", r"1 to 9"), args=("pack", "out.h5", "--level", "0")),
+    Row("pack twice over", 2, (r"-o", r"--in-place"), args=("pack", "out.h5", "-o", "b.h5", "--in-place")),
+    Row("pack of a result that is not complete", 2, (r"out\.h5: is not complete", r"3 of its 3 items"), prepare=stop_early,
+        args=("pack", "out.h5")),
+    Row("pack into itself", 2, (r"out\.h5 is the result itself", r"--in-place"), prepare=run_first,
+        args=("pack", "out.h5", "-o", "./out.h5")),
+    Row("pack over something", 2, (r"job\.yaml exists",), prepare=run_first, args=("pack", "out.h5", "-o", "job.yaml")),
+    Row("pack of samples", 2, (r"s\.h5", r"not the result of a study"), prepare=run_samples, args=("pack", "s.h5")),
+    Row("pack below a file", 4, (r"job\.yaml/p\.h5",), prepare=run_first, args=("pack", "out.h5", "-o", "job.yaml/p.h5")),
+    Row("pack of a result that has been cut", 4, (r"out\.h5", r"has been cut"), prepare=run_and_cut, args=("pack", "out.h5")),
     Row("diff of one file", 2, (r"diff",), args=("diff", "out.h5")),
     Row("diff with a tolerance that is no number", 2, (r"--rtol", r"tiny"),
         args=("diff", "a.h5", "b.h5", "--rtol", "tiny")),

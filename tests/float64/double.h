@@ -18,28 +18,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef __clang__ /* which has a warning for just this */
+#pragma clang diagnostic ignored "-Wkeyword-macro"
+#endif
 #define float double
 #define expf   exp
+#define expm1f expm1
 #define fabsf  fabs
 #define fmodf  fmod
-#define expf exp
-#define expm1f expm1
-#define fabsf fabs
-#define fmodf fmod
-#define logf log
+#define logf   log
 #define log1pf log1p
-#define sqrtf sqrt
-#define tanhf tanh
-#define truncf trunc
+#define sqrtf  sqrt
 #define tanhf  tanh
-#define expf exp
-#define expm1f expm1
-#define fabsf fabs
-#define fmodf fmod
-#define logf log
-#define log1pf log1p
-#define sqrtf sqrt
-#define tanhf tanh
 #define truncf trunc
 
 #endif

@@ -87,18 +87,22 @@ void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint
 
     sg_ref_max_pool_forward(s, x, y, wide);
     for (int64_t i = 0; i < n; i++) {
-        winner[i] = (uint8_t)wide[i];
+        winner[i] = (uint8_t)(wide[i] < 0   ? SG_POOL_OUTSIDE
+                              : y[i] > 0.0f ? wide[i]
+                                            : wide[i] + SG_POOL_CLOSED);
     }
     free(wide);
 }
 
 void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const float *dy,
-                          float *dx, int accumulate) {
+                          float *dx, int accumulate, int cut) {
     const int64_t n = s->n * s->oh * s->ow * s->c;
     int32_t *wide = room(n, sizeof *wide);
 
     for (int64_t i = 0; i < n; i++) {
-        wide[i] = winner[i] == UINT8_MAX ? -1 : winner[i];
+        const int is_none = winner[i] == SG_POOL_OUTSIDE || (cut && winner[i] >= SG_POOL_CLOSED);
+
+        wide[i] = is_none ? -1 : winner[i] % SG_POOL_CLOSED;
     }
     sg_ref_max_pool_backward(s, wide, dy, dx, accumulate);
     free(wide);

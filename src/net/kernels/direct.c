@@ -1,5 +1,5 @@
-/* src/net/kernels/direct.c - the algorithms that run vector kernels over image rows: direct
- * convolution and dot products; and the phase that no tap reaches. */
+/* src/net/kernels/direct.c - direct convolution: a vector kernel that runs over image rows; and the
+ * phase that no tap reaches. */
 #include "net/kernels/kernels_impl.h"
 
 #include <string.h>
@@ -100,66 +100,6 @@ static void run_rows(const struct sg_corr *q, const float *prepared,
         }
     }
 }
-
-/* Dots: three accumulators a pixel at most. */
-
-enum { MAX_DOTS = 3 };
-
-static int dots_applies(const struct sg_corr *q) {
-    return q->k <= MAX_DOTS;
-}
-
-/* Whether taps join into runs must not depend on the border copy alone: it follows from the shape.
- */
-static struct sg_row row_shape(const struct sg_corr *q) {
-    const struct sg_corr_call call = {0};
-    const struct sg_rows rows = {.pixel_stride =
-                                     sg_rows_work_size(q, q->c) > 0 ? q->c : q->c * q->groups};
-
-    return sg_row_of(q, &rows, &call);
-}
-
-static int64_t dots_slice_floats(const struct sg_corr *q) {
-    const struct sg_row r = row_shape(q);
-
-    return q->k * r.n_y * r.n_x * sg_round_up(r.run, sg_simd_current()->lanes);
-}
-
-static int64_t dots_weights_size(const struct sg_corr *q) {
-    return q->groups * dots_slice_floats(q);
-}
-
-static void dots_prepare(const struct sg_corr *q, const struct sg_weights *w, float *prepared) {
-    const struct sg_row r = row_shape(q);
-    const int64_t padded = sg_round_up(r.run, sg_simd_current()->lanes);
-    const int64_t n_runs = r.n_y * r.n_x;
-
-    memset(prepared, 0, (size_t)dots_weights_size(q) * sizeof *prepared);
-    for (int64_t g = 0; g < q->groups; g++) {
-        for (int64_t o = 0; o < q->k; o++) {
-            for (int64_t j = 0; j < n_taps(q) * q->c; j++) {
-                const int64_t t = j / q->c;
-                float *run = prepared + ((g * q->k + o) * n_runs + j / r.run) * padded;
-                run[j % r.run] = w->at[g * w->group + t / q->x.taps * w->y + t % q->x.taps * w->x +
-                                       j % q->c * w->c + o * w->k];
-            }
-        }
-    }
-}
-
-static void dots_run(const struct sg_corr *q, const float *prepared,
-                     const struct sg_corr_call *call) {
-    run_rows(q, prepared, call, sg_simd_current()->dots_row, q->k, dots_slice_floats(q));
-}
-
-const struct sg_algorithm sg_algorithm_dots = {
-    .name = "dots",
-    .applies = dots_applies,
-    .weights_size = dots_weights_size,
-    .prepare = dots_prepare,
-    .work_size = group_work_size,
-    .run = dots_run,
-};
 
 /* Direct: slices of two vectors of output channels. */
 

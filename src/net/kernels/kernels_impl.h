@@ -161,7 +161,8 @@ struct sg_row {
     int64_t n_y, y_stride;
     int64_t n_x, tap_stride;
     int64_t run;
-    int64_t w_stride; /* depthwise: weights of one tap row */
+    int64_t w_stride; /* depthwise, dots: weights of one tap row */
+    int64_t w_size;   /* dots: of one output channel */
     int64_t out_step, width;
     int relu, accumulate;
 };
@@ -169,12 +170,13 @@ struct sg_row sg_row_of(const struct sg_corr *q, const struct sg_rows *rows,
                         const struct sg_corr_call *call);
 
 /* Equal pooling windows side by side, x_step floats apart: n_y x n_x taps of c channels each; the
- * first tap's number is `first`. `assign`: route writes instead of adding (disjoint windows). */
+ * first tap's number is `first`. For route: `assign` writes instead of adding (disjoint windows),
+ * and `numbers` are the bits by which a winner is compared. */
 struct sg_window {
     int64_t cols, x_step;
     int64_t n_y, n_x, row_stride, c;
     int32_t first, kw;
-    int assign;
+    int assign, numbers;
 };
 
 /* Winograd's transforms of one tile: to[point * plane + channel] from the pixels px[points] of

@@ -84,7 +84,7 @@ void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint
         }
         for (int64_t c = 0; c < p.window.cols * s->c; c++) {
             y[p.out + c] = -INFINITY;
-            winner[p.out + c] = UINT8_MAX;
+            winner[p.out + c] = SG_POOL_OUTSIDE;
         }
     }
 }
@@ -96,13 +96,14 @@ static int windows_tile(const struct sg_pool *s) {
 }
 
 void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const float *dy,
-                          float *dx, int accumulate) {
+                          float *dx, int accumulate, int cut) {
     const struct sg_simd *simd = sg_simd_current();
     const int assign = windows_tile(s) && !accumulate;
 
     clear(s, dx, accumulate || assign);
     for (struct place p = first_place(s, 1); p.out < n_outputs(s); p = next_place(s, &p)) {
         p.window.assign = assign;
+        p.window.numbers = cut ? UINT8_MAX : SG_POOL_CLOSED - 1;
         simd->window_route(&p.window, winner + p.out, dy + p.out, dx + p.in);
     }
 }

@@ -7,6 +7,8 @@
  *   V_ADD_PRODUCT(s, a, b) the same added to s in its own register and in this place: a loop that
  *                        needs all registers is not left to the compiler's scheduling
  *   V_SUM(v)             the sum of the lanes, as a balanced tree
+ *   V_SUM_EACH(v)        of LANES vectors: lane i is V_SUM(v[i]); may be left out
+ *   V_SELECT(m, a, b)    a where the sign of m is set, else b; may be left out
  *   V_SIGNS(m)           bit i: sign of lane i of the integer vector m
  *   V_TO_BYTES(m)        the lanes of m, all in 0..255, as bytes; V_FROM_BYTES(b) back
  */
@@ -56,8 +58,13 @@ INLINE void store_part(float *p, vec v, int64_t n) {
     memcpy(p, &v, (size_t)n * sizeof *p);
 }
 
+/* a where the mask has all bits, b where it has none. */
 INLINE vec select_bits(ivec mask, vec a, vec b) {
+#ifdef V_SELECT
+    return V_SELECT(mask, a, b);
+#else
     return (vec)(((ivec)a & mask) | ((ivec)b & ~mask));
+#endif
 }
 
 /* As sg_cut: NaN is kept. */

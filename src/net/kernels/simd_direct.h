@@ -85,9 +85,14 @@ INLINE void direct_tile(const struct sg_row *r, const int n_px, const int n_vec,
     vec acc[MAX_PX][2];
 
     /* Where the sums will go is fetched while they are made. */
+    if (r->run >= LONG_RUN) {
+#pragma GCC unroll 16
+        for (int p = 0; p < n_px; p++) {
+            __builtin_prefetch(y + p * r->out_step, 1);
+        }
+    }
 #pragma GCC unroll 16
     for (int p = 0; p < n_px; p++) {
-        __builtin_prefetch(y + p * r->out_step, 1);
         acc[p][0] = (vec){0};
         acc[p][1] = (vec){0};
     }

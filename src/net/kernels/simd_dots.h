@@ -1,6 +1,7 @@
 /* src/net/kernels/simd_dots.h - correlations with one to three output channels (the gradient of a
  * grey or colour image): vectors run along the input channels, and are summed at the end. Weights
- * are w[output channel][tap run][run rounded up to vectors], 0 past the run. */
+ * are w[output channel][tap row][run][run rounded up to vectors]; what is read past a run
+ * is multiplied with 0. */
 
 enum { DOTS_PX = 8 }; /* pixels of a tile with one output channel; with more, half as many */
 
@@ -42,10 +43,47 @@ INLINE void dots_run(const struct sg_row *r, const int n_px, const int n_out, co
     }
 }
 
+/* Lane i is V_SUM(v[i]). */
+INLINE vec sum_each(const vec *v) {
+#ifdef V_SUM_EACH
+    return V_SUM_EACH(v);
+#else
+    vec sums;
+
+    for (int i = 0; i < LANES; i++) {
+        sums[i] = V_SUM(v[i]);
+    }
+    return sums;
+#endif
+}
+
+/* Neighbouring pixels of one channel are finished as vectors. */
+INLINE void dots_finish_row(const struct sg_row *r, const int n_px, const float *bias, float *y,
+                            vec acc[DOTS_PX][3]) {
+#pragma GCC unroll 2
+    for (int p = 0; p < n_px; p += LANES) {
+        const int64_t n = n_px - p < LANES ? n_px - p : LANES;
+        vec each[LANES];
+        vec v;
+
+#pragma GCC unroll 16
+        for (int i = 0; i < LANES; i++) {
+            each[i] = p + i < n_px ? acc[p + i][0] : (vec){0};
+        }
+        v = sum_each(each);
+        if (bias != NULL) {
+            v += splat(*bias);
+        }
+        if (r->accumulate) {
+            v += load_part(y + p, n);
+        }
+        store_part(y + p, cut(r->relu, v), n);
+    }
+}
+
 INLINE void dots_tile(const struct sg_row *r, const int n_px, const int n_out, const float *x,
                       const float *w, const float *bias, float *y) {
     const int64_t padded = sg_round_up(r->run, LANES);
-    const int64_t size = padded * r->n_y * r->n_x;
     vec acc[DOTS_PX][3];
 
 #pragma GCC unroll 8
@@ -53,10 +91,14 @@ INLINE void dots_tile(const struct sg_row *r, const int n_px, const int n_out, c
         acc[p][0] = acc[p][1] = acc[p][2] = (vec){0};
     }
     for (int64_t iy = 0; iy < r->n_y; iy++) {
-        for (int64_t ix = 0; ix < r->n_x; ix++, w += padded) {
-            const float *at = x + iy * r->y_stride + ix * r->tap_stride;
-            dots_run(r, n_px, n_out, at, w, size, acc);
+        for (int64_t ix = 0; ix < r->n_x; ix++) {
+            dots_run(r, n_px, n_out, x + iy * r->y_stride + ix * r->tap_stride,
+                     w + iy * r->w_stride + ix * padded, r->w_size, acc);
         }
+    }
+    if (n_out == 1 && r->out_step == 1) {
+        dots_finish_row(r, n_px, bias, y, acc);
+        return;
     }
 #pragma GCC unroll 8
     for (int p = 0; p < n_px; p++) {

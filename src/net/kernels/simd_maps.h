@@ -18,43 +18,52 @@ INLINE void store_bytes(uint8_t *p, byte_vec b, int64_t n) {
     memcpy(p, &b, (size_t)n);
 }
 
-/* One window's n <= LANES channels. A later tap wins when it is greater, or the first NaN;
- * comparisons with NaN are false. */
+/* The windows of a stretch; where it lies in a copy of its own, no store can change it, and what
+ * all windows share stays in registers. The commonest window is unrolled. */
+INLINE ivec tap_number(const struct sg_window *w, int64_t iy, int64_t ix) {
+    return (w->first + (int32_t)(iy * w->kw + ix)) - (ivec){0};
+}
+
+/* One window's n <= LANES channels. A later tap wins when it is greater, or the first NaN: unless
+ * it is not above the best, or that is a NaN; comparisons with NaN are false. */
 INLINE void max_part(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
                      const float *x, float *y, uint8_t *winner, int64_t n) {
     vec best = load_part(x, n);
-    ivec at = w->first - (ivec){0};
+    ivec at = tap_number(w, 0, 0);
 
+#pragma GCC unroll 2
     for (int64_t iy = 0; iy < n_y; iy++) {
+#pragma GCC unroll 2
         for (int64_t ix = 0; ix < n_x; ix++) {
             const vec v = load_part(x + iy * w->row_stride + ix * w->c, n);
-            const ivec number = (w->first + (int32_t)(iy * w->kw + ix)) - (ivec){0};
-            const ivec wins = (v > best) | ((v != v) & (best == best));
+            const ivec wins = (best == best) & ~(v <= best);
             best = select_bits(wins, v, best);
-            at = (number & wins) | (at & ~wins);
+            at = (ivec)select_bits(wins, (vec)tap_number(w, iy, ix), (vec)at);
         }
     }
+    at |= ~(best > (vec){0}) & SG_POOL_CLOSED;
     store_part(y, best, n);
     store_bytes(winner, V_TO_BYTES(at), n);
 }
 
-INLINE void max_windows(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
+INLINE void max_windows(const struct sg_window *stretch, const int64_t n_y, const int64_t n_x,
                         const float *x, float *y, uint8_t *winner) {
-    for (int64_t i = 0; i < w->cols; i++) {
+    const struct sg_window w = *stretch;
+
+    for (int64_t i = 0; i < w.cols; i++) {
         int64_t c = 0;
-        for (; c + LANES <= w->c; c += LANES) {
-            max_part(w, n_y, n_x, x + c, y + c, winner + c, LANES);
+        for (; c + LANES <= w.c; c += LANES) {
+            max_part(&w, n_y, n_x, x + c, y + c, winner + c, LANES);
         }
-        if (c < w->c) {
-            max_part(w, n_y, n_x, x + c, y + c, winner + c, w->c - c);
+        if (c < w.c) {
+            max_part(&w, n_y, n_x, x + c, y + c, winner + c, w.c - c);
         }
-        x += w->x_step;
-        y += w->c;
-        winner += w->c;
+        x += w.x_step;
+        y += w.c;
+        winner += w.c;
     }
 }
 
-/* The commonest window is unrolled. */
 TARGET static void window_max(const struct sg_window *w, const float *x, float *y,
                               uint8_t *winner) {
     if (w->n_y == 2 && w->n_x == 2) {
@@ -65,42 +74,46 @@ TARGET static void window_max(const struct sg_window *w, const float *x, float *
 }
 
 INLINE void route_part(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
-                       const uint8_t *winner, const float *dy, float *dx, int64_t n) {
-    const ivec at = V_FROM_BYTES(load_bytes(winner, n));
+                       const int assign, const uint8_t *winner, const float *dy, float *dx,
+                       int64_t n) {
+    const ivec at = V_FROM_BYTES(load_bytes(winner, n)) & w->numbers;
     const ivec d = (ivec)load_part(dy, n);
 
+#pragma GCC unroll 2
     for (int64_t iy = 0; iy < n_y; iy++) {
+#pragma GCC unroll 2
         for (int64_t ix = 0; ix < n_x; ix++) {
             float *to = dx + iy * w->row_stride + ix * w->c;
-            const ivec number = (w->first + (int32_t)(iy * w->kw + ix)) - (ivec){0};
-            const vec v = (vec)(d & (at == number));
-            store_part(to, w->assign ? v : load_part(to, n) + v, n);
+            const vec v = (vec)(d & (at == tap_number(w, iy, ix)));
+            store_part(to, assign ? v : load_part(to, n) + v, n);
         }
     }
 }
 
-INLINE void route_windows(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
-                          const uint8_t *winner, const float *dy, float *dx) {
-    for (int64_t i = 0; i < w->cols; i++) {
+INLINE void route_windows(const struct sg_window *stretch, const int64_t n_y, const int64_t n_x,
+                          const int assign, const uint8_t *winner, const float *dy, float *dx) {
+    const struct sg_window w = *stretch;
+
+    for (int64_t i = 0; i < w.cols; i++) {
         int64_t c = 0;
-        for (; c + LANES <= w->c; c += LANES) {
-            route_part(w, n_y, n_x, winner + c, dy + c, dx + c, LANES);
+        for (; c + LANES <= w.c; c += LANES) {
+            route_part(&w, n_y, n_x, assign, winner + c, dy + c, dx + c, LANES);
         }
-        if (c < w->c) {
-            route_part(w, n_y, n_x, winner + c, dy + c, dx + c, w->c - c);
+        if (c < w.c) {
+            route_part(&w, n_y, n_x, assign, winner + c, dy + c, dx + c, w.c - c);
         }
-        dx += w->x_step;
-        dy += w->c;
-        winner += w->c;
+        dx += w.x_step;
+        dy += w.c;
+        winner += w.c;
     }
 }
 
 TARGET static void window_route(const struct sg_window *w, const uint8_t *winner, const float *dy,
                                 float *dx) {
-    if (w->n_y == 2 && w->n_x == 2) {
-        route_windows(w, 2, 2, winner, dy, dx);
+    if (w->n_y == 2 && w->n_x == 2 && w->assign) {
+        route_windows(w, 2, 2, 1, winner, dy, dx);
     } else {
-        route_windows(w, w->n_y, w->n_x, winner, dy, dx);
+        route_windows(w, w->n_y, w->n_x, w->assign, winner, dy, dx);
     }
 }
 

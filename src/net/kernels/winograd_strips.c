@@ -90,30 +90,28 @@ static void zero(float *to, int64_t n) {
     memset(to, 0, (size_t)n * sizeof *to);
 }
 
-/* Input row y of sample i with its border, in all blocks of channels from `to` on. */
+/* Input row y of sample i in all blocks of channels from `to` on. What lies beside the image is 0
+ * from the start; what lies above or below it may hold rows of another block. */
 static void pack_row(const struct sg_corr *q, const struct layout *l, const float *image, int64_t y,
                      float *to) {
     const struct sg_simd *simd = sg_simd_current();
-    const int64_t n = l->row / simd->lanes;
-    const int64_t begin = sg_min(n, sg_max(0, -q->x.origin));
-    const int64_t end =
-        y < 0 || y >= q->y.in ? begin : sg_max(begin, sg_min(n, q->x.in - q->x.origin));
+    const int64_t begin = sg_max(0, -q->x.origin);
+    const int64_t end = sg_min(l->row / simd->lanes, q->x.in - q->x.origin);
 
-    if (end > begin) {
+    if (y >= 0 && y < q->y.in) {
         simd->strip_pack(image + (y * q->x.in + q->x.origin + begin) * q->c, end - begin, q->c,
                          l->block, to + begin * simd->lanes);
+        return;
     }
-    for (int64_t b = 0; b < channels(q); b += simd->lanes, to += l->block) {
-        zero(to, begin * simd->lanes);
-        zero(to + end * simd->lanes, (n - end) * simd->lanes);
+    for (int64_t b = 0; b < channels(q) / simd->lanes; b++) {
+        zero(to + b * l->block, l->row);
     }
 }
 
-/* Tiles first .. first + n - 1 of those that begin at output row y0 of sample i. */
+/* The n tiles from *x, *y on, in rows of tiles; these become the place of the next one. */
 static struct sg_strip strip_of(const struct sg_corr *q, const struct sg_corr_call *call,
-                                const struct layout *l, int64_t i, int64_t y0, int64_t first,
-                                int64_t n) {
-    const int64_t tiles_x = in_tiles(q->x.out) / M;
+                                const struct layout *l, int64_t n, float *out, int64_t n_rows,
+                                int64_t *y, int64_t *x) {
     struct sg_strip s = {.n = n,
                          .c = q->c,
                          .k = q->k,
@@ -124,46 +122,53 @@ static struct sg_strip strip_of(const struct sg_corr *q, const struct sg_corr_ca
                          .accumulate = call->accumulate};
 
     for (int64_t t = 0; t < n; t++) {
-        const int64_t y = (first + t) / tiles_x * M;
-        const int64_t x = (first + t) % tiles_x * M;
-        s.in[t] = call->work + y * l->row + x * sg_simd_current()->lanes;
-        s.out[t] = sg_corr_output_row(q, call->out, i, y0 + y) + x * q->k;
-        s.rows[t] = sg_min(M, q->y.out - y0 - y);
-        s.cols[t] = sg_min(M, q->x.out - x);
+        s.in[t] = call->work + *y * l->row + *x * sg_simd_current()->lanes;
+        s.out[t] = out + *y * s.out_row + *x * q->k;
+        s.rows[t] = sg_min(M, n_rows - *y);
+        s.cols[t] = sg_min(M, q->x.out - *x);
+        *x += M;
+        if (*x >= q->x.out) {
+            *x = 0;
+            *y += M;
+        }
     }
     return s;
 }
 
-/* n_rows rows from y0 on, in strips of nearly equal length. */
+/* Output rows from y0 on in sample i, `n_rows` of them, in strips of nearly equal length. */
 static void run_rows(const struct sg_corr *q, const float *prepared,
-                     const struct sg_corr_call *call, int64_t i, int64_t y0, int64_t n_rows) {
+                     const struct sg_corr_call *call, const struct layout *l, int64_t i, int64_t y0,
+                     int64_t n_rows) {
     const struct sg_simd *simd = sg_simd_current();
-    const struct layout l = layout_of(q);
     const float *image = call->in + i * q->y.in * q->x.in * q->c;
-    const int64_t n_tiles = n_rows / M * (in_tiles(q->x.out) / M);
+    const int64_t n_tiles = in_tiles(n_rows) / M * (in_tiles(q->x.out) / M);
     const int64_t n_strips = (n_tiles + simd->strip - 1) / simd->strip;
-    int64_t first = 0;
+    int64_t y = 0, x = 0;
 
-    for (int64_t y = 0; y < n_rows + 2; y++) {
-        pack_row(q, &l, image, q->y.origin + y0 + y, call->work + y * l.row);
+    for (int64_t row = 0; row < in_tiles(n_rows) + 2; row++) {
+        pack_row(q, l, image, q->y.origin + y0 + row, call->work + row * l->row);
     }
     for (int64_t j = 0; j < n_strips; j++) {
         const int64_t n = n_tiles / n_strips + (j < n_tiles % n_strips);
-        const struct sg_strip s = strip_of(q, call, &l, i, y0, first, n);
-        simd->winograd_strip(&s, prepared, plane(q), call->bias, call->work + l.values,
-                             call->work + l.products);
-        first += n;
+        const struct sg_strip s =
+            strip_of(q, call, l, n, sg_corr_output_row(q, call->out, i, y0), n_rows, &y, &x);
+
+        simd->winograd_strip(&s, prepared, plane(q), call->bias, call->work + l->values,
+                             call->work + l->products);
     }
 }
 
 static void run(const struct sg_corr *q, const float *prepared, const struct sg_corr_call *call) {
+    const struct layout l = layout_of(q);
     const int64_t step = rows_per_block(q);
 
+    zero(call->work, l.values);
     for (int64_t i = 0; i < q->n; i++) {
         for (int64_t y0 = 0; y0 < q->y.out; y0 += step) {
-            const int64_t end = sg_min(y0 + step, in_tiles(q->y.out));
-            run_rows(q, prepared, call, i, y0, end - y0);
-            sg_corr_done(call, (i * q->y.out + sg_min(end, q->y.out)) * q->x.out * q->k);
+            const int64_t n_rows = sg_min(step, q->y.out - y0);
+
+            run_rows(q, prepared, call, &l, i, y0, n_rows);
+            sg_corr_done(call, (i * q->y.out + y0 + n_rows) * q->x.out * q->k);
         }
     }
 }

@@ -2,8 +2,6 @@
  * Padding never wins a maximum; an average counts it where count_include_pad says so. */
 #include "net/ops/ops_impl.h"
 
-enum { MAX_NARROW = 255 }; /* windows up to here have winners of one byte */
-
 static sg_status infer(struct sg_node *node, enum sg_volume_kind kind) {
     sg_status status = SG_OK;
     const struct sg_value *in = node->in[0];
@@ -65,7 +63,7 @@ static struct sg_pool shape_for(const struct sg_call *call) {
 static int is_wide(const struct sg_node *node) {
     const struct sg_pool *own = node->own;
 
-    return own->kh * own->kw > MAX_NARROW;
+    return own->kh * own->kw > SG_POOL_MAX_NARROW;
 }
 
 static void memory_max(const struct sg_node *node, int64_t batch, struct sg_need *need) {
@@ -84,13 +82,20 @@ static void forward_max(const struct sg_call *call) {
     }
 }
 
+/* What a plain Relu before it cuts is known from the maxima, if nothing else has a part in dx. */
 static void backward_max(const struct sg_call *call) {
     const struct sg_pool shape = shape_for(call);
+    const int64_t n = call->batch * call->node->in[0]->size;
+    const int cuts = call->cut_mask != NULL && !call->accumulate[0] && !is_wide(call->node) &&
+                     call->node->in[0]->root->producer->relu == SG_RELU_PLAIN;
 
     if (is_wide(call->node)) {
         sg_max_pool_backward_wide(&shape, call->kept, call->dy, call->dx[0], call->accumulate[0]);
     } else {
-        sg_max_pool_backward(&shape, call->kept, call->dy, call->dx[0], call->accumulate[0]);
+        sg_max_pool_backward(&shape, call->kept, call->dy, call->dx[0], call->accumulate[0], cuts);
+    }
+    if (call->cut_mask != NULL && !cuts) {
+        sg_relu_backward(call->cut_mask, call->dx[0], call->dx[0], n, 0);
     }
 }
 
@@ -111,9 +116,10 @@ static void count_winners(const struct sg_call *call, int64_t j, int64_t first, 
     const int is_narrow = !is_wide(call->node);
 
     for (int64_t i = 0; i < n; i++) {
-        const int32_t tap = !is_narrow                      ? wide[from + i]
-                            : narrow[from + i] == UINT8_MAX ? -1
-                                                            : narrow[from + i];
+        const int32_t tap = !is_narrow ? wide[from + i]
+                            : narrow[from + i] == SG_POOL_OUTSIDE
+                                ? -1
+                                : narrow[from + i] % SG_POOL_CLOSED;
         const int64_t pixel = (first + i) / own->c, c = (first + i) % own->c;
 
         at[i] = tap < 0 ? -1 : (int32_t)((pixel * own->kh * own->kw + tap) * own->c + c);
@@ -143,6 +149,7 @@ static void backward_average(const struct sg_call *call) {
 
 const struct sg_op sg_op_max_pool = {
     .name = "MaxPool",
+    .flags = SG_OP_BITS_INSIDE,
     .infer = infer_max,
     .memory = memory_max,
     .forward = forward_max,

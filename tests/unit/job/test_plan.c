@@ -360,8 +360,9 @@ static void memory_is_what_a_worker_takes(void **state) {
         "methods: [integrated_gradients]\ntarget: {top: 3}\n",
         "methods: [[left_ig, right_ig], {method: vargrad, of: guided_ig}, expected_gradients]\n",
         "methods: [smoothdiff]\nmaps: {channels: l2}\n",
-        "methods: [vargrad, smoothdiff, {method: smoothdiff, as: s, scale: smoothgrad, groups: 4}, "
-        "{method: smoothdiff, as: n, samples: 200, standard_error: false}]\ntarget: {top: 3}\n"};
+        ("methods: [vargrad, smoothdiff, {method: smoothdiff, as: s, scale: smoothgrad, groups: "
+         "4}, "
+         "{method: smoothdiff, as: n, samples: 200, standard_error: false}]\ntarget: {top: 3}\n")};
 
     (void)state;
     for (size_t i = 0; i < sizeof rests / sizeof rests[0]; i++) {
@@ -486,8 +487,8 @@ static void the_print_tells_the_plan(void **state) {
                                         "3: a master and 2 workers, each on items of its own",
                                         "model 5.0 MB + network 20.0 MB + sums",
                                         "results/x.h5",
-                                        "at 10 ms a block; 50.0 % of the ranks' time goes "
-                                        "into blocks; this run ends after 3 h 00 min"};
+                                        ("at 10 ms a block; 50.0 % of the ranks' time goes "
+                                         "into blocks; this run ends after 3 h 00 min")};
     char *text = NULL;
     size_t n = 0;
     FILE *f = open_memstream(&text, &n);

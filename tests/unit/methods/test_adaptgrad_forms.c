@@ -23,7 +23,7 @@ static sg_status scale_of(const struct toy *t, enum sg_adaptgrad_z form, double 
     struct sg_instance ag = toy_instance("adaptgrad", 8);
     double sigma[TOY_MAX];
 
-    ag.params.sampling.z = form;
+    ag.params.sampling.z = (int32_t)form;
     ag.params.sampling.confidence = c;
     return ag.method->sampler->prepare(&ag.params.sampling, &t->view, scale, sigma);
 }

@@ -1,7 +1,9 @@
 /* The vector templates with the geometry of AVX-512, in plain C: tiles of 12 pixels and vectors of
  * 16 are so tested on every machine, whatever its processor has. */
+#ifndef __clang__ /* which has no such options */
 #pragma GCC push_options
-#pragma GCC optimize("O1")               /* three times faster to compile */
+#pragma GCC optimize("O1") /* three times faster to compile */
+#endif
 #pragma GCC diagnostic ignored "-Wpsabi" /* all vector functions are inlined */
 #define LANES  16
 #define MAX_PX 12
@@ -68,4 +70,6 @@ static const struct sg_simd sixteen_lanes = {
     .norm_rows = norm_rows,
     .norm_rows_back = norm_rows_back,
 };
+#ifndef __clang__
 #pragma GCC pop_options
+#endif

@@ -42,10 +42,26 @@ static void check_same(const float *got, const float *want, int64_t n) {
 static void check_winners(const struct arrays *a) {
     for (int64_t i = 0; i < a->n_out; i++) {
         assert_int_equal(a->wide[i], a->want_wide[i]);
-        if (a->s.kh * a->s.kw <= 255) {
-            assert_int_equal(a->winner[i], a->want_wide[i] < 0 ? 255 : a->want_wide[i]);
+        if (a->s.kh * a->s.kw <= SG_POOL_MAX_NARROW) {
+            const int closed = a->y[i] > 0.0f ? 0 : SG_POOL_CLOSED;
+
+            assert_int_equal(a->winner[i],
+                             a->want_wide[i] < 0 ? SG_POOL_OUTSIDE : a->want_wide[i] + closed);
         }
     }
+}
+
+/* With the cut, it is as if the maxima that are not above 0 had no winner. */
+static void check_cut(struct arrays *a, int accumulate) {
+    memcpy(a->want, a->x, (size_t)a->n_in * sizeof(float));
+    memcpy(a->dx, a->x, (size_t)a->n_in * sizeof(float));
+    for (int64_t i = 0; i < a->n_out; i++) {
+        a->wide[i] = a->y[i] > 0.0f ? a->want_wide[i] : -1;
+    }
+    sg_ref_max_pool_backward(&a->s, a->wide, a->dy, a->want, accumulate);
+    sg_max_pool_backward(&a->s, a->winner, a->dy, a->dx, accumulate, 1);
+    check_same(a->dx, a->want, a->n_in);
+    memcpy(a->wide, a->want_wide, (size_t)a->n_out * sizeof *a->wide);
 }
 
 /* Where windows overlap, several values land on one element: the order of adding is the window
@@ -61,13 +77,14 @@ static void check_max(struct arrays *a, int accumulate) {
     sg_ref_max_pool_backward(&a->s, a->want_wide, a->dy, a->want, accumulate);
     sg_max_pool_backward_wide(&a->s, a->wide, a->dy, a->dx, accumulate);
     check_same(a->dx, a->want, a->n_in);
-    if (a->s.kh * a->s.kw <= 255) {
+    if (a->s.kh * a->s.kw <= SG_POOL_MAX_NARROW) {
         memcpy(a->dx, a->x, bytes);
         sg_max_pool_forward(&a->s, a->x, a->y, a->winner);
-        sg_max_pool_backward(&a->s, a->winner, a->dy, a->dx, accumulate);
+        sg_max_pool_backward(&a->s, a->winner, a->dy, a->dx, accumulate, 0);
         check_same(a->dx, a->want, a->n_in);
         sg_ref_max_pool_forward(&a->s, a->x, a->want, a->want_wide);
         check_same(a->y, a->want, a->n_out);
+        check_cut(a, accumulate);
     }
     check_winners(a);
 }
@@ -165,7 +182,7 @@ static void check_wide_window(void) {
     teardown(&a);
 }
 
-static void windows_above_255_elements(void **state) {
+static void windows_above_127_elements(void **state) {
     (void)state;
     for_each_simd(check_wide_window);
 }
@@ -189,10 +206,10 @@ static void check_ties_and_nan(void) {
 
     sg_max_pool_forward(&s, tie, y, winner);
     assert_true(y[0] == 3.0f && isnan(y[1]));
-    assert_true(winner[0] == 0 && winner[1] == 1);
+    assert_true(winner[0] == 0 && winner[1] == SG_POOL_CLOSED + 1); /* NaN is not above 0 */
     sg_max_pool_forward(&s, two_nan, y, winner);
     assert_true(isnan(y[0]) && isnan(y[1]));
-    assert_true(winner[0] == 0 && winner[1] == 0);
+    assert_true(winner[0] == SG_POOL_CLOSED && winner[1] == SG_POOL_CLOSED);
 }
 
 static void first_of_equals_wins_and_nan_shows(void **state) {
@@ -228,7 +245,7 @@ static void windows_over_the_border(void **state) {
     }
     sg_max_pool_forward(&s, x, y, winner);
     assert_true(y[0] == 2.0f && y[1] == 3.0f && winner[0] == 1 && winner[1] == 0);
-    sg_max_pool_backward(&s, winner, dy, dx, 0);
+    sg_max_pool_backward(&s, winner, dy, dx, 0, 0);
     assert_true(dx[0] == 0.0f && dx[1] == 10.0f && dx[2] == 20.0f);
 }
 
@@ -259,7 +276,7 @@ static void padding_counts_when_asked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pools_are_their_loops),
-        cmocka_unit_test(windows_above_255_elements),
+        cmocka_unit_test(windows_above_127_elements),
         cmocka_unit_test(first_of_equals_wins_and_nan_shows),
         cmocka_unit_test(windows_over_the_border),
         cmocka_unit_test(padding_counts_when_asked),
