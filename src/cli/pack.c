@@ -2,6 +2,7 @@
 #include "sgdist/pack.h"
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "sgdist/clock.h"
 #include "sgdist/log.h"
 #include "sgdist/store.h"
 #include "sgdist/text.h"
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 /* Measured on maps of SqueezeNet at 224 x 224 (docs/formats.md): higher levels save 1 to 2 parts in
  * a hundred, at up to ten times the time. */
@@ -34,13 +34,6 @@ struct progress {
     double shown_s;
     double wait_s; /* until the next line */
 };
-
-static double now_s(void) {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void show(struct progress *p, int64_t done, int64_t total, double now) {
     const double rate = (double)done / (now - p->begin_s);
@@ -66,7 +59,7 @@ static sg_status tick(void *context, enum sg_pack_phase phase, int64_t done, int
     const double last_line_s = 600;
     sg_status status = SG_OK;
     struct progress *p = context;
-    const double now = now_s();
+    const double now = sg_now();
 
     SG_CHECK(!sg_stop, SG_E_INTERRUPTED, "stopped on request: nothing was packed or changed");
     sg_lock_beat(p->lock);

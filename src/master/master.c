@@ -2,6 +2,7 @@
 #include "sgdist/master.h"
 
 #include "master/master_impl.h"
+#include "sgdist/clock.h"
 #include "sgdist/events.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
@@ -9,16 +10,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static const double commit_s = 1.0; /* a killed run loses at most the finished items of this time */
-
-static double now_s(void) {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* ---- what is left to do ---- */
 
@@ -83,7 +76,7 @@ sg_status sg_master_create(const struct sg_master_options *options, struct sg_ma
 
     SG_CHECK(m != NULL, SG_E_NOMEM, "no memory for the master");
     m->o = *options;
-    m->begun = now_s();
+    m->begun = sg_now();
     m->committed = m->begun;
     items = sg_calloc((size_t)options->plan->n_items, sizeof *items);
     m->record = sg_calloc((size_t)options->plan->record.bytes, 1);
@@ -135,7 +128,7 @@ static sg_status commit(struct sg_master *m) {
         }
     }
     m->n_written = 0;
-    m->committed = now_s();
+    m->committed = sg_now();
 done:
     return status;
 }
@@ -203,11 +196,11 @@ static void take_record(struct sg_master *m, const struct sg_outcome *outcome, c
 /* From worker number `leader`. */
 static void take_outcome(struct sg_master *m, int leader, const struct sg_outcome *outcome,
                          const void *record) {
-    sg_dispatch_ended(m->dispatch, leader, outcome->item, now_s());
+    sg_dispatch_ended(m->dispatch, leader, outcome->item, sg_now());
     m->n_gradients += outcome->n_gradients;
     if (outcome->kind == SG_OUTCOME_RECORD) {
         take_record(m, outcome, record);
-        sg_progress_count(&m->progress, now_s(), outcome->n_gradients);
+        sg_progress_count(&m->progress, sg_now(), outcome->n_gradients);
     } else if (outcome->kind == SG_OUTCOME_STOPPED) {
         m->is_stopped = 1;
     } else {
@@ -235,7 +228,7 @@ static int must_stop(struct sg_master *m) {
     if (m->o.stop != NULL && *m->o.stop) {
         stop_because(m, "signal");
     }
-    if (max_s > 0 && now_s() - m->begun >= max_s && sg_master_n_pending(m) > 0) {
+    if (max_s > 0 && sg_now() - m->begun >= max_s && sg_master_n_pending(m) > 0) {
         if (!m->is_stopped) {
             sg_log(SG_LOG_INFO, "run.max_hours is over: stopping");
         }
@@ -245,7 +238,7 @@ static int must_stop(struct sg_master *m) {
 }
 
 static void housekeeping(struct sg_master *m) {
-    const double now = now_s();
+    const double now = sg_now();
 
     if (m->n_written > 0 && now - m->committed >= commit_s) {
         keep_first(m, commit(m));
@@ -266,7 +259,7 @@ void sg_master_summary(const struct sg_master *m, struct sg_run_summary *out) {
                                    .n_failed = m->n_failed,
                                    .n_done_now = m->n_done_now,
                                    .n_gradients = m->n_gradients,
-                                   .seconds = now_s() - m->begun,
+                                   .seconds = sg_now() - m->begun,
                                    .stopped = m->is_stopped};
 }
 
@@ -284,7 +277,7 @@ static int send_orders(struct sg_master *m, const struct sg_comm *world) {
     struct sg_dispatch_order o;
     int n = 0;
 
-    while (sg_dispatch_next(m->dispatch, now_s(), &o)) {
+    while (sg_dispatch_next(m->dispatch, sg_now(), &o)) {
         const int is_help = o.helper >= 0;
         const struct sg_order order = {
             .kind = is_help ? SG_ORDER_HELP : SG_ORDER_ITEM, .item = o.item, .worker = o.helper};
@@ -344,7 +337,7 @@ static int local_next(void *context, struct sg_order *order) {
 
     *order = (struct sg_order){.kind = SG_ORDER_END};
     housekeeping(m);
-    if (!must_stop(m) && sg_dispatch_next(m->dispatch, now_s(), &o)) {
+    if (!must_stop(m) && sg_dispatch_next(m->dispatch, sg_now(), &o)) {
         *order = (struct sg_order){.kind = SG_ORDER_ITEM, .item = o.item};
     }
     return 1;

@@ -4,6 +4,7 @@
  * missing, or local to one node. */
 #include "store/store_impl.h"
 
+#include "sgdist/clock.h"
 #include "sgdist/log.h"
 #include "sgdist/memory.h"
 #include "sgdist/text.h"
@@ -232,18 +233,11 @@ static sg_status busy(const struct sg_lock *lock, const struct sg_holder *h) {
                    since, h->age_s, lock->path);
 }
 
-static double now_s(void) {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Tries until the lock is ours, or its holder has lived through `wait_s` seconds. */
 static sg_status contend(const struct sg_lock *lock, double wait_s) {
     sg_status status = SG_OK;
     const struct timespec poll = {.tv_nsec = POLL_NS};
-    const double end = now_s() + wait_s;
+    const double end = sg_now() + wait_s;
     struct look look;
     int taken = 0;
     int waits = 0;
@@ -256,7 +250,7 @@ static sg_status contend(const struct sg_lock *lock, double wait_s) {
         if (!look.holder.alive && bury(lock, &look)) {
             continue;
         }
-        if (now_s() >= end) {
+        if (sg_now() >= end) {
             SG_TRY(busy(lock, &look.holder));
         }
         if (!waits) {

@@ -19,6 +19,20 @@ struct target {
 
 /* ---- writing ---- */
 
+/* What HDF5 was asked to write before may have failed with errno, which was 0: a full disk. */
+static sg_status check_written(const struct sg_pack *p, int failed, const char *what) {
+    sg_status status = SG_OK;
+    char reason[256];
+
+    if (failed && errno != 0) {
+        SG_TRY(sg_disk_error("writing failed", p->temporary));
+    }
+    SG_CHECK(!failed, SG_E_IO, "%s: writing %s failed (HDF5: %s)", p->temporary, what,
+             sg_hdf_reason(reason, sizeof reason));
+done:
+    return status;
+}
+
 /* The space of n rows of the first axis, and in the file's the choice of them; of all of it with
  * first -1. It has the file's axes, without which HDF5 looks up the place of every element. */
 static hid_t memory_space(hid_t space, int64_t first, int64_t n) {
@@ -41,22 +55,16 @@ static hid_t memory_space(hid_t space, int64_t first, int64_t n) {
 /* n rows of the first axis from `first` on; with first -1 all. */
 static sg_status write_rows(const struct target *t, hid_t dataset, const char *path, int64_t first,
                             int64_t n, const void *rows) {
-    sg_status status = SG_OK;
+    sg_status status;
     const hid_t type = H5Dget_type(dataset);
     const hid_t space = H5Dget_space(dataset);
     const hid_t memory = memory_space(space, first, n);
-    char reason[256];
     int failed;
 
     errno = 0;
     failed = memory < 0 || (H5Sget_select_npoints(space) > 0 &&
                             H5Dwrite(dataset, type, memory, space, H5P_DEFAULT, rows) < 0);
-    if (failed && errno != 0) {
-        SG_TRY(sg_disk_error("writing failed", t->pack->temporary));
-    }
-    SG_CHECK(!failed, SG_E_IO, "%s: writing %s failed (HDF5: %s)", t->pack->temporary, path,
-             sg_hdf_reason(reason, sizeof reason));
-done:
+    status = check_written(t->pack, failed, path);
     (void)H5Sclose(memory);
     (void)H5Sclose(space);
     (void)H5Tclose(type);
@@ -76,19 +84,11 @@ done:
 
 /* What is still in the cache of the dataset is written now, so that a full disk is told of. */
 static sg_status close_dataset(const struct target *t, hid_t dataset, sg_status before) {
-    sg_status status = before;
-    char reason[256];
     int failed;
 
     errno = 0;
     failed = dataset >= 0 && H5Dclose(dataset) < 0 && before == SG_OK;
-    if (failed && errno != 0) {
-        SG_TRY(sg_disk_error("writing failed", t->pack->temporary));
-    }
-    SG_CHECK(!failed, SG_E_IO, "%s: writing failed (HDF5: %s)", t->pack->temporary,
-             sg_hdf_reason(reason, sizeof reason));
-done:
-    return status;
+    return failed ? check_written(t->pack, failed, "a dataset's last piece") : before;
 }
 
 /* ---- bit for bit ---- */
@@ -352,11 +352,9 @@ sg_status sg_pack_copy(struct sg_pack *p) {
     status = copy_all(&t);
     errno = 0;
     failed = H5Fclose(t.file) < 0 && status == SG_OK;
-    if (failed && errno != 0) {
-        SG_TRY(sg_disk_error("writing failed", p->temporary));
+    if (failed) {
+        status = check_written(p, failed, "the end of the file");
     }
-    SG_CHECK(!failed, SG_E_IO, "%s: writing failed (HDF5: %s)", p->temporary,
-             sg_hdf_reason(reason, sizeof reason));
 done:
     (void)H5Pclose(access);
     return status;

@@ -8,13 +8,6 @@ const char *sg_phase_name(enum sg_phase phase) {
     return names[phase];
 }
 
-double sg_now(void) {
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void sg_phase_enter(struct sg_worker *w, enum sg_phase phase) {
     const double now = sg_now();
 

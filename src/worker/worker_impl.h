@@ -2,10 +2,10 @@
 #ifndef WORKER_IMPL_H
 #define WORKER_IMPL_H
 
+#include "sgdist/clock.h"
 #include "sgdist/worker.h"
 
 #include <math.h>
-#include <time.h>
 
 enum { SG_MAX_PARTS = 8 }; /* different readings of a walk: three parts, signed and absolute */
 
@@ -198,7 +198,6 @@ struct sg_worker {
 enum { SG_SPENT_NOISE, SG_SPENT_FORWARD, SG_SPENT_GATES, SG_SPENT_READINGS };
 
 /* phases.c */
-double sg_now(void); /* seconds of a steady clock */
 void sg_phase_enter(struct sg_worker *w, enum sg_phase phase);
 
 /* spent.c: the account of every instance (fields cost/<label>). The time since `begun` for a slot

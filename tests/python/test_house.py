@@ -19,7 +19,7 @@ LEVELS = {"base": 0, "rng": 1, "sums": 1, "comm": 1, "net": 2, "data": 2, "metho
 
 # The public headers of a room, where they are not just <room>.h. work.h is what master and worker, who do not
 # know each other, say to each other; it lies below both, beside the plan that it refers to.
-HEADERS = {"base": {"events", "log", "memory", "record", "shape", "simd", "status", "text", "weight_noise"},
+HEADERS = {"base": {"clock", "events", "log", "memory", "record", "shape", "simd", "status", "text", "weight_noise"},
            "job": {"deal", "job", "plan", "work"}, "comm": {"comm", "shared"}, "data": {"data", "npy"},
            "methods": {"methods", "path"}, "sums": {"sums", "counts"},
            "store": {"compare", "pack", "store"}, "master": {"dispatch", "master", "simulate"}}

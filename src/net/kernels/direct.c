@@ -4,20 +4,6 @@
 
 #include <string.h>
 
-/* Runs `kernel` over all rows of one group of `width` input channels. */
-typedef void (*row_kernel)(const struct sg_row *r, const float *x, const float *w,
-                           const float *bias, float *y);
-
-static void block_rows(const struct sg_corr *q, const struct sg_corr_call *call, row_kernel kernel,
-                       const struct sg_row *r, const struct sg_rows *rows, const float *w,
-                       int64_t channel, int64_t i, int64_t y0, int64_t n_rows) {
-    for (int64_t y = 0; y < n_rows; y++) {
-        kernel(r, rows->at + y * q->y.step * rows->row_stride, w,
-               call->bias == NULL ? NULL : call->bias + channel,
-               sg_corr_output_row(q, call->out, i, y0 + y) + channel);
-    }
-}
-
 static int64_t n_taps(const struct sg_corr *q) {
     return q->y.taps * q->x.taps;
 }
@@ -60,46 +46,6 @@ const struct sg_algorithm sg_algorithm_nothing = {
     .work_size = no_size,
     .run = nothing_run,
 };
-
-/* Direct and dots share the walk over samples, row blocks and groups; a block of rows is gone
- * through once for each slice of output channels, whose weights then stay in the first cache. */
-
-static int64_t group_work_size(const struct sg_corr *q) {
-    return sg_rows_work_size(q, q->c);
-}
-
-static void run_slices(const struct sg_corr *q, const float *prepared,
-                       const struct sg_corr_call *call, row_kernel kernel, int64_t slice,
-                       int64_t slice_floats, int64_t i, int64_t y0, int64_t n_rows) {
-    const int64_t n_slices = (q->k + slice - 1) / slice;
-
-    for (int64_t g = 0; g < q->groups; g++) {
-        const struct sg_rows rows = sg_rows_view(q, call, i, y0, n_rows, g * q->c, q->c);
-        struct sg_row r = sg_row_of(q, &rows, call);
-        for (int64_t b = 0; b < n_slices; b++) {
-            r.width = sg_min(slice, q->k - b * slice);
-            block_rows(q, call, kernel, &r, &rows, prepared + (g * n_slices + b) * slice_floats,
-                       g * q->k + b * slice, i, y0, n_rows);
-        }
-    }
-}
-
-static void run_rows(const struct sg_corr *q, const float *prepared,
-                     const struct sg_corr_call *call, row_kernel kernel, int64_t slice,
-                     int64_t slice_floats) {
-    const int64_t step = sg_rows_per_block(q, q->c);
-
-    for (int64_t i = 0; i < q->n; i++) {
-        for (int64_t y0 = 0; y0 < q->y.out; y0 += step) {
-            const int64_t n_rows = sg_min(step, q->y.out - y0);
-
-            run_slices(q, prepared, call, kernel, slice, slice_floats, i, y0, n_rows);
-            if (sg_corr_is_dense(q)) {
-                sg_corr_done(call, (i * q->y.out + y0 + n_rows) * q->x.out * q->groups * q->k);
-            }
-        }
-    }
-}
 
 /* Direct: slices of two vectors of output channels. */
 
@@ -176,10 +122,49 @@ void sg_multiply(const struct sg_product *p, const float *in, const float *w, co
     }
 }
 
+/* Rows of one slice of output channels, the first of which is `channel`. */
+static void run_slice(const struct sg_corr *q, const struct sg_corr_call *call,
+                      const struct sg_row *r, const struct sg_rows *rows, const float *w,
+                      int64_t channel, int64_t i, int64_t y0, int64_t n_rows) {
+    for (int64_t y = 0; y < n_rows; y++) {
+        sg_simd_current()->direct_row(r, rows->at + y * q->y.step * rows->row_stride, w,
+                                      call->bias == NULL ? NULL : call->bias + channel,
+                                      sg_corr_output_row(q, call->out, i, y0 + y) + channel);
+    }
+}
+
+/* A block of rows is gone through once for each slice, whose weights then stay in the first cache.
+ */
+static void run_block(const struct sg_corr *q, const float *prepared,
+                      const struct sg_corr_call *call, int64_t i, int64_t y0, int64_t n_rows) {
+    const int64_t slice = direct_slice();
+    const int64_t n_slices = (q->k + slice - 1) / slice;
+
+    for (int64_t g = 0; g < q->groups; g++) {
+        const struct sg_rows rows = sg_rows_view(q, call, i, y0, n_rows, g);
+        struct sg_row r = sg_row_of(q, &rows, call);
+        for (int64_t b = 0; b < n_slices; b++) {
+            r.width = sg_min(slice, q->k - b * slice);
+            run_slice(q, call, &r, &rows, prepared + (g * n_slices + b) * direct_slice_floats(q),
+                      g * q->k + b * slice, i, y0, n_rows);
+        }
+    }
+}
+
 static void direct_run(const struct sg_corr *q, const float *prepared,
                        const struct sg_corr_call *call) {
-    run_rows(q, prepared, call, sg_simd_current()->direct_row, direct_slice(),
-             direct_slice_floats(q));
+    const int64_t step = sg_rows_per_block(q);
+
+    for (int64_t i = 0; i < q->n; i++) {
+        for (int64_t y0 = 0; y0 < q->y.out; y0 += step) {
+            const int64_t n_rows = sg_min(step, q->y.out - y0);
+
+            run_block(q, prepared, call, i, y0, n_rows);
+            if (sg_corr_is_dense(q)) {
+                sg_corr_done(call, (i * q->y.out + y0 + n_rows) * q->x.out * q->groups * q->k);
+            }
+        }
+    }
 }
 
 const struct sg_algorithm sg_algorithm_direct = {
@@ -187,6 +172,6 @@ const struct sg_algorithm sg_algorithm_direct = {
     .applies = direct_applies,
     .weights_size = sg_direct_weights_size,
     .prepare = sg_direct_prepare,
-    .work_size = group_work_size,
+    .work_size = sg_rows_work_size,
     .run = direct_run,
 };

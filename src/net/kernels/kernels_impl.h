@@ -105,12 +105,12 @@ struct sg_rows {
     int64_t row_stride, pixel_stride;
 };
 
-/* Output rows a block has, and the floats its border copy takes (0 if the image needs no border),
- * for `width` channels. */
-int64_t sg_rows_per_block(const struct sg_corr *q, int64_t width);
-int64_t sg_rows_work_size(const struct sg_corr *q, int64_t width);
+/* Output rows a block has, and the floats the border copy of one group takes (0 if the image needs
+ * no border). */
+int64_t sg_rows_per_block(const struct sg_corr *q);
+int64_t sg_rows_work_size(const struct sg_corr *q);
 struct sg_rows sg_rows_view(const struct sg_corr *q, const struct sg_corr_call *call, int64_t i,
-                            int64_t y0, int64_t n_rows, int64_t channel, int64_t width);
+                            int64_t y0, int64_t n_rows, int64_t group);
 
 /* direct.c: a product of matrices on the direct convolution's kernel, out[n][k] (+)= in[n][run] w +
  * bias, then relu: rows in_step and out_step floats apart; w are `run` of n_terms rows of weights,
@@ -129,8 +129,11 @@ int64_t sg_product_weights(int64_t n_terms, int64_t k);
 int64_t sg_direct_weights_size(const struct sg_corr *q);
 void sg_direct_prepare(const struct sg_corr *q, const struct sg_weights *w, float *prepared);
 
-/* winograd.c: weights for F(m x m, 3x3) at all points, for `c` input channels of which the first
- * q->c exist, and the floats of one point. */
+/* winograd.c: whether tiles of m x m outputs save enough products, from so many channels on. */
+int sg_winograd_saves(const struct sg_corr *q, int64_t m, int64_t min_channels);
+
+/* Weights for F(m x m, 3x3) at all points, for `c` input channels of which the first q->c exist,
+ * and the floats of one point. */
 int64_t sg_winograd_plane(int64_t c, int64_t k);
 void sg_winograd_prepare(const struct sg_corr *q, const struct sg_weights *w, int64_t m, int64_t c,
                          float *prepared);

@@ -115,6 +115,31 @@ INLINE void direct_tile(const struct sg_row *r, const int n_px, const int n_vec,
     }
 }
 
+/* One TILE_CASE for each number of pixels that a tile can have. */
+#if MAX_PX > 6
+#define TILE_CASES                                                                                 \
+    TILE_CASE(1)                                                                                   \
+    TILE_CASE(2)                                                                                   \
+    TILE_CASE(3)                                                                                   \
+    TILE_CASE(4)                                                                                   \
+    TILE_CASE(5)                                                                                   \
+    TILE_CASE(6)                                                                                   \
+    TILE_CASE(7)                                                                                   \
+    TILE_CASE(8)                                                                                   \
+    TILE_CASE(9)                                                                                   \
+    TILE_CASE(10)                                                                                  \
+    TILE_CASE(11)                                                                                  \
+    TILE_CASE(12)
+#else
+#define TILE_CASES                                                                                 \
+    TILE_CASE(1)                                                                                   \
+    TILE_CASE(2)                                                                                   \
+    TILE_CASE(3)                                                                                   \
+    TILE_CASE(4)                                                                                   \
+    TILE_CASE(5)                                                                                   \
+    TILE_CASE(6)
+#endif
+
 #define TILE_CASE(n)                                                                               \
     case n:                                                                                        \
         if (r->width > LANES) {                                                                    \
@@ -132,22 +157,7 @@ TARGET static void direct_row(const struct sg_row *r, const float *x, const floa
 
     for (int64_t t = 0; t < n_tiles; t++) {
         const int64_t n = r->cols / n_tiles + (t < r->cols % n_tiles);
-        switch (n) {
-            TILE_CASE(1)
-            TILE_CASE(2)
-            TILE_CASE(3)
-            TILE_CASE(4)
-            TILE_CASE(5)
-            TILE_CASE(6)
-#if MAX_PX > 6
-            TILE_CASE(7)
-            TILE_CASE(8)
-            TILE_CASE(9)
-            TILE_CASE(10)
-            TILE_CASE(11)
-            TILE_CASE(12)
-#endif
-        }
+        switch (n) { TILE_CASES }
         x += n * r->x_step;
         y += n * r->out_step;
     }

@@ -95,20 +95,7 @@ INLINE void strip_products(const int n_px, const int n_vec, int64_t n_blocks, co
 TARGET static void strip_multiply(int64_t n_tiles, int n_vec, int64_t n_blocks, const float *values,
                                   const float *w, int64_t w_plane, float *to) {
     switch (n_tiles) {
-        TILE_CASE(1)
-        TILE_CASE(2)
-        TILE_CASE(3)
-        TILE_CASE(4)
-        TILE_CASE(5)
-        TILE_CASE(6)
-#if MAX_PX > 6
-        TILE_CASE(7)
-        TILE_CASE(8)
-        TILE_CASE(9)
-        TILE_CASE(10)
-        TILE_CASE(11)
-        TILE_CASE(12)
-#endif
+        TILE_CASES
     default:
         break;
     }

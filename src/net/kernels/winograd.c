@@ -94,11 +94,15 @@ static int64_t n_products(const struct sg_corr *q, int64_t m) {
  * four times as large, are read for too few tiles. */
 enum { MIN_CHANNELS = 32, MIN_EXTENT = 6, MIN_SAVING = 2 };
 
-static int applies(const struct sg_corr *q) {
+int sg_winograd_saves(const struct sg_corr *q, int64_t m, int64_t min_channels) {
     return q->groups == 1 && is_3_of_stride_1(&q->y) && is_3_of_stride_1(&q->x) &&
-           sg_corr_is_dense(q) && sg_min(q->c, q->k) >= MIN_CHANNELS &&
+           sg_corr_is_dense(q) && sg_min(q->c, q->k) >= min_channels &&
            sg_min(q->y.out, q->x.out) >= MIN_EXTENT &&
-           MIN_SAVING * sg_min(n_products(q, 2), n_products(q, 4)) <= 9 * q->y.out * q->x.out;
+           MIN_SAVING * n_products(q, m) <= 9 * q->y.out * q->x.out;
+}
+
+static int applies(const struct sg_corr *q) {
+    return sg_winograd_saves(q, 2, MIN_CHANNELS) || sg_winograd_saves(q, 4, MIN_CHANNELS);
 }
 
 /* Images of which the large tiles would hang over by much. */

@@ -13,32 +13,18 @@
  * the direct kernel is as fast. The weights are read for each strip: where they outgrow half of the
  * second cache, winograd.c's blocks of many tiles take over from WEIGHTS on, but it needs
  * MANY_CHANNELS on both sides, since its transforms are longer. */
-enum {
-    M = 4,
-    MIN_CHANNELS = 8,
-    MANY_CHANNELS = 32,
-    WEIGHTS = 2048,
-    MIN_EXTENT = 6,
-    MIN_SAVING = 2
-};
+enum { M = 4, MIN_CHANNELS = 8, MANY_CHANNELS = 32, WEIGHTS = 2048 };
 
 /* Floats of the rows that are packed at a time: they stay in the second cache. */
 enum { BLOCK_FLOATS = 32768 };
-
-static int is_3_of_stride_1(const struct sg_axis *a) {
-    return a->taps == 3 && a->dilation == 1 && a->step == 1 && a->out >= MIN_EXTENT;
-}
 
 static int64_t in_tiles(int64_t n) {
     return sg_round_up(n, M);
 }
 
 static int applies(const struct sg_corr *q) {
-    return q->groups == 1 && is_3_of_stride_1(&q->y) && is_3_of_stride_1(&q->x) &&
-           sg_corr_is_dense(q) && sg_min(q->c, q->k) >= MIN_CHANNELS &&
-           (sg_min(q->c, q->k) < MANY_CHANNELS || q->c * q->k <= WEIGHTS) &&
-           MIN_SAVING * SG_STRIP_POINTS * in_tiles(q->y.out) * in_tiles(q->x.out) <=
-               9 * M * M * q->y.out * q->x.out;
+    return sg_winograd_saves(q, M, MIN_CHANNELS) &&
+           (sg_min(q->c, q->k) < MANY_CHANNELS || q->c * q->k <= WEIGHTS);
 }
 
 /* Channels in whole vectors. */
