@@ -197,6 +197,11 @@ struct sg_sampler {
                     const float *scale, int64_t k, float *out);
 };
 
+/* 1 if every place of the samples has noise of its own in some channel, scale[D] > 0, that no bound
+ * cuts off: then no two places of a sample look alike, not even on a white background. */
+int sg_sampling_is_noisy(const struct sg_sampling *p, const struct sg_shape *input,
+                         const float *scale);
+
 /* What finish turns into a map. D is the size of the tensor that is read: the model's input, or a
  * layer. */
 struct sg_finish {

@@ -152,10 +152,18 @@ typedef void sg_net_pause(void *context);
 void sg_net_set_pause(struct sg_net *net, sg_net_pause *pause, void *context);
 
 /* y[batch][K] = the explained tensors at x[batch][D], one after the other in a sample; keeps what
- * backward needs. `cancel` (may be NULL) is looked at between layers. Errors: only
+ * backward needs. Where places of an image look alike, like those of a white background, the
+ * activations there are equal bit by bit, and of equal ones a maximum chooses the first, as the
+ * textbook's sum has it. `cancel` (may be NULL) is looked at between layers. Errors: only
  * SG_E_INTERRUPTED, when *cancel is not 0; the net can be used again. */
 sg_status sg_net_forward(struct sg_net *net, const float *x, float *y,
                          const volatile sig_atomic_t *cancel);
+
+/* The same for inputs in which no two places look alike, since each has noise of its own: also
+ * convolutions before a maximum may then run by Winograd's algorithm, which rounds differently from
+ * place to place. */
+sg_status sg_net_forward_noisy(struct sg_net *net, const float *x, float *y,
+                               const volatile sig_atomic_t *cancel);
 
 /* The same, and layers[l][batch][size] = layer l of the signature, where layers[l] is not NULL. */
 sg_status sg_net_forward_at(struct sg_net *net, const float *x, float *y, float *const *layers,
@@ -212,9 +220,10 @@ struct sg_node_view {
 int64_t sg_model_n_nodes(const struct sg_model *m);
 void sg_net_view_node(const struct sg_net *net, int64_t i, struct sg_node_view *out);
 
-/* How many convolutions run by which algorithm: "forward 30 direct, 13 winograd 4x4; backward ...",
- * a function of the model and the kernel family; "none" without convolutions. Algorithms of the
- * phases of a strided one are joined by +. */
+/* How many convolutions run by which algorithm: "forward 30 direct, 13 winograd 4x4 (without noise
+ * 43 direct); backward ...", a function of the model and the kernel family; what stands in brackets
+ * is sg_net_forward, where that differs from sg_net_forward_noisy. "none" without convolutions.
+ * Algorithms of the phases of a strided one are joined by +. */
 struct sg_text;
 void sg_model_algorithms(const struct sg_model *m, struct sg_text *out);
 

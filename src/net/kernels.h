@@ -24,6 +24,9 @@ struct sg_conv {
     int64_t groups;
     enum sg_precision precision; /* bfloat16: layers with 16 and more channels on both sides round
                                   * their input and weights; needs sg_precision_check */
+    int may_keep_ties;           /* weights are prepared for both kinds of forward pass */
+    int keeps_ties; /* ... and this is the one in which equal neighbourhoods give equal bits
+                     * wherever they lie, as in the plain sum */
 };
 
 /* Floats that prepared weights take, and their preparation from ONNX order

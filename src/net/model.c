@@ -36,6 +36,20 @@ const char *sg_op_name(int i, int *opset_min, int *opset_max) {
     return sg_ops[i]->name;
 }
 
+/* Consumers come behind their producers. */
+static void find_choices(struct sg_model *m) {
+    for (int64_t i = m->n_nodes - 1; i >= 0; i--) {
+        const struct sg_node *node = m->nodes[i];
+
+        for (int k = 0; k < node->n_in && (node->op->choice != NULL || node->feeds_choice); k++) {
+            if (sg_has_input(node, k) && node->in[k]->kind == SG_VALUE_DYNAMIC &&
+                node->in[k]->root->producer != NULL) {
+                node->in[k]->root->producer->feeds_choice = 1;
+            }
+        }
+    }
+}
+
 static sg_status prepare(struct sg_model *m) {
     sg_status status = SG_OK;
 
@@ -66,6 +80,7 @@ sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name,
     SG_TRY(sg_image_decode(bytes, n_bytes, m->file, &m->keep, &m->graph));
     SG_TRY(sg_graph_build(m));
     SG_TRY(sg_fuse(m));
+    find_choices(m);
     SG_TRY(prepare(m));
     SG_TRY(sg_find_gates(m));
     SG_TRY(sg_make_signature(m));

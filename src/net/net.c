@@ -306,17 +306,15 @@ done:
     return status;
 }
 
-sg_status sg_net_forward(struct sg_net *net, const float *x, float *y,
-                         const volatile sig_atomic_t *cancel) {
-    return sg_net_forward_at(net, x, y, NULL, cancel);
-}
-
-sg_status sg_net_forward_at(struct sg_net *net, const float *x, float *y, float *const *layers,
-                            const volatile sig_atomic_t *cancel) {
+static sg_status run(struct sg_net *net, int keeps_ties, const float *x, float *y,
+                     float *const *layers, const volatile sig_atomic_t *cancel) {
     sg_status status = SG_OK;
     const struct sg_model *m = net->m;
     const struct part all = {0, net->batch};
 
+    for (int64_t i = 0; i < m->n_nodes; i++) {
+        net->calls[i].keeps_ties = keeps_ties;
+    }
     bring_in(net->batch, m->input, x, m->input->size, data_of(net, m->input, 0));
     read_layers(net, 0, 0, layers, all);
     for (int64_t s = 0; s < net->plan.n_segments; s++) {
@@ -332,6 +330,21 @@ sg_status sg_net_forward_at(struct sg_net *net, const float *x, float *y, float 
     }
 done:
     return status;
+}
+
+sg_status sg_net_forward(struct sg_net *net, const float *x, float *y,
+                         const volatile sig_atomic_t *cancel) {
+    return run(net, 1, x, y, NULL, cancel);
+}
+
+sg_status sg_net_forward_noisy(struct sg_net *net, const float *x, float *y,
+                               const volatile sig_atomic_t *cancel) {
+    return run(net, 0, x, y, NULL, cancel);
+}
+
+sg_status sg_net_forward_at(struct sg_net *net, const float *x, float *y, float *const *layers,
+                            const volatile sig_atomic_t *cancel) {
+    return run(net, 1, x, y, layers, cancel);
 }
 
 sg_status sg_net_backward(struct sg_net *net, const float *dy, float *dx,

@@ -116,6 +116,7 @@ struct sg_node {
     int relu;               /* what follows it: enum sg_relu_kind */
     int has_affine;         /* a batch norm or the like was taken into its weights */
     int addend;             /* the input that is added to what it computes; 0: none */
+    int feeds_choice;       /* what it makes reaches a maximum, see sg_choice */
     struct sg_name *inside; /* names of the tensors that fusing left inside of it */
     const char *runs_as;    /* the operator it has become, for people; NULL: the file's */
     int removed;
@@ -138,6 +139,7 @@ struct sg_call {
     float **dx;
     int *accumulate;
     enum sg_rule rule;        /* of this backward pass */
+    int keeps_ties;           /* of this forward pass: see sg_net_forward_noisy */
     void *kept;               /* from forward to backward */
     float *work;              /* during one call */
     uint32_t *relu_mask;      /* of a node with relu */

@@ -141,30 +141,44 @@ static void add_names(struct names *names, struct sg_text *out) {
     }
 }
 
-static void add_direction(const struct sg_model *m, int backward, struct sg_text *out) {
-    struct names names = {0};
-    struct sg_conv shape;
-    char text[32];
+/* Returns whether any convolution keeps ties by another algorithm than it has otherwise. */
+static int find_names(const struct sg_model *m, int backward, int keeps_ties, struct names *out) {
+    int differs = 0;
 
+    *out = (struct names){0};
     for (int64_t i = 0; i < m->n_nodes; i++) {
         const struct sg_node *node = m->nodes[i];
+        struct sg_conv shape;
+        char usual[32];
+        char text[32];
 
         if (node->op->convolution != NULL) {
             const int is_adjoint = node->op->convolution(node, 1, &shape);
 
-            count_name(&names,
-                       sg_conv_algorithms(&shape, is_adjoint != backward, text, sizeof text));
+            (void)sg_conv_algorithms(&shape, is_adjoint != backward, usual, sizeof usual);
+            shape.keeps_ties = keeps_ties;
+            (void)sg_conv_algorithms(&shape, is_adjoint != backward, text, sizeof text);
+            differs = differs || strcmp(usual, text) != 0;
+            count_name(out, text);
         }
     }
-    if (names.n > 0) {
-        sg_text_add(out, "%s", backward ? "; backward" : "forward");
-    } else if (!backward) {
-        sg_text_add(out, "none");
-    }
-    add_names(&names, out);
+    return differs;
 }
 
 void sg_model_algorithms(const struct sg_model *m, struct sg_text *out) {
-    add_direction(m, 0, out);
-    add_direction(m, 1, out);
+    struct names names;
+
+    (void)find_names(m, 0, 0, &names);
+    sg_text_add(out, names.n > 0 ? "forward" : "none");
+    add_names(&names, out);
+    if (find_names(m, 0, 1, &names)) {
+        sg_text_add(out, " (without noise");
+        add_names(&names, out);
+        sg_text_add(out, ")");
+    }
+    (void)find_names(m, 1, 0, &names);
+    if (names.n > 0) {
+        sg_text_add(out, "; backward");
+        add_names(&names, out);
+    }
 }

@@ -201,7 +201,11 @@ static sg_status read_gradients(struct reading *b) {
     const double begun = sg_now();
 
     sg_phase_enter(w, SG_PHASE_FORWARD);
-    SG_TRY(sg_net_forward(w->net, w->noisy, w->y, b->cancel));
+    if (sg_sampling_is_noisy(&b->sweep->sampling, &w->plan->input, w->scale)) {
+        SG_TRY(sg_net_forward_noisy(w->net, w->noisy, w->y, b->cancel));
+    } else {
+        SG_TRY(sg_net_forward(w->net, w->noisy, w->y, b->cancel));
+    }
     w->phases.n_forwards += b->n;
     sg_spend(w, SG_SPENT_FORWARD, begun);
     for (int64_t t = 0; t < w->plan->n_targets; t++) {

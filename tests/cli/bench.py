@@ -91,12 +91,16 @@ class Bench(unittest.TestCase):
         subprocess.run([SGDIST, str(quickstart / "quickstart.yaml"), "--set", f"study.output={result}", "--set", "data.limit=1", "--set",
                         "sampling.samples=16", "--set", "methods=[smoothgrad]"], check=True, capture_output=True)
         info = subprocess.run([SGDIST, "info", str(quickstart / "quickstart/fashion.onnx")], check=True, capture_output=True, text=True).stdout
-        told = re.search(r"^convolutions +(forward.*)$", info, re.M).group(1)
+        told = " ".join(re.search(r"^convolutions +(forward.*?)\n\n", info, re.M | re.S).group(1).split())
         status = subprocess.run([SGDIST, "status", str(result)], check=True, capture_output=True, text=True).stdout
         self.assertIn(f"; convolutions {told}\n", status)
-        self.assertIn("dots", told.split(";")[1])  # backward of a layer with one input channel
-        self.assertNotIn("dots", told.split(";")[0])
-        self.assertEqual(sum(int(n) for n in re.findall(r"(\d+) \w", told.split(";")[0])), 2)  # the network has two
+        forward, without_noise, backward = re.fullmatch(r"forward (.*) \(without noise (.*)\); backward (.*)", told).groups()
+        self.assertIn("dots", backward)  # of a layer with one input channel
+        self.assertNotIn("dots", forward)
+        self.assertIn("winograd", forward)
+        self.assertNotIn("winograd", without_noise)  # before a MaxPool
+        for names in (forward, without_noise, backward):
+            self.assertEqual(sum(int(n) for n in re.findall(r"(\d+) \w", names)), 2)  # the network has two
 
 
 if __name__ == "__main__":

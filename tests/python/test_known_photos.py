@@ -68,7 +68,7 @@ def check_eval(folder, judge, names, name, path, side, word, probability):
     e_dx = np.linalg.norm(dx - true_dx) / np.linalg.norm(true_dx)
     check(names[p.argmax()].startswith(word) and abs(p.max() - probability) < MARGIN,
           f"eval, {name}: {names[p.argmax()]} {p.max():.4f} (known: {word} {probability})")
-    check(e_y < 1e-4 and e_dx < 5e-2, f"eval, {name}: against float64: output {e_y:.1e}, gradient {e_dx:.1e}")
+    check(e_y < 1e-4 and e_dx < 1e-5, f"eval, {name}: against float64: output {e_y:.1e}, gradient {e_dx:.1e}")
     return true_dx[0]
 
 
@@ -86,7 +86,7 @@ def check_job(folder, names, gradients, name, path, side, word, probability):
         check(names[k].startswith(word) and abs(p - probability) < MARGIN,
               f"job, {name}: {names[k]} {p:.4f} (known: {word} {probability})")
         off = np.linalg.norm(f["maps/gradient/map"][0, 0] - gradients[name]) / np.linalg.norm(gradients[name])
-        check(off < 5e-2, f"job, {name}: gradient against float64: {off:.1e}")
+        check(off < 1e-5, f"job, {name}: gradient against float64: {off:.1e}")
 
 
 def main():

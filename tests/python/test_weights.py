@@ -149,7 +149,7 @@ def check_bits(program, job, folder):
     job = write_job(os.path.join(folder, "few.yaml"), **WIDE, model={"file": os.path.join(folder, "wide.onnx")},
                     sampling={"samples": 40, "noise": {"level": 0.15}})
     sgdist(program, job, "--fresh", "--set", f"study.output={folder}/one.h5")
-    good = True
+    good, before = True, blocks()
     for name, more in (("shared", []), ("own", ["--set", "run.share_weights=false"])):
         process = run(program, job, 3, f"{folder}/{name}.h5", *more)
         said = process.communicate()[0]
@@ -161,7 +161,7 @@ def check_bits(program, job, folder):
         sgdist(program, "diff", f"{folder}/one.h5", f"{folder}/full.h5")
     print(f"{'ok' if good else 'FAILED'}: the same bits on 1 rank, on 3 that share the weights, on 3 that do not"
           + (", on 3 without room in /dev/shm" if said is not None else ""), flush=True)
-    left = blocks()
+    left = blocks() - before
     if left:  # other runs on this machine have theirs for a moment
         time.sleep(3)
         left &= blocks()

@@ -82,6 +82,7 @@ struct sg_corr sg_corr_of(const struct sg_conv *s, int64_t i, const float *weigh
 
     *w = (struct sg_weights){weight, q.k * cg * plane, s->kw, 1, plane, cg * plane};
     if (i < 0) {
+        q.treats_alike = i == SG_CORR_ALIKE;
         return q;
     }
     q.y = phase_axis(s->h, s->oh, s->kh, s->stride_h, s->dilation_h, s->pad_top, i / s->stride_w,
@@ -111,22 +112,45 @@ static int64_t weights_size(const struct sg_corr *q) {
 /* Whether the backward pass uses the forward one's weights; of stride 1 there is one phase only. */
 static int shares_weights(const struct sg_conv *s) {
     struct sg_weights w;
-    const struct sg_corr forward = sg_corr_of(s, -1, NULL, &w);
+    const struct sg_corr forward = sg_corr_of(s, SG_CORR_FORWARD, NULL, &w);
     const struct sg_corr phase = sg_corr_of(s, 0, NULL, &w);
     const struct sg_algorithm *a = sg_corr_choose(&forward);
 
     return a->serves_adjoint && a == sg_corr_choose(&phase);
 }
 
-/* How many correlations have weights of their own: numbers -1 and up. */
-static int64_t n_prepared(const struct sg_conv *s) {
-    return shares_weights(s) ? 1 : 1 + sg_corr_n_phases(s);
+/* 1 if the forward pass that keeps ties is another one than that which need not. */
+static int has_alike(const struct sg_conv *s) {
+    struct sg_weights w;
+    struct sg_corr forward;
+    struct sg_corr alike;
+
+    if (!s->may_keep_ties) {
+        return 0;
+    }
+    forward = sg_corr_of(s, SG_CORR_FORWARD, NULL, &w);
+    alike = sg_corr_of(s, SG_CORR_ALIKE, NULL, &w);
+    return sg_corr_choose(&alike) != sg_corr_choose(&forward);
 }
 
-int64_t sg_conv_prepared_size(const struct sg_conv *s) {
+int64_t sg_corr_forward(const struct sg_conv *s) {
+    return s->keeps_ties && has_alike(s) ? SG_CORR_ALIKE : SG_CORR_FORWARD;
+}
+
+/* The correlations with weights of their own, which lie in the order of these numbers. */
+static int64_t first_prepared(const struct sg_conv *s) {
+    return has_alike(s) ? SG_CORR_ALIKE : SG_CORR_FORWARD;
+}
+
+static int64_t end_prepared(const struct sg_conv *s) {
+    return shares_weights(s) ? SG_CORR_FORWARD + 1 : sg_corr_n_phases(s);
+}
+
+/* Floats of all before number `end`. */
+static int64_t prepared_before(const struct sg_conv *s, int64_t end) {
     int64_t size = 0;
 
-    for (int64_t i = -1; i + 1 < n_prepared(s); i++) {
+    for (int64_t i = first_prepared(s); i < end; i++) {
         struct sg_weights w;
         const struct sg_corr q = sg_corr_of(s, i, NULL, &w);
         size += weights_size(&q);
@@ -134,8 +158,12 @@ int64_t sg_conv_prepared_size(const struct sg_conv *s) {
     return size;
 }
 
+int64_t sg_conv_prepared_size(const struct sg_conv *s) {
+    return prepared_before(s, end_prepared(s));
+}
+
 void sg_conv_prepare(const struct sg_conv *s, const float *weight, float *prepared) {
-    for (int64_t i = -1; i + 1 < n_prepared(s); i++) {
+    for (int64_t i = first_prepared(s); i < end_prepared(s); i++) {
         struct sg_weights w;
         const struct sg_corr q = sg_corr_of(s, i, weight, &w);
         sg_corr_choose(&q)->prepare(&q, &w, prepared);
@@ -146,7 +174,7 @@ void sg_conv_prepare(const struct sg_conv *s, const float *weight, float *prepar
 int64_t sg_conv_work_size(const struct sg_conv *s) {
     int64_t size = 0;
 
-    for (int64_t i = -1; i < sg_corr_n_phases(s); i++) {
+    for (int64_t i = first_prepared(s); i < sg_corr_n_phases(s); i++) {
         struct sg_weights w;
         const struct sg_corr q = sg_corr_of(s, i, NULL, &w);
         size = sg_max(size, sg_corr_choose(&q)->work_size(&q));
@@ -174,10 +202,11 @@ void sg_corr_done(const struct sg_corr_call *call, int64_t n) {
 
 static void run_forward(const struct sg_conv *s, const float *prepared,
                         const struct sg_corr_call *call) {
+    const int64_t i = sg_corr_forward(s);
     struct sg_weights w;
-    const struct sg_corr q = sg_corr_of(s, -1, NULL, &w);
+    const struct sg_corr q = sg_corr_of(s, i, NULL, &w);
 
-    sg_corr_choose(&q)->run(&q, prepared, call);
+    sg_corr_choose(&q)->run(&q, prepared + prepared_before(s, i), call);
 }
 
 void sg_conv_forward(const struct sg_conv *s, const float *prepared, const float *bias, int relu,
@@ -226,9 +255,8 @@ void sg_conv_backward_masked(const struct sg_conv *s, const float *prepared, con
                                       .work = work,
                                       .last = &last};
     struct sg_weights w;
-    const struct sg_corr forward = sg_corr_of(s, -1, NULL, &w);
 
-    prepared += shared ? 0 : weights_size(&forward);
+    prepared += prepared_before(s, shared ? SG_CORR_FORWARD : 0);
     for (int64_t i = 0; i < sg_corr_n_phases(s); i++) {
         const struct sg_corr q = sg_corr_of(s, i, NULL, &w);
         sg_corr_choose(&q)->run(&q, prepared, &call);

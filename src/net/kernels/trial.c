@@ -8,10 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int64_t end_part(const struct sg_conv *s, int backward) {
-    return backward ? sg_corr_n_phases(s) : 0;
-}
-
 /* 1 if the text, names joined by +, has the name. */
 static int has_name(const char *text, const char *name) {
     const size_t n = strlen(name);
@@ -25,8 +21,11 @@ static int has_name(const char *text, const char *name) {
 }
 
 const char *sg_conv_algorithms(const struct sg_conv *s, int backward, char *buf, size_t cap) {
+    const int64_t first = backward ? 0 : sg_corr_forward(s);
+    const int64_t end = backward ? sg_corr_n_phases(s) : first + 1;
+
     buf[0] = '\0';
-    for (int64_t i = backward ? 0 : -1; i < end_part(s, backward); i++) {
+    for (int64_t i = first; i < end; i++) {
         struct sg_weights w;
         const struct sg_corr q = sg_corr_of(s, i, NULL, &w);
         const struct sg_algorithm *a = sg_corr_choose(&q);

@@ -124,6 +124,7 @@ static sg_status prepare(struct sg_node *node) {
     sg_status status = SG_OK;
     struct conv *own = node->own;
 
+    own->shape.may_keep_ties = node->feeds_choice;
     if (own->bias != NULL) {
         SG_TRY(sg_keep_floats(node, own->bias, own->shape.k, &own->bias));
     }
@@ -177,8 +178,9 @@ static size_t bytes_of_output(const struct sg_call *call) {
 static void forward(const struct sg_call *call) {
     const struct conv *own = call->node->own;
     const int add = call->node->addend;
-    const struct sg_conv shape = shape_for(call->node, call->batch);
+    struct sg_conv shape = shape_for(call->node, call->batch);
 
+    shape.keeps_ties = call->keeps_ties;
     if (add > 0 && call->x[add] != call->y) {
         memcpy(call->y, call->x[add], bytes_of_output(call));
     }

@@ -333,7 +333,9 @@ static struct sg_conv random_shape(void) {
                              .pad_left = random_int(0, 4),
                              .pad_bottom = random_int(0, 4),
                              .pad_right = random_int(0, 4),
-                             .groups = groups};
+                             .groups = groups,
+                             .may_keep_ties = (int)random_int(0, 1)};
+        s.keeps_ties = s.may_keep_ties && random_int(0, 1);
         s.c = groups * (depthwise ? 1 : channels[random_int(0, groups > 1 ? 6 : 15)]);
         s.k = groups * (depthwise ? 1 : channels[random_int(0, groups > 1 ? 6 : 15)]);
         if (random_int(0, 4) == 0) { /* pointwise shapes would be rare otherwise */
