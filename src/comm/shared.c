@@ -1,4 +1,4 @@
-/* src/comm/shared.c - one block of memory a machine, by POSIX shared memory. */
+/* src/comm/shared.c - one block of memory a machine, in /dev/shm. */
 #include "sgdist/shared.h"
 
 #include "sgdist/log.h"
@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 struct sg_shared {
@@ -25,11 +25,14 @@ struct sg_shared {
     struct sg_comm *writers; /* NULL on ranks that do not write */
 };
 
-enum { NAME_CAP = 64, REASON_CAP = 160 };
+enum { REASON_CAP = 160 };
 
-/* What the first rank of a machine tells the others. */
+/* What the first rank of a machine tells the others: a file without a name, by the descriptor that
+ * it has in that process. */
 struct offer {
-    char name[NAME_CAP]; /* "": there is nothing to share, for this reason */
+    int64_t process;       /* 0: there is nothing to share, for this reason */
+    int64_t device, inode; /* process numbers of containers may mean different processes */
+    int descriptor;
     char reason[REASON_CAP];
 };
 
@@ -65,73 +68,83 @@ static void *map(int fd, size_t n, int protection, char *reason) {
     return bytes;
 }
 
+/* A file in /dev/shm that no name leads to: it ends with the last process that has it, however that
+ * dies. */
 static void *make(struct offer *offer, size_t n) {
-    struct timespec now;
+    struct stat info;
     void *bytes = NULL;
     int error = 0;
-    int fd = -1;
 
+    offer->descriptor = -1;
     if (!has_room(n, offer->reason)) {
         return NULL;
     }
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    (void)snprintf(offer->name, sizeof offer->name, "/sgdist-%ld-%lld%09ld", (long)getpid(),
-                   (long long)now.tv_sec, now.tv_nsec);
-    fd = shm_open(offer->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    error = fd < 0 ? errno : posix_fallocate(fd, 0, (off_t)n);
+    offer->descriptor = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (offer->descriptor < 0 || fstat(offer->descriptor, &info) != 0) {
+        error = errno;
+    } else {
+        error = posix_fallocate(offer->descriptor, 0, (off_t)n);
+    }
     if (error != 0) {
         (void)snprintf(offer->reason, sizeof offer->reason, "/dev/shm: %s", strerror(error));
     } else {
-        bytes = map(fd, n, PROT_READ | PROT_WRITE, offer->reason);
+        bytes = map(offer->descriptor, n, PROT_READ | PROT_WRITE, offer->reason);
     }
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    if (bytes == NULL && fd >= 0) {
-        (void)shm_unlink(offer->name);
-    }
-    if (bytes == NULL) {
-        offer->name[0] = '\0';
+    if (bytes != NULL) {
+        offer->process = (int64_t)getpid();
+        offer->device = (int64_t)info.st_dev;
+        offer->inode = (int64_t)info.st_ino;
     }
     return bytes;
 }
 
 static void *attach(struct offer *offer, size_t n, int writes) {
+    struct stat info;
     void *bytes = NULL;
-    const int fd = shm_open(offer->name, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC, 0);
+    char path[64];
+    int fd;
 
-    if (fd < 0) {
+    (void)snprintf(path, sizeof path, "/proc/%lld/fd/%d", (long long)offer->process,
+                   offer->descriptor);
+    fd = open(path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) != 0) {
         (void)snprintf(offer->reason, sizeof offer->reason,
-                       "a rank cannot open the shared memory of its machine: %s", strerror(errno));
-        return NULL;
+                       "a rank cannot open the shared memory of its machine, %s: %s", path,
+                       strerror(errno));
+    } else if ((int64_t)info.st_dev != offer->device || (int64_t)info.st_ino != offer->inode) {
+        (void)snprintf(offer->reason, sizeof offer->reason,
+                       "ranks of this machine number processes differently (containers)");
+    } else {
+        bytes = map(fd, n, writes ? PROT_READ | PROT_WRITE : PROT_READ, offer->reason);
     }
-    bytes = map(fd, n, writes ? PROT_READ | PROT_WRITE : PROT_READ, offer->reason);
-    (void)close(fd);
+    if (fd >= 0) {
+        (void)close(fd);
+    }
     return bytes;
 }
 
 /* Maps the machine's block, on all of its ranks or on none. */
 static void share(struct sg_shared *s, int all_write, const char *what) {
     const int is_first = sg_comm_rank(s->machine) == 0;
-    struct offer offer = {.name = ""};
+    struct offer offer = {.process = 0, .descriptor = -1};
     int64_t failed;
 
     if (is_first) {
         s->bytes = make(&offer, s->n);
     }
     sg_comm_bcast(s->machine, 0, &offer, sizeof offer);
-    if (!is_first && offer.name[0] != '\0') {
+    if (!is_first && offer.process != 0) {
         s->bytes = attach(&offer, s->n, all_write);
     }
     failed = s->bytes == NULL;
     sg_comm_allreduce_max(s->machine, &failed, 1);
-    if (is_first && offer.name[0] != '\0') {
-        (void)shm_unlink(offer.name);
+    if (is_first && offer.descriptor >= 0) {
+        (void)close(offer.descriptor);
     }
     if (failed) {
         if (s->bytes != NULL) {
             (void)munmap(s->bytes, s->n);
-        } else if (is_first || offer.name[0] != '\0') {
+        } else if (is_first || offer.process != 0) {
             sg_log(SG_LOG_WARN, "each rank of this machine keeps its own copy of %s: %s", what,
                    offer.reason);
         }
