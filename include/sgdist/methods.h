@@ -197,10 +197,12 @@ struct sg_sampler {
                     const float *scale, int64_t k, float *out);
 };
 
-/* 1 if every place of the samples has noise of its own in some channel, scale[D] > 0, that no bound
- * cuts off: then no two places of a sample look alike, not even on a white background. */
-int sg_sampling_is_noisy(const struct sg_sampling *p, const struct sg_shape *input,
-                         const float *scale);
+/* 1 if every element of the samples around x[n] has noise of its own, of scale[n], that rounding
+ * does not take away: then no two places of a sample look alike, not even on a white background.
+ * (Where noise is cut off at the domain's bounds, two do by chance: the two of a pair of 3x3
+ * neighbourhoods of one channel, once in 4000 pairs; those of two layers of such practically
+ * never.) */
+int sg_sampling_is_noisy(int64_t n, const float *x, const float *scale);
 
 /* What finish turns into a map. D is the size of the tensor that is read: the model's input, or a
  * layer. */

@@ -153,9 +153,10 @@ void sg_net_set_pause(struct sg_net *net, sg_net_pause *pause, void *context);
 
 /* y[batch][K] = the explained tensors at x[batch][D], one after the other in a sample; keeps what
  * backward needs. Where places of an image look alike, like those of a white background, the
- * activations there are equal bit by bit, and of equal ones a maximum chooses the first, as the
- * textbook's sum has it. `cancel` (may be NULL) is looked at between layers. Errors: only
- * SG_E_INTERRUPTED, when *cancel is not 0; the net can be used again. */
+ * activations that a maximum chooses among are equal bit by bit, and it takes the first, as with
+ * the textbook's sums (docs/accuracy.md has the exceptions). `cancel` (may be NULL) is looked at
+ * between layers. Errors: only SG_E_INTERRUPTED, when *cancel is not 0; the net can be used again.
+ */
 sg_status sg_net_forward(struct sg_net *net, const float *x, float *y,
                          const volatile sig_atomic_t *cancel);
 

@@ -1,7 +1,7 @@
 /* include/sgdist/shared.h - bytes that the ranks of a machine have in common.
  *
- * A block in /dev/shm that every rank of a machine maps; one of them writes it. It never has a name
- * (the others find it through /proc), so that a killed run leaves nothing behind, and its space is
+ * A block in /dev/shm that every rank of a machine maps; one of them writes it. Its name is gone
+ * before it takes any space, so that a killed run leaves no memory behind, and the space is
  * reserved before it is written: a full /dev/shm is found here and not by a SIGBUS later. (MPI's
  * own shared windows do neither.) Where it cannot be had, each rank of the machine gets bytes of
  * its own and writes them itself; what runs on them need not know. */

@@ -1,4 +1,4 @@
-/* src/comm/shared.c - one block of memory a machine, in /dev/shm. */
+/* src/comm/shared.c - one block of memory a machine, by POSIX shared memory. */
 #include "sgdist/shared.h"
 
 #include "sgdist/log.h"
@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 struct sg_shared {
@@ -25,14 +25,11 @@ struct sg_shared {
     struct sg_comm *writers; /* NULL on ranks that do not write */
 };
 
-enum { REASON_CAP = 160 };
+enum { NAME_CAP = 64, REASON_CAP = 160 };
 
-/* What the first rank of a machine tells the others: a file without a name, by the descriptor that
- * it has in that process. */
+/* What the first rank of a machine tells the others. */
 struct offer {
-    int64_t process;       /* 0: there is nothing to share, for this reason */
-    int64_t device, inode; /* process numbers of containers may mean different processes */
-    int descriptor;
+    char name[NAME_CAP]; /* "": there is nothing to share, for this reason */
     char reason[REASON_CAP];
 };
 
@@ -57,6 +54,47 @@ static int has_room(size_t n, char *reason) {
     return 1;
 }
 
+/* An empty file, whose name the others are told; or -1. */
+static int make(struct offer *offer, size_t n) {
+    struct timespec now;
+    int fd;
+
+    if (!has_room(n, offer->reason)) {
+        return -1;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)snprintf(offer->name, sizeof offer->name, "/sgdist-%ld-%lld%09ld", (long)getpid(),
+                   (long long)now.tv_sec, now.tv_nsec);
+    fd = shm_open(offer->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        (void)snprintf(offer->reason, sizeof offer->reason, "/dev/shm: %s", strerror(errno));
+        offer->name[0] = '\0';
+    }
+    return fd;
+}
+
+static int find(struct offer *offer, int writes) {
+    const int fd = offer->name[0] == '\0'
+                       ? -1
+                       : shm_open(offer->name, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC, 0);
+
+    if (fd < 0 && offer->name[0] != '\0') {
+        (void)snprintf(offer->reason, sizeof offer->reason,
+                       "a rank cannot open the shared memory of its machine: %s", strerror(errno));
+    }
+    return fd;
+}
+
+/* 1 if it has the space: a full /dev/shm is found here and not by a SIGBUS later. */
+static int reserve(int fd, size_t n, char *reason) {
+    const int error = posix_fallocate(fd, 0, (off_t)n);
+
+    if (error != 0) {
+        (void)snprintf(reason, REASON_CAP, "/dev/shm: %s", strerror(error));
+    }
+    return error == 0;
+}
+
 /* NULL and a reason where it cannot be had. */
 static void *map(int fd, size_t n, int protection, char *reason) {
     void *bytes = mmap(NULL, n, protection, MAP_SHARED, fd, 0);
@@ -68,87 +106,45 @@ static void *map(int fd, size_t n, int protection, char *reason) {
     return bytes;
 }
 
-/* A file in /dev/shm that no name leads to: it ends with the last process that has it, however that
- * dies. */
-static void *make(struct offer *offer, size_t n) {
-    struct stat info;
-    void *bytes = NULL;
-    int error = 0;
+/* 1 if it went well on all ranks of the machine. */
+static int together(const struct sg_shared *s, int is_well) {
+    int64_t failed = !is_well;
 
-    offer->descriptor = -1;
-    if (!has_room(n, offer->reason)) {
-        return NULL;
-    }
-    offer->descriptor = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (offer->descriptor < 0 || fstat(offer->descriptor, &info) != 0) {
-        error = errno;
-    } else {
-        error = posix_fallocate(offer->descriptor, 0, (off_t)n);
-    }
-    if (error != 0) {
-        (void)snprintf(offer->reason, sizeof offer->reason, "/dev/shm: %s", strerror(error));
-    } else {
-        bytes = map(offer->descriptor, n, PROT_READ | PROT_WRITE, offer->reason);
-    }
-    if (bytes != NULL) {
-        offer->process = (int64_t)getpid();
-        offer->device = (int64_t)info.st_dev;
-        offer->inode = (int64_t)info.st_ino;
-    }
-    return bytes;
+    sg_comm_allreduce_max(s->machine, &failed, 1);
+    return !failed;
 }
 
-static void *attach(struct offer *offer, size_t n, int writes) {
-    struct stat info;
-    void *bytes = NULL;
-    char path[64];
-    int fd;
+/* Maps the machine's block, on all of its ranks or on none. The file has a name only as long as it
+ * is empty: a rank that is killed meanwhile leaves no memory behind. */
+static void share(struct sg_shared *s, int all_write, const char *what) {
+    const int is_first = sg_comm_rank(s->machine) == 0;
+    const int protection = is_first || all_write ? PROT_READ | PROT_WRITE : PROT_READ;
+    struct offer offer = {.name = ""};
+    int fd = is_first ? make(&offer, s->n) : -1;
+    int is_well;
 
-    (void)snprintf(path, sizeof path, "/proc/%lld/fd/%d", (long long)offer->process,
-                   offer->descriptor);
-    fd = open(path, (writes ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &info) != 0) {
-        (void)snprintf(offer->reason, sizeof offer->reason,
-                       "a rank cannot open the shared memory of its machine, %s: %s", path,
-                       strerror(errno));
-    } else if ((int64_t)info.st_dev != offer->device || (int64_t)info.st_ino != offer->inode) {
-        (void)snprintf(offer->reason, sizeof offer->reason,
-                       "ranks of this machine number processes differently (containers)");
-    } else {
-        bytes = map(fd, n, writes ? PROT_READ | PROT_WRITE : PROT_READ, offer->reason);
+    sg_comm_bcast(s->machine, 0, &offer, sizeof offer);
+    if (!is_first) {
+        fd = find(&offer, all_write);
+    }
+    is_well = together(s, fd >= 0);
+    if (is_first && offer.name[0] != '\0') {
+        (void)shm_unlink(offer.name);
+    }
+    is_well = is_well && together(s, !is_first || reserve(fd, s->n, offer.reason));
+    if (is_well) {
+        s->bytes = map(fd, s->n, protection, offer.reason);
+        is_well = together(s, s->bytes != NULL);
     }
     if (fd >= 0) {
         (void)close(fd);
     }
-    return bytes;
-}
-
-/* Maps the machine's block, on all of its ranks or on none. */
-static void share(struct sg_shared *s, int all_write, const char *what) {
-    const int is_first = sg_comm_rank(s->machine) == 0;
-    struct offer offer = {.process = 0, .descriptor = -1};
-    int64_t failed;
-
-    if (is_first) {
-        s->bytes = make(&offer, s->n);
-    }
-    sg_comm_bcast(s->machine, 0, &offer, sizeof offer);
-    if (!is_first && offer.process != 0) {
-        s->bytes = attach(&offer, s->n, all_write);
-    }
-    failed = s->bytes == NULL;
-    sg_comm_allreduce_max(s->machine, &failed, 1);
-    if (is_first && offer.descriptor >= 0) {
-        (void)close(offer.descriptor);
-    }
-    if (failed) {
-        if (s->bytes != NULL) {
-            (void)munmap(s->bytes, s->n);
-        } else if (is_first || offer.process != 0) {
-            sg_log(SG_LOG_WARN, "each rank of this machine keeps its own copy of %s: %s", what,
-                   offer.reason);
-        }
+    if (!is_well && s->bytes != NULL) {
+        (void)munmap(s->bytes, s->n);
         s->bytes = NULL;
+    } else if (!is_well && offer.reason[0] != '\0' && (is_first || offer.name[0] != '\0')) {
+        sg_log(SG_LOG_WARN, "each rank of this machine keeps its own copy of %s: %s", what,
+               offer.reason);
     }
     s->is_mapped = s->bytes != NULL;
 }

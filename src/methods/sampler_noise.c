@@ -7,22 +7,11 @@ int sg_sampling_has_channel(const struct sg_sampling *p, int64_t c) {
     return c < 64 ? (int)(p->channels >> c & 1) : p->channels == UINT64_MAX;
 }
 
-static int has_noise(const struct sg_shape *input, const float *scale, int64_t place) {
-    const int64_t plane = sg_shape_plane(input);
-    int found = 0;
+int sg_sampling_is_noisy(int64_t n, const float *x, const float *scale) {
+    int all = 1;
 
-    for (int64_t c = 0; c < input->axes[0] && !found; c++) {
-        found = scale[c * plane + place] > 0;
-    }
-    return found;
-}
-
-int sg_sampling_is_noisy(const struct sg_sampling *p, const struct sg_shape *input,
-                         const float *scale) {
-    int all = p->outside != SG_OUTSIDE_CLIP;
-
-    for (int64_t i = 0; i < sg_shape_plane(input) && all; i++) {
-        all = has_noise(input, scale, i);
+    for (int64_t i = 0; i < n && all; i++) {
+        all = x[i] + scale[i] != x[i];
     }
     return all;
 }

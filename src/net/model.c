@@ -36,12 +36,14 @@ const char *sg_op_name(int i, int *opset_min, int *opset_max) {
     return sg_ops[i]->name;
 }
 
-/* Consumers come behind their producers. */
+/* Marks the nodes behind which something chooses among elements; consumers come behind producers.
+ */
 static void find_choices(struct sg_model *m) {
     for (int64_t i = m->n_nodes - 1; i >= 0; i--) {
         const struct sg_node *node = m->nodes[i];
+        const int reaches = (node->op->flags & SG_OP_CHOOSES) != 0 || node->feeds_choice;
 
-        for (int k = 0; k < node->n_in && (node->op->choice != NULL || node->feeds_choice); k++) {
+        for (int k = 0; k < node->n_in && reaches; k++) {
             if (sg_has_input(node, k) && node->in[k]->kind == SG_VALUE_DYNAMIC &&
                 node->in[k]->root->producer != NULL) {
                 node->in[k]->root->producer->feeds_choice = 1;

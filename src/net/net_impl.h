@@ -85,6 +85,8 @@ enum sg_op_flags {
     SG_OP_RELU_6 = 131072, /* is min(max(x, 0), 6): as SG_OP_RELU, but no rule is for it */
     SG_OP_SUM = 262144,  /* the sum of two values, element by element in memory: disappears into */
     SG_OP_ADDS = 524288, /* ... a node that can add a value to what it computes */
+    SG_OP_CHOOSES =
+        2097152, /* takes the largest or smallest of elements, of equal ones the first */
     SG_OP_BITS_INSIDE = 1048576 /* forward keeps the bits of what follows it itself, and backward
                                  * cuts dx[0] by those of call->cut_mask */
 };
@@ -116,7 +118,7 @@ struct sg_node {
     int relu;               /* what follows it: enum sg_relu_kind */
     int has_affine;         /* a batch norm or the like was taken into its weights */
     int addend;             /* the input that is added to what it computes; 0: none */
-    int feeds_choice;       /* what it makes reaches a maximum, see sg_choice */
+    int feeds_choice;       /* what it makes reaches a node with SG_OP_CHOOSES */
     struct sg_name *inside; /* names of the tensors that fusing left inside of it */
     const char *runs_as;    /* the operator it has become, for people; NULL: the file's */
     int removed;

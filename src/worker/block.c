@@ -201,7 +201,7 @@ static sg_status read_gradients(struct reading *b) {
     const double begun = sg_now();
 
     sg_phase_enter(w, SG_PHASE_FORWARD);
-    if (sg_sampling_is_noisy(&b->sweep->sampling, &w->plan->input, w->scale)) {
+    if (sg_sampling_is_noisy(w->n_features, w->x, w->scale)) {
         SG_TRY(sg_net_forward_noisy(w->net, w->noisy, w->y, b->cancel));
     } else {
         SG_TRY(sg_net_forward(w->net, w->noisy, w->y, b->cancel));

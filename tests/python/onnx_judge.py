@@ -204,6 +204,15 @@ class Model:
     def op_ReduceMean(self, x, axes=None, keepdims=1):
         return x.mean(axes, keepdim=bool(keepdims))
 
+    def op_ReduceMax(self, x, axes=None, keepdims=1):
+        """The gradient goes to the first of equal ones, as that of MaxPool."""
+        (axis,) = axes
+        return x.max(axis, keepdim=bool(keepdims)).values
+
+    @staticmethod
+    def op_Max(a, b):
+        return torch.where(a >= b, a, b)
+
     def op_Softmax(self, x, axis=None):
         if self.opset < 13:
             axis = 1 if axis is None else axis

@@ -36,13 +36,13 @@ def ranks_of(pid):
 
 
 def window(pid):
-    """(resident, proportional) kB of a process in what ranks share: the blocks without a name in /dev/shm."""
+    """(resident, proportional) kB of a process in what ranks share: blocks of ours in /dev/shm."""
     resident, proportional, inside = 0, 0, False
     with open(f"/proc/{pid}/smaps") as f:
         for line in f:
             field, _, rest = line.partition(":")
             if "-" in field and " " in field:
-                inside = "/dev/shm/#" in line  # it has no name
+                inside = "/dev/shm/sgdist-" in line
             elif inside and field == "Rss":
                 resident += int(rest.split()[0])
             elif inside and field == "Pss":

@@ -117,7 +117,7 @@ static void backward(const struct sg_call *call) {
 
 static const struct sg_op op_arg = {
     .name = "place of an extreme",
-    .flags = SG_OP_TAKES_WHOLE,
+    .flags = SG_OP_TAKES_WHOLE | SG_OP_CHOOSES,
     .forward = forward,
     .backward = backward,
 };

@@ -46,22 +46,22 @@ done:
     return status;
 }
 
-#define CHAIN(op_name, file_name)                                                                  \
+#define CHAIN(op_name, file_name, more_flags)                                                      \
     static sg_status chain_##file_name(struct sg_node *node) {                                     \
         return chain(node, &pair_##file_name);                                                     \
     }                                                                                              \
     const struct sg_op sg_op_##file_name = {                                                       \
         .name = op_name,                                                                           \
-        .flags = SG_OP_TAKES_WHOLE,                                                                \
+        .flags = SG_OP_TAKES_WHOLE | (more_flags),                                                 \
         .fold = chain_##file_name,                                                                 \
         .infer = chain_##file_name,                                                                \
         .forward = forward_##file_name,                                                            \
         .backward = backward_##file_name,                                                          \
     }
 
-CHAIN("Min", min);
-CHAIN("Max", max);
-CHAIN("Sum", sum);
+CHAIN("Min", min, SG_OP_CHOOSES);
+CHAIN("Max", max, SG_OP_CHOOSES);
+CHAIN("Sum", sum, 0);
 
 /* Mean: the sum, then a share of it. */
 static sg_status mean(struct sg_node *node) {

@@ -17,12 +17,9 @@ struct product {
     float *weight;
     const float *bias; /* [m], or NULL */
     enum sg_precision precision;
+    int is_conv; /* a 1x1 convolution over the rows does it, with weights of its own form: in other
+                  * precisions, and where equal rows must give equal bits */
 };
-
-/* A 1x1 convolution over the rows does it in other precisions, with weights of its own form. */
-static int is_conv(const struct product *own) {
-    return own->precision != SG_PRECISION_FLOAT32;
-}
 
 /* beta C, spread over the m columns. */
 static sg_status read_bias(struct sg_node *node, float beta) {
@@ -232,7 +229,8 @@ static sg_status prepare(struct sg_node *node) {
     struct product *own = node->own;
     const struct sg_conv shape = shape_for(node, 1);
 
-    SG_TRY(sg_make_floats(node, is_conv(own) ? sg_conv_prepared_size(&shape) : own->k * own->m,
+    own->is_conv = own->precision != SG_PRECISION_FLOAT32 || (node->feeds_choice && own->rows > 1);
+    SG_TRY(sg_make_floats(node, own->is_conv ? sg_conv_prepared_size(&shape) : own->k * own->m,
                           &own->weight));
     if (own->bias != NULL) {
         SG_TRY(sg_keep_floats(node, own->bias, own->m, &own->bias));
@@ -275,7 +273,7 @@ done:
 static sg_status fill(struct sg_node *node) {
     struct product *own = node->own;
 
-    if (is_conv(own)) {
+    if (own->is_conv) {
         return fill_conv(node);
     }
     if (own->channels == 1 && own->alpha == 1.0f && node->scales == NULL) {
@@ -287,9 +285,10 @@ static sg_status fill(struct sg_node *node) {
 }
 
 static void memory(const struct sg_node *node, int64_t batch, struct sg_need *need) {
+    const struct product *own = node->own;
     const struct sg_conv shape = shape_for(node, batch);
 
-    if (is_conv(node->own)) {
+    if (own->is_conv) {
         need->work_bytes = sg_conv_work_size(&shape) * (int64_t)sizeof(float);
     }
 }
@@ -299,7 +298,7 @@ static void forward(const struct sg_call *call) {
     const struct sg_conv shape = shape_for(call->node, call->batch);
     const int64_t rows = call->batch * own->rows;
 
-    if (is_conv(own)) {
+    if (own->is_conv) {
         sg_conv_forward(&shape, own->weight, own->bias, 0, call->x[0], call->y, call->work);
         return;
     }
@@ -314,7 +313,7 @@ static void backward(const struct sg_call *call) {
     const struct product *own = call->node->own;
     const struct sg_conv shape = shape_for(call->node, call->batch);
 
-    if (is_conv(own)) {
+    if (own->is_conv) {
         sg_conv_backward(&shape, own->weight, call->dy, call->dx[0], call->accumulate[0],
                          call->work);
         return;

@@ -149,7 +149,7 @@ static void backward_average(const struct sg_call *call) {
 
 const struct sg_op sg_op_max_pool = {
     .name = "MaxPool",
-    .flags = SG_OP_BITS_INSIDE,
+    .flags = SG_OP_BITS_INSIDE | SG_OP_CHOOSES,
     .infer = infer_max,
     .memory = memory_max,
     .forward = forward_max,

@@ -328,14 +328,14 @@ REDUCTION("ReduceLogSumExp", reduce_log_sum_exp, infer_any, 0, NULL, -INFINITY,
           x > sum ? x + log1p(exp(sum - x)) : sum + log1p(exp(x - sum)), sum, exp(x - y));
 REDUCTION("ReduceMean", reduce_mean, infer_mean, SG_OP_LINEAR, NULL, 0.0, sum + x, sum / n,
           1.0 / n);
-REDUCTION("ReduceMax", reduce_max, infer_any, 0, &choice, -INFINITY, x > sum || x != x ? x : sum,
-          sum, is_first &&x == y ? 1.0 : 0.0);
-REDUCTION("ReduceMin", reduce_min, infer_any, 0, &choice, INFINITY, x < sum || x != x ? x : sum,
-          sum, is_first &&x == y ? 1.0 : 0.0);
+REDUCTION("ReduceMax", reduce_max, infer_any, SG_OP_CHOOSES, &choice, -INFINITY,
+          x > sum || x != x ? x : sum, sum, is_first &&x == y ? 1.0 : 0.0);
+REDUCTION("ReduceMin", reduce_min, infer_any, SG_OP_CHOOSES, &choice, INFINITY,
+          x < sum || x != x ? x : sum, sum, is_first &&x == y ? 1.0 : 0.0);
 REDUCTION("ReduceProd", reduce_prod, infer_any, 0, NULL, 1.0, sum *x, sum, share(y, x));
 REDUCTION("ReduceSum", reduce_sum, infer_any, SG_OP_LINEAR, NULL, 0.0, sum + x, sum, 1.0);
 REDUCTION("ReduceSumSquare", reduce_sum_square, infer_any, 0, NULL, 0.0, sum + x * x, sum, 2.0 * x);
-REDUCTION("GlobalMaxPool", global_max_pool, infer_global, 0, &choice, -INFINITY,
+REDUCTION("GlobalMaxPool", global_max_pool, infer_global, SG_OP_CHOOSES, &choice, -INFINITY,
           x > sum || x != x ? x : sum, sum, is_first &&x == y ? 1.0 : 0.0);
 
 int sg_is_reduced_mean_of_rows(const struct sg_node *node, int64_t *n) {

@@ -435,6 +435,7 @@ static const struct sg_op op_transposed = {
 
 static const struct sg_op op_max = {
     .name = "maximum in volumes",
+    .flags = SG_OP_CHOOSES,
     .memory = memory_max,
     .forward = forward_max,
     .backward = backward_max,
