@@ -141,6 +141,8 @@ struct sg_dataset {
 sg_status sg_reader_open(const char *path, struct sg_reader **out);
 void sg_reader_close(struct sg_reader *r);
 int64_t sg_reader_n_items(const struct sg_reader *r);
+int64_t
+sg_reader_file_bytes(const struct sg_reader *r); /* when opened; with its parts, if joined */
 int sg_reader_n_datasets(const struct sg_reader *r);
 const struct sg_dataset *sg_reader_dataset(const struct sg_reader *r, int i); /* in order of path */
 const struct sg_dataset *sg_reader_find(const struct sg_reader *r, const char *path); /* or NULL */

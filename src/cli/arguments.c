@@ -104,7 +104,7 @@ int sg_cli_parse(const struct verb_options *v, int argc, char **argv, int *go_on
 
             code = take_option(v, i + 1 < argc ? 2 : 1, words, &at);
             i++;
-        } else if (n_operands < v->n_operands) {
+        } else if (n_operands < v->n_operands + v->max_more) {
             v->operands[n_operands++] = argv[i];
         } else {
             code = sg_cli_usage(v->verb, "'%s' is one argument too many", argv[i]);
@@ -112,6 +112,9 @@ int sg_cli_parse(const struct verb_options *v, int argc, char **argv, int *go_on
     }
     if (code == SG_EXIT_OK && n_operands < v->n_operands) {
         code = sg_cli_usage(v->verb, "%s is missing", v->operand_names[n_operands]);
+    }
+    if (v->n_more != NULL) {
+        *v->n_more = n_operands - v->n_operands;
     }
     *go_on = code == SG_EXIT_OK;
     return code;

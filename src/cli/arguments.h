@@ -19,7 +19,9 @@ struct verb_options {
     const char *about;
     int n_operands;
     const char *const *operand_names;
-    const char **operands;            /* [n_operands], filled */
+    const char **operands;            /* [n_operands + max_more], filled */
+    int max_more;                     /* operands beyond these; 0: none are allowed */
+    int *n_more;                      /* how many were given */
     const struct option_row *options; /* ends with a row without a name */
 };
 

@@ -20,6 +20,7 @@
     X(status, "RESULT.h5", "how far, how fast, what failed; also while it runs", 0)                \
     X(diff, "A.h5 B.h5", "compare two results bit for bit", 0)                                     \
     X(pack, "RESULT.h5", "compress a complete result; every command reads it as before", 0)        \
+    X(join, "A.h5 B.h5 ...", "results of one study with different items, as one file", 0)           \
     X(show, "RESULT.h5", "a contact sheet of items and maps as a PNG picture", 0)                  \
     X(describe, "RESULT.h5", "the study in a paragraph for a methods section, with citations", 0)  \
     X(sample, "JOB.yaml", "the noisy inputs and gradients of single samples, for audit", 1)        \

@@ -1,6 +1,7 @@
 /* src/cli/status.c - `sgdist status RESULT`: how far, how fast, what failed; also while it runs. */
 #include "cli/arguments.h"
 #include "cli/cli.h"
+#include "sgdist/join.h"
 #include "sgdist/memory.h"
 #include "sgdist/pack.h"
 #include "sgdist/store.h"
@@ -228,6 +229,22 @@ static void print_packed(struct view *v) {
     sg_free(how);
 }
 
+static void print_joined(struct view *v) {
+    char *parts = NULL;
+    char size[32];
+    int n = 0;
+
+    if (sg_reader_find(v->reader, SG_JOINED) != NULL &&
+        sg_reader_text(v->reader, SG_JOINED, &parts) == SG_OK) {
+        for (const char *at = parts; *at != '\0'; at++) {
+            n += *at == '\n';
+        }
+        printf("joined    %d results, %s with them; provenance/parts names them\n", n,
+               sg_text_bytes((double)sg_reader_file_bytes(v->reader), size, sizeof size));
+    }
+    sg_free(parts);
+}
+
 static void print_runs(const struct view *v) {
     char start[TIME_BYTES];
     char took[32];
@@ -307,6 +324,7 @@ static void print_view(struct view *v) {
     print_speed(v);
     print_kernel(v);
     print_packed(v);
+    print_joined(v);
     print_runs(v);
     print_failures(v);
 }

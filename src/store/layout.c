@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What HDF5 adds to a dataset (header, attributes, group entry; measured 1.2 to 2.5 kB), to a file,
- * and the page of zeros written at a time. */
-enum { DATASET_OVERHEAD = 3072, FILE_OVERHEAD = 32768, PIECE = 1 << 18 };
+/* What HDF5 adds to a dataset (header, attributes, group entry; measured 1.2 to 2.5 kB), for a part
+ * that it is joined from, to a file, and the page of zeros written at a time. */
+enum { DATASET_OVERHEAD = 3072, PART_OVERHEAD = 512, FILE_OVERHEAD = 32768, PIECE = 1 << 18 };
 
 int sg_layout_n_entries(const struct sg_layout *layout) {
     return layout->record->n_fields + layout->n_constants;
@@ -26,7 +26,8 @@ static struct sg_entry field_entry(const struct sg_field *f, int64_t n_items) {
                          .type = f->type,
                          .text_bytes = f->text_bytes,
                          .n_axes = f->n_axes + 1,
-                         .bytes = f->bytes * n_items};
+                         .bytes = f->bytes * n_items,
+                         .per_item = 1};
 
     e.axes[0] = (struct sg_axis){.name = "item", .length = n_items};
     memcpy(e.axes + 1, f->axes, (size_t)f->n_axes * sizeof f->axes[0]);
@@ -56,18 +57,25 @@ struct sg_entry sg_layout_entry(const struct sg_layout *layout, int i) {
                         : constant_entry(&layout->constants[i - n_fields]);
 }
 
-int64_t sg_layout_bytes(const struct sg_layout *layout) {
+static int64_t bytes_in(const struct sg_layout *layout, const struct sg_storage *storage) {
     int64_t bytes = FILE_OVERHEAD + 8 * layout->n_items;
 
     for (int i = 0; i < sg_layout_n_entries(layout); i++) {
         const struct sg_entry e = sg_layout_entry(layout, i);
 
-        bytes += DATASET_OVERHEAD + e.bytes;
+        bytes += DATASET_OVERHEAD;
+        bytes += sg_storage_is_elsewhere(storage, &e) ? PART_OVERHEAD * storage->n_parts : e.bytes;
         for (int k = 0; k < e.n_axes; k++) {
             bytes += k > 0 ? 8 * e.axes[k].length : 0; /* its scale, at most */
         }
     }
     return bytes;
+}
+
+static const struct sg_storage in_one_piece = {.packing = NULL};
+
+int64_t sg_layout_bytes(const struct sg_layout *layout) {
+    return bytes_in(layout, &in_one_piece);
 }
 
 /* Writes zeros, where space cannot be reserved otherwise. */
@@ -119,7 +127,7 @@ static sg_status fill_file(int fd, const char *path, const struct sg_layout *lay
 
         if (e.data != NULL && e.bytes > 0) {
             SG_TRY(sg_disk_write(fd, path, e.data, e.bytes, offsets[i]));
-        } else if (!reserved && e.bytes > 0) {
+        } else if (!reserved && e.bytes > 0 && offsets[i] >= 0) {
             SG_TRY(write_zeros(fd, path, offsets[i], e.bytes));
         }
     }
@@ -133,6 +141,11 @@ done:
 }
 
 sg_status sg_result_create(const char *path, const struct sg_layout *layout) {
+    return sg_result_create_in(path, layout, &in_one_piece);
+}
+
+sg_status sg_result_create_in(const char *path, const struct sg_layout *layout,
+                              const struct sg_storage *storage) {
     sg_status status = SG_OK;
     struct sg_scales scales = {0};
     char temporary[SG_PATH_BYTES] = "";
@@ -143,12 +156,12 @@ sg_status sg_result_create(const char *path, const struct sg_layout *layout) {
     SG_TRY(sg_disk_join(temporary, path, ".tmp"));
     SG_TRY(sg_disk_make_parents(path));
     (void)unlink(temporary); /* of a run that was killed at this point */
-    SG_TRY(sg_disk_check_space(path, sg_layout_bytes(layout)));
+    SG_TRY(sg_disk_check_space(path, bytes_in(layout, storage)));
     SG_TRY(sg_scales_collect(layout, &scales));
     offsets = sg_calloc((size_t)(sg_layout_n_entries(layout) + scales.n), sizeof *offsets);
     SG_CHECK(offsets != NULL, SG_E_NOMEM, "%s: no memory to lay it out", path);
     made = 1;
-    SG_TRY(sg_layout_make(temporary, layout, NULL, &scales, offsets));
+    SG_TRY(sg_layout_make(temporary, layout, storage, &scales, offsets));
     fd = open(temporary, O_RDWR | O_CLOEXEC);
     SG_CHECK(fd >= 0, SG_E_IO, "%s: %s", temporary, strerror(errno));
     SG_TRY(fill_file(fd, temporary, layout, &scales, offsets));

@@ -92,7 +92,7 @@ static sg_status check_and_publish(struct sg_pack *p, const char *out, const str
         keep_owner(fd, before);
     }
     SG_TRY(sg_disk_publish(fd, p->temporary, out));
-    p->report.bytes_before = before->st_size;
+    p->report.bytes_before = sg_reader_file_bytes(p->from);
     p->report.bytes_after = after.st_size;
 done:
     if (fd >= 0) {

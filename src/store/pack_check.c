@@ -92,7 +92,7 @@ sg_status sg_pack_check(struct sg_pack *p) {
     for (int i = 0; i < sg_reader_n_datasets(p->from); i++) {
         const struct sg_dataset *d = sg_reader_dataset(p->from, i);
 
-        if (strcmp(d->path, SG_PACKED) != 0) {
+        if (!sg_pack_leaves_out(d->path)) {
             SG_TRY(check_dataset(p, packed, d));
         }
     }

@@ -87,8 +87,8 @@ static sg_status close_dataset(const struct target *t, hid_t dataset, sg_status 
     int failed;
 
     errno = 0;
-    failed = dataset >= 0 && H5Dclose(dataset) < 0 && before == SG_OK;
-    return failed ? check_written(t->pack, failed, "a dataset's last piece") : before;
+    failed = dataset >= 0 && H5Dclose(dataset) < 0;
+    return before != SG_OK ? before : check_written(t->pack, failed, "a dataset's last piece");
 }
 
 /* ---- bit for bit ---- */
@@ -328,7 +328,7 @@ static sg_status copy_all(const struct target *t) {
     for (int i = 0; i < sg_reader_n_datasets(t->pack->from); i++) {
         const struct sg_dataset *d = sg_reader_dataset(t->pack->from, i);
 
-        if (strcmp(d->path, SG_PACKED) != 0) {
+        if (!sg_pack_leaves_out(d->path)) {
             SG_TRY(copy_dataset(t, d));
         }
     }
@@ -351,10 +351,8 @@ sg_status sg_pack_copy(struct sg_pack *p) {
              sg_hdf_reason(reason, sizeof reason));
     status = copy_all(&t);
     errno = 0;
-    failed = H5Fclose(t.file) < 0 && status == SG_OK;
-    if (failed) {
-        status = check_written(p, failed, "the end of the file");
-    }
+    failed = H5Fclose(t.file) < 0;
+    status = status != SG_OK ? status : check_written(p, failed, "the end of the file");
 done:
     (void)H5Pclose(access);
     return status;

@@ -32,6 +32,9 @@ void sg_pack_rounding_path(const char *path, int rounding, char out[SG_MAX_PATH 
  * if something in the original would be lost; SG_E_IO, SG_E_FORMAT, SG_E_NOMEM. */
 sg_status sg_pack_lay_out(struct sg_pack *p);
 
+/* 1 for a dataset that is not carried over. */
+int sg_pack_leaves_out(const char *path);
+
 /* pack_copy.c: all data, into the file that was laid out. */
 sg_status sg_pack_copy(struct sg_pack *p);
 

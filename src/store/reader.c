@@ -3,12 +3,16 @@
  * cache. */
 #include "store/store_impl.h"
 
+#include "sgdist/join.h"
 #include "sgdist/memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Of packed datasets the last few stay open, each with the pieces that HDF5 keeps of it: going
@@ -29,6 +33,7 @@ struct sg_reader {
         scales; /* of what is float16 in the file; no datasets of their own to readers */
     struct opened opened[N_OPEN];
     int next; /* to be given up */
+    int64_t file_bytes;
 };
 
 /* 1 if the dataset is only the scale of one that is float16. */
@@ -65,6 +70,78 @@ done:
     return status;
 }
 
+/* Adds the size of a file, as seen from the folder of `path`. */
+static sg_status add_size(struct sg_reader *r, const char *path, const char *name, int n) {
+    sg_status status = SG_OK;
+    const char *end = strrchr(path, '/');
+    char file[2 * SG_PATH_BYTES];
+    struct stat info;
+
+    (void)snprintf(file, sizeof file, "%.*s%.*s",
+                   end != NULL && *name != '/' ? (int)(end - path + 1) : 0, path, n, name);
+    SG_CHECK(stat(file, &info) == 0, SG_E_IO,
+             "%s: is joined from other results, of which %s cannot be read (%s): put it back, or "
+             "join them anew",
+             r->path, file, strerror(errno));
+    r->file_bytes += (int64_t)info.st_size;
+done:
+    return status;
+}
+
+/* HDF5 holds all parts open, and takes one that it cannot open for one that is not there. */
+static sg_status check_limit(const struct sg_reader *r, int n_parts) {
+    const rlim_t others = 64;
+    sg_status status = SG_OK;
+    const rlim_t need = (rlim_t)n_parts + others;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < need) {
+        const rlim_t now = limit.rlim_cur;
+
+        limit.rlim_cur = need;
+        SG_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0, SG_E_IO,
+                 "%s: is joined from %d results, and the limit of open files is %llu: raise it to "
+                 "%llu or more (ulimit -n)",
+                 r->path, n_parts, (unsigned long long)now, (unsigned long long)need);
+    }
+done:
+    return status;
+}
+
+/* What HDF5 would read of a missing part are values that nobody has computed. */
+static sg_status check_parts(struct sg_reader *r) {
+    sg_status status = SG_OK;
+    int n_parts = 0;
+    char *real = realpath(r->path, NULL);
+    const char *path = real != NULL ? real : r->path;
+    char *parts = NULL;
+
+    SG_TRY(add_size(r, r->path, path, (int)strlen(path)));
+    if (sg_reader_find(r, SG_JOINED) == NULL) {
+        goto done;
+    }
+    SG_TRY(sg_reader_text(r, SG_JOINED, &parts));
+    for (const char *line = parts; *line != '\0'; line += strcspn(line, "\n") + 1) {
+        const char *end = line + strcspn(line, "\n");
+
+        SG_CHECK(*end == '\n', SG_E_FORMAT, "%s: is damaged: %s has no end", r->path, SG_JOINED);
+        while (end > line && *end != ' ') { /* before the number of items */
+            end--;
+        }
+        SG_TRY(add_size(r, path, line, (int)(end - line)));
+        n_parts++;
+    }
+    SG_TRY(check_limit(r, n_parts));
+done:
+    sg_free(parts);
+    free(real);
+    return status;
+}
+
+int64_t sg_reader_file_bytes(const struct sg_reader *r) {
+    return r->file_bytes;
+}
+
 sg_status sg_reader_open(const char *path, struct sg_reader **out) {
     sg_status status = SG_OK;
     struct sg_reader *r = sg_calloc(1, sizeof *r);
@@ -80,6 +157,7 @@ sg_status sg_reader_open(const char *path, struct sg_reader **out) {
     SG_TRY(split_scales(r, &all));
     r->fd = open(path, O_RDONLY | O_CLOEXEC);
     SG_CHECK(r->fd >= 0, SG_E_IO, "%s: %s", path, strerror(errno));
+    SG_TRY(check_parts(r));
     *out = r;
     r = NULL;
 done:

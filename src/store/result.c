@@ -1,6 +1,7 @@
 /* src/store/result.c - writing items into a laid-out file, at places read once. */
 #include "store/store_impl.h"
 
+#include "sgdist/join.h"
 #include "sgdist/memory.h"
 #include "sgdist/pack.h"
 
@@ -86,6 +87,8 @@ static sg_status match_record(struct sg_result *r) {
 
     SG_CHECK(sg_places_find(&r->places, SG_PACKED) == NULL, SG_E_FORMAT,
              "%s: is packed: it can be read, not written", r->path);
+    SG_CHECK(sg_places_find(&r->places, SG_JOINED) == NULL, SG_E_FORMAT,
+             "%s: is joined from other results: it can be read, not written", r->path);
     for (int i = 0; i < r->record->n_fields; i++) {
         SG_TRY(match_field(r, &r->record->fields[i], &r->offsets[i]));
     }

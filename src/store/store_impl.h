@@ -107,6 +107,7 @@ struct sg_entry {
     struct sg_axis axes[SG_MAX_FIELD_AXES + 1];
     const void *data; /* NULL: zeros */
     int64_t bytes;
+    int per_item; /* 1: a field of the record */
 };
 
 /* The fields of the record, then the constants: sg_layout_n_entries() of them. */
@@ -132,12 +133,50 @@ int sg_packing_chunk(const struct sg_packing *p, const struct sg_dataset *d,
 
 /* ---- structure.c ---- */
 
-/* Makes a file with the structure of a layout, closed again, without data; packed, unless `packing`
- * is NULL. offsets[] get the places of the entries, then of the scales. Errors: SG_E_IO with the
- * reason, SG_E_NOMEM. */
+/* A file with some of a joined result's items. */
+struct sg_part {
+    char file[SG_PATH_BYTES]; /* as seen from the folder of the joined one, or absolute */
+    int64_t first, n;
+};
+
+/* Where the data of a file lie: in one piece each (all zeros), in compressed pieces, or, if they
+ * are per item, in other files. */
+struct sg_storage {
+    const struct sg_packing *packing;
+    int n_parts;
+    const struct sg_part *parts;
+};
+
+static inline int sg_storage_is_elsewhere(const struct sg_storage *s, const struct sg_entry *e) {
+    return s->n_parts > 0 && e->per_item;
+}
+
+/* Makes a file with the structure of a layout, closed again, without data. offsets[] get the places
+ * of the entries, then of the scales; -1 for what has none. Errors: SG_E_IO with the reason,
+ * SG_E_NOMEM. */
 sg_status sg_layout_make(const char *path, const struct sg_layout *layout,
-                         const struct sg_packing *packing, const struct sg_scales *scales,
+                         const struct sg_storage *storage, const struct sg_scales *scales,
                          int64_t *offsets);
+
+/* sg_result_create with another storage than in one piece each; not for packed ones, whose data
+ * come through HDF5. */
+sg_status sg_result_create_in(const char *path, const struct sg_layout *layout,
+                              const struct sg_storage *storage);
+
+/* ---- relayout.c: the layout of a result that exists ---- */
+
+struct sg_relayout {
+    struct sg_record record;
+    int n_constants;
+    struct sg_constant *constants; /* without data; room for one more */
+    char title[200];
+};
+
+/* Reads it from the file's datasets and attributes, without the paths for which `is_left_out` is 1.
+ * Errors: SG_E_FORMAT, SG_E_IO, SG_E_NOMEM. */
+sg_status sg_relayout_read(const char *path, const struct sg_reader *from,
+                           int (*is_left_out)(const char *path), struct sg_relayout *out);
+void sg_relayout_free(struct sg_relayout *r);
 
 /* ---- half.c: float16, with a factor for each part that shares one ---- */
 

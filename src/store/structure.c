@@ -3,6 +3,7 @@
 #include "store/store_impl.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,64 @@ static hid_t dataset_properties(void) {
     if (p >= 0 &&
         (H5Pset_layout(p, H5D_CONTIGUOUS) < 0 || H5Pset_alloc_time(p, H5D_ALLOC_TIME_EARLY) < 0 ||
          H5Pset_fill_time(p, H5D_FILL_TIME_NEVER) < 0 || H5Pset_obj_track_times(p, 0) < 0)) {
+        (void)H5Pclose(p);
+        return H5I_INVALID_HID;
+    }
+    return p;
+}
+
+/* File names in which HDF5 looks for numbers of blocks, "%b". */
+static void quote(const char *name, char *out, size_t cap) {
+    size_t n = 0;
+
+    for (; *name != '\0' && n + 3 < cap; name++) {
+        out[n++] = *name;
+        if (*name == '%') {
+            out[n++] = '%';
+        }
+    }
+    out[n] = '\0';
+}
+
+/* The rows of a part, wherever they are: 1 if HDF5 has taken them. */
+static int add_part(hid_t p, const struct sg_part *part, const struct sg_entry *e) {
+    hsize_t start[SG_MAX_FIELD_AXES + 1] = {(hsize_t)part->first};
+    hsize_t count[SG_MAX_FIELD_AXES + 1];
+    char name[2 * SG_PATH_BYTES];
+    char path[SG_MAX_PATH + 2];
+    hid_t all;
+    hid_t rows;
+    int taken;
+
+    for (int i = 0; i < e->n_axes; i++) {
+        count[i] = (hsize_t)e->axes[i].length;
+    }
+    all = H5Screate_simple(e->n_axes, count, NULL);
+    count[0] = (hsize_t)part->n;
+    rows = H5Screate_simple(e->n_axes, count, NULL);
+    quote(part->file, name, sizeof name);
+    (void)snprintf(path, sizeof path, "/%s", e->path);
+    taken = H5Sselect_hyperslab(all, H5S_SELECT_SET, start, NULL, count, NULL) >= 0 &&
+            H5Pset_virtual(p, all, name, path, rows) >= 0;
+    (void)H5Sclose(all);
+    (void)H5Sclose(rows);
+    return taken;
+}
+
+/* What lies in the parts. Where one is missing there are zeros, so that its items are pending, and
+ * NaN. */
+static hid_t joined_properties(const struct sg_storage *storage, const struct sg_entry *e) {
+    const hid_t p = H5Pcreate(H5P_DATASET_CREATE);
+    const float nan = NAN;
+    int good = p >= 0 && H5Pset_obj_track_times(p, 0) >= 0;
+
+    if (good && (e->type == SG_TYPE_F32 || e->type == SG_TYPE_F64)) {
+        good = H5Pset_fill_value(p, H5T_NATIVE_FLOAT, &nan) >= 0;
+    }
+    for (int i = 0; i < storage->n_parts && good; i++) {
+        good = storage->parts[i].n == 0 || add_part(p, &storage->parts[i], e);
+    }
+    if (!good) {
         (void)H5Pclose(p);
         return H5I_INVALID_HID;
     }
@@ -67,21 +126,28 @@ static void axes_text(const struct sg_scales *scales, const struct sg_entry *e, 
 struct maker {
     hid_t file;
     const struct sg_scales *scales;
-    const struct sg_packing *packing; /* NULL: a result that a run writes */
+    const struct sg_storage *storage;
 };
 
 static hid_t type_of(const struct maker *m, const struct sg_entry *e) {
-    return m->packing != NULL && sg_packing_halves(m->packing, e->path, e->type)
+    const struct sg_packing *packing = m->storage->packing;
+
+    return packing != NULL && sg_packing_halves(packing, e->path, e->type)
                ? sg_hdf_half()
                : sg_hdf_type(e->type, e->text_bytes);
 }
 
-/* Makes the dataset of an entry; *offset is its place, -1 if it is empty or packed. */
+static hid_t properties_of(const struct maker *m, const struct sg_entry *e) {
+    return m->storage->packing != NULL              ? packed_properties(m->storage->packing, e)
+           : sg_storage_is_elsewhere(m->storage, e) ? joined_properties(m->storage, e)
+                                                    : dataset_properties();
+}
+
+/* Makes the dataset of an entry; *offset is its place, -1 if it is empty, packed or elsewhere. */
 static sg_status make_dataset(const struct maker *m, const struct sg_entry *e, int64_t *offset) {
     sg_status status = SG_OK;
     const hid_t links = H5Pcreate(H5P_LINK_CREATE);
-    const hid_t properties =
-        m->packing != NULL ? packed_properties(m->packing, e) : dataset_properties();
+    const hid_t properties = properties_of(m, e);
     const hid_t type = type_of(m, e);
     hid_t space = H5I_INVALID_HID;
     hid_t dataset = H5I_INVALID_HID;
@@ -103,8 +169,9 @@ static sg_status make_dataset(const struct maker *m, const struct sg_entry *e, i
              SG_E_IO, "%s of the result cannot be laid out (HDF5: %s)", e->path,
              sg_hdf_reason(reason, sizeof reason));
     at = H5Dget_offset(dataset);
-    SG_CHECK(at != HADDR_UNDEF || e->bytes == 0 || m->packing != NULL, SG_E_IO,
-             "%s of the result got no place", e->path);
+    SG_CHECK(at != HADDR_UNDEF || e->bytes == 0 || m->storage->packing != NULL ||
+                 sg_storage_is_elsewhere(m->storage, e),
+             SG_E_IO, "%s of the result got no place", e->path);
     *offset = at == HADDR_UNDEF ? -1 : (int64_t)at;
 done:
     (void)H5Dclose(dataset);
@@ -162,15 +229,18 @@ done:
 }
 
 sg_status sg_layout_make(const char *path, const struct sg_layout *layout,
-                         const struct sg_packing *packing, const struct sg_scales *scales,
+                         const struct sg_storage *storage, const struct sg_scales *scales,
                          int64_t *offsets) {
     sg_status status = SG_OK;
     const hid_t access = sg_hdf_access();
-    struct maker m = {.file = H5I_INVALID_HID, .scales = scales, .packing = packing};
+    struct maker m = {.file = H5I_INVALID_HID, .scales = scales, .storage = storage};
     char reason[256];
     int closed;
 
-    SG_CHECK(access >= 0, SG_E_NOMEM, "%s: no memory to make it", path);
+    SG_CHECK(access >= 0 &&
+                 (storage->n_parts == 0 ||
+                  H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_LATEST) >= 0),
+             SG_E_NOMEM, "%s: no memory to make it", path);
     errno = 0;
     m.file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
     if (m.file < 0 && errno != 0) {

@@ -22,7 +22,7 @@ LEVELS = {"base": 0, "rng": 1, "sums": 1, "comm": 1, "net": 2, "data": 2, "metho
 HEADERS = {"base": {"clock", "events", "log", "memory", "record", "shape", "simd", "status", "text", "weight_noise"},
            "job": {"deal", "job", "plan", "work"}, "comm": {"comm", "shared"}, "data": {"data", "npy"},
            "methods": {"methods", "path"}, "sums": {"sums", "counts"},
-           "store": {"compare", "pack", "store"}, "master": {"dispatch", "master", "simulate"}}
+           "store": {"compare", "join", "pack", "store"}, "master": {"dispatch", "master", "simulate"}}
 
 # Lower, but still out of sight, also through other headers.
 NEVER_SEES = {"master": {"net"}, "methods": {"comm", "store"}, "net": {"comm"}, "data": {"comm"}}
