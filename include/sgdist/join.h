@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-/* The dataset that says what a result is joined from, a line a part: file, a blank, its items. In
- * no other result. */
+/* The dataset that says what a result is joined from, a line a part: file, number of items, hash
+ * of its identity. In no other result. */
 #define SG_JOINED "provenance/parts"
 
 enum {

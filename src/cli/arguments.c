@@ -107,7 +107,8 @@ int sg_cli_parse(const struct verb_options *v, int argc, char **argv, int *go_on
         } else if (n_operands < v->n_operands + v->max_more) {
             v->operands[n_operands++] = argv[i];
         } else {
-            code = sg_cli_usage(v->verb, "'%s' is one argument too many", argv[i]);
+            code = sg_cli_usage(v->verb, "'%s' is one argument too many: %d are possible", argv[i],
+                                v->n_operands + v->max_more);
         }
     }
     if (code == SG_EXIT_OK && n_operands < v->n_operands) {

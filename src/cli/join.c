@@ -23,7 +23,7 @@ int sg_cli_join(int argc, char **argv) {
             "(data.indices),\nare read as one, in the order given. The maps stay where they are: "
             "keep the files, and move them\ntogether. All commands, h5py and xarray read it; "
             "`sgdist pack F.h5` makes a file of its own of it.\nExit code: 0 joined, 2 refused, 4 "
-            "a file cannot be read or written.",
+            "a file cannot be read or written, 6 out of memory.",
         .n_operands = 1,
         .operand_names = operand_names,
         .operands = operands,

@@ -25,6 +25,16 @@ uint64_t sg_study_items_hash(const struct study *s) {
     return h;
 }
 
+/* 1 if paths begin at other items of the study. */
+static int draws_from_items(const struct sg_job *job) {
+    int found = 0;
+
+    for (int i = 0; i < job->n_instances; i++) {
+        found = found || job->instances[i].params.probing.path.kind == SG_PATH_DRAWN;
+    }
+    return found;
+}
+
 /* One text that two runs must share to be the same study: the job's echo, and what it was applied
  * to. */
 static sg_status identity_text(const struct study *s, struct sg_text *out) {
@@ -39,6 +49,9 @@ static sg_status identity_text(const struct study *s, struct sg_text *out) {
     }
     sg_text_add(out, "data.items: %lld\n", (long long)sg_items_count(s->items));
     sg_text_add(out, "data.hash: %016llx\n", (unsigned long long)sg_study_items_hash(s));
+    if (draws_from_items(s->job)) { /* so that results of other items are never joined */
+        sg_text_add(out, "baselines.items: %016llx\n", (unsigned long long)sg_study_items_hash(s));
+    }
     if (s->job->target_file != NULL) {
         const int64_t n = sg_items_count(s->items) * s->job->n_targets;
 

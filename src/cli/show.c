@@ -17,6 +17,8 @@ enum { MAX_ROWS = 200 };
 
 /* Where the pictures come from: the data set that the result's job names, if it is still there. */
 struct pictures {
+    struct sg_reader *reader; /* of the result */
+    char *name;               /* of an item */
     struct sg_job *job;
     struct sg_items *items;
     struct sg_shape input;
@@ -63,8 +65,24 @@ static int split_sets(char *text, const char **sets, int cap) {
     }
 }
 
+/* In the result of several ones, each with other items, there may be any of the data set. */
+static sg_status widen(struct sg_reader *r, struct sg_job *job) {
+    sg_status status = SG_OK;
+    char *identity = NULL;
+
+    SG_TRY(sg_reader_text(r, "provenance/identity", &identity));
+    if (strstr(identity, "\ndata: ") != NULL) {
+        job->data.limit = 0;
+        job->data.n_indices = 0;
+    }
+done:
+    sg_free(identity);
+    return status;
+}
+
 static sg_status open_pictures(struct sg_reader *r, struct pictures *p) {
     sg_status status = SG_OK;
+    const struct sg_dataset *id = sg_reader_find(r, "items/id");
     char *text = NULL;
     char *file = NULL;
     const char *sets[64];
@@ -75,7 +93,13 @@ static sg_status open_pictures(struct sg_reader *r, struct pictures *p) {
     SG_TRY(sg_reader_text(r, "provenance/job_file", &file));
     n_sets = split_sets(text, sets, 64);
     SG_TRY(sg_job_parse(text, strlen(text), file, sets, n_sets, &p->job));
+    SG_TRY(widen(r, p->job));
     SG_TRY(sg_items_open(&p->job->data, &p->input, &p->items));
+    p->reader = r;
+    SG_CHECK(id != NULL && id->type == SG_TYPE_TEXT && id->per_item && id->n_axes == 1, SG_E_FORMAT,
+             "the names of the items are missing");
+    p->name = sg_calloc((size_t)id->text_bytes + 1, 1);
+    SG_CHECK(p->name != NULL, SG_E_NOMEM, "no memory for the name of an item");
     sg_domain_init(&p->job->data, (int)p->input.axes[0], &p->domain);
     p->x = sg_malloc_aligned((size_t)sg_shape_size(&p->input), sizeof *p->x);
     SG_CHECK(p->x != NULL, SG_E_NOMEM, "no memory for a picture");
@@ -87,15 +111,27 @@ done:
 
 static void close_pictures(struct pictures *p) {
     sg_free(p->x);
+    sg_free(p->name);
     sg_items_close(p->items);
     sg_job_destroy(p->job);
 }
 
+/* The data may have other items before it than when the study ran: it goes by its name. */
 static sg_status read_input(void *context, int64_t item, float *pixel) {
     sg_status status = SG_OK;
     struct pictures *p = context;
+    int64_t i = 0;
 
-    SG_TRY(sg_items_load(p->items, item, p->x));
+    SG_TRY(sg_reader_read(p->reader, "items/id", item, p->name));
+    while (i < sg_items_count(p->items) && strcmp(sg_items_name(p->items, i), p->name) != 0) {
+        i++;
+    }
+    if (i == sg_items_count(p->items)) {
+        sg_log(SG_LOG_WARN, "the picture of '%s' is left out: it is not among the job's data",
+               p->name);
+    }
+    SG_CHECK(i < sg_items_count(p->items), SG_E_INPUT, "%s: is not there", p->name);
+    SG_TRY(sg_items_load(p->items, i, p->x));
     sg_domain_to_pixels(&p->domain, &p->input, p->x, pixel);
 done:
     return status;

@@ -2,6 +2,7 @@
 #include "sgdist/compare.h"
 
 #include "store/compare_impl.h"
+#include "store/store_impl.h"
 
 #include "sgdist/memory.h"
 
@@ -62,15 +63,6 @@ static void shape_text(const struct sg_dataset *d, char *buf, size_t cap) {
     if (used < cap) {
         (void)snprintf(buf + used, cap - used, "]");
     }
-}
-
-static int same_kind(const struct sg_dataset *a, const struct sg_dataset *b) {
-    int same = a->type == b->type && a->n_axes == b->n_axes && a->per_item == b->per_item;
-
-    for (int i = a->per_item; same && i < a->n_axes; i++) {
-        same = a->axes[i] == b->axes[i];
-    }
-    return same;
 }
 
 static void note_kind(const struct sg_dataset *a, const struct sg_dataset *b,
@@ -146,7 +138,7 @@ static sg_status compare_dataset(struct sg_walk *w, const struct sg_dataset *a,
     (void)snprintf(d.path, sizeof d.path, "%s", a != NULL ? a->path : b->path);
     if (a == NULL || b == NULL) {
         (void)snprintf(d.note, sizeof d.note, "is missing in %s", a == NULL ? "A" : "B");
-    } else if (!same_kind(a, b)) {
+    } else if (!sg_same_kind(a, b)) {
         note_kind(a, b, &d);
     } else {
         w->out->n_datasets++;

@@ -14,9 +14,11 @@
 
 /* Takes the lines out of an identity that say which items there are. */
 static void drop_items(char *text) {
-    static const char *const keys[] = {"data.folder", "data.list",    "data.tar",   "data.idx",
-                                       "data.npy",    "data.npz",     "data.hdf5",  "data.labels",
-                                       "data.limit",  "data.indices", "data.items", "data.hash"};
+    static const char *const keys[] = {
+        "data.folder:", "data.list:",   "data.tar:",    "data.idx:",
+        "data.npy:",    "data.npz:",    "data.hdf5:",   "data.hdf5.",
+        "data.labels:", "data.labels.", "data.limit:",  "data.indices:",
+        "data.items:",  "data.hash:",   "target.hash:", "data:"};
     char *to = text;
 
     while (*text != '\0') {
@@ -39,7 +41,6 @@ static sg_status check_kind(const struct sg_member *m) {
     sg_status status = SG_OK;
     const struct sg_dataset *d = sg_reader_find(m->reader, "provenance/complete");
     unsigned char complete = 0;
-    char *how = NULL;
 
     SG_CHECK(d != NULL && sg_dataset_bytes(d) == 1 && !d->per_item, SG_E_ARG,
              "%s: is not the result of a study, which alone can be joined", m->path);
@@ -49,15 +50,12 @@ static sg_status check_kind(const struct sg_member *m) {
              m->path);
     SG_CHECK(sg_reader_find(m->reader, SG_JOINED) == NULL, SG_E_ARG,
              "%s: is joined itself: give the parts that it is joined from", m->path);
-    if (sg_reader_find(m->reader, SG_PACKED) != NULL) {
-        SG_TRY(sg_reader_text(m->reader, SG_PACKED, &how));
-        SG_CHECK(strstr(how, "float16") == NULL, SG_E_ARG,
-                 "%s: is packed as float16, where each map has a scale: join the results before "
-                 "they are packed, then pack the joined one",
-                 m->path);
-    }
+    SG_CHECK(!sg_reader_is_half(m->reader), SG_E_ARG,
+             "%s: is packed as float16, where each map has a scale: join the results before they "
+             "are packed, then pack the joined one",
+             m->path);
+    SG_TRY(sg_relayout_check(m->path, m->reader));
 done:
-    sg_free(how);
     return status;
 }
 
@@ -76,7 +74,9 @@ static sg_status open_member(struct sg_member *m) {
         m->n_done += states[i] == 1;
     }
     SG_TRY(sg_reader_text(m->reader, "provenance/identity", &m->identity));
-    drop_items(m->identity);
+    m->common = sg_strdup(m->identity);
+    SG_CHECK(m->common != NULL, SG_E_NOMEM, "%s: no memory for its identity", m->path);
+    drop_items(m->common);
 done:
     sg_free(states);
     return status;
@@ -84,11 +84,16 @@ done:
 
 /* ---- two parts of one study ---- */
 
-/* The names of files and studies are free: the model is known by its sum. */
+/* The names of files and studies are free: the model is known by its sum, classes by their names.
+ */
 static const char *skip_names(const char *line) {
-    while (strncmp(line, "study.name:", 11) == 0 || strncmp(line, "model.file:", 11) == 0) {
-        line += strcspn(line, "\n");
-        line += *line == '\n';
+    static const char *const keys[] = {"study.name:", "model.file:", "data.class_names:"};
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (strncmp(line, keys[i], strlen(keys[i])) == 0) {
+            line += strcspn(line, "\n");
+            return skip_names(line + (*line == '\n'));
+        }
     }
     return line;
 }
@@ -96,8 +101,8 @@ static const char *skip_names(const char *line) {
 /* The first line in which they differ. */
 static sg_status compare_identities(const struct sg_member *a, const struct sg_member *b) {
     sg_status status = SG_OK;
-    const char *x = skip_names(a->identity);
-    const char *y = skip_names(b->identity);
+    const char *x = skip_names(a->common);
+    const char *y = skip_names(b->common);
     size_t n = strcspn(x, "\n");
 
     while (*x != '\0' && strcspn(y, "\n") == n && strncmp(x, y, n) == 0) {
@@ -110,16 +115,6 @@ static sg_status compare_identities(const struct sg_member *a, const struct sg_m
              b->path, (int)n, x, (int)strcspn(y, "\n"), y);
 done:
     return status;
-}
-
-static int same_kind(const struct sg_dataset *a, const struct sg_dataset *b) {
-    int same =
-        b != NULL && a->type == b->type && a->n_axes == b->n_axes && a->per_item == b->per_item;
-
-    for (int i = a->per_item; same && i < a->n_axes; i++) {
-        same = a->axes[i] == b->axes[i];
-    }
-    return same;
 }
 
 /* 1 for what may differ from part to part. */
@@ -171,29 +166,35 @@ done:
     return status;
 }
 
-static sg_status compare_members(const struct sg_member *a, const struct sg_member *b) {
+/* What `a` holds is alike in `b`; what both hold of the study is the same. */
+static sg_status compare_lists(const struct sg_member *a, const struct sg_member *b) {
     sg_status status = SG_OK;
-    const int n_a = sg_reader_n_datasets(a->reader);
-    int n_fields[2] = {0, 0};
 
-    SG_TRY(compare_identities(a, b));
-    for (int i = 0; i < n_a; i++) {
+    for (int i = 0; i < sg_reader_n_datasets(a->reader); i++) {
         const struct sg_dataset *d = sg_reader_dataset(a->reader, i);
-        const int may_differ = !d->per_item && is_free(d->path);
+        const struct sg_dataset *other = sg_reader_find(b->reader, d->path);
 
-        n_fields[0] += d->per_item;
-        SG_CHECK(may_differ || same_kind(d, sg_reader_find(b->reader, d->path)), SG_E_ARG,
+        if (!d->per_item && is_free(d->path)) {
+            continue;
+        }
+        SG_CHECK(other != NULL, SG_E_ARG, "%s and %s cannot be joined: %s is in the first alone",
+                 a->path, b->path, d->path);
+        SG_CHECK(sg_same_kind(d, other), SG_E_ARG,
                  "%s and %s cannot be joined: %s is not alike in them", a->path, b->path, d->path);
-        if (!may_differ && !d->per_item) {
+        if (!d->per_item) {
             SG_TRY(compare_data(a, b, d));
         }
     }
-    for (int i = 0; i < sg_reader_n_datasets(b->reader); i++) {
-        n_fields[1] += sg_reader_dataset(b->reader, i)->per_item;
-    }
-    SG_CHECK(n_fields[0] == n_fields[1], SG_E_ARG,
-             "%s and %s cannot be joined: they keep %d and %d fields of an item", a->path, b->path,
-             n_fields[0], n_fields[1]);
+done:
+    return status;
+}
+
+static sg_status compare_members(const struct sg_member *a, const struct sg_member *b) {
+    sg_status status = SG_OK;
+
+    SG_TRY(compare_identities(a, b));
+    SG_TRY(compare_lists(a, b));
+    SG_TRY(compare_lists(b, a));
 done:
     return status;
 }
@@ -290,7 +291,8 @@ static sg_status name_part(const char *folder, const char *path, struct sg_part 
     if (strncmp(real, folder, n) == 0 && real[n] == '/') {
         name = real + n + 1;
     }
-    SG_CHECK(strlen(name) < sizeof part->file, SG_E_ARG, "%s: the name is too long", path);
+    SG_CHECK(strlen(name) < sizeof part->file && strchr(name, '\n') == NULL, SG_E_ARG,
+             "%s: the name is too long, or has more than one line", path);
     (void)snprintf(part->file, sizeof part->file, "%s", name);
 done:
     free(real);
@@ -305,16 +307,30 @@ static sg_status name_parts(struct sg_join *j) {
     SG_TRY(folder_of(j->out, &folder));
     for (int p = 0; p < j->n; p++) {
         SG_TRY(name_part(folder, j->members[p].path, &j->parts[p]));
-        j->parts[p].first = j->n_items;
-        j->parts[p].n = sg_reader_n_items(j->members[p].reader);
-        j->n_items += j->parts[p].n;
     }
 done:
     free(folder);
     return status;
 }
 
-/* Texts are as long as the longest of all parts. */
+/* The file under which the joined one is made may not be one of the parts. */
+static sg_status check_temporary(const struct sg_join *j) {
+    sg_status status = SG_OK;
+    char temporary[SG_PATH_BYTES];
+    struct stat a;
+    struct stat b;
+
+    SG_TRY(sg_disk_join(temporary, j->out, ".tmp"));
+    for (int p = 0; p < j->n && stat(temporary, &a) == 0; p++) {
+        SG_CHECK(stat(j->members[p].path, &b) != 0 || a.st_dev != b.st_dev || a.st_ino != b.st_ino,
+                 SG_E_ARG, "%s: %s is made under this name: choose another output, or rename it",
+                 j->members[p].path, j->out);
+    }
+done:
+    return status;
+}
+
+/* Texts are as long as the longest of all parts. Nobody asks for the fields' places in a record. */
 static void widen_texts(struct sg_join *j) {
     for (int i = 0; i < j->layout.record.n_fields; i++) {
         struct sg_field *f = &j->layout.record.fields[i];
@@ -330,9 +346,9 @@ static void widen_texts(struct sg_join *j) {
     }
 }
 
-/* The items are numbered anew. */
-static int is_numbering(const char *path) {
-    return strcmp(path, "item") == 0;
+/* The items are numbered anew; and how a part is packed says nothing of the others. */
+static int is_left_out(const char *path) {
+    return strcmp(path, "item") == 0 || strcmp(path, SG_PACKED) == 0;
 }
 
 static sg_status join_all(struct sg_join *j) {
@@ -340,15 +356,19 @@ static sg_status join_all(struct sg_join *j) {
     const struct sg_storage storage = {.n_parts = j->n, .parts = j->parts};
     struct sg_layout layout;
 
+    SG_TRY(check_temporary(j));
     for (int p = 0; p < j->n; p++) {
         SG_TRY(open_member(&j->members[p]));
         if (p > 0) {
             SG_TRY(compare_members(&j->members[0], &j->members[p]));
         }
+        j->parts[p].first = j->n_items;
+        j->parts[p].n = sg_reader_n_items(j->members[p].reader);
+        j->n_items += j->parts[p].n;
     }
-    SG_TRY(name_parts(j));
     SG_TRY(check_items(j));
-    SG_TRY(sg_relayout_read(j->members[0].path, j->members[0].reader, is_numbering, &j->layout));
+    SG_TRY(name_parts(j));
+    SG_TRY(sg_relayout_read(j->members[0].path, j->members[0].reader, is_left_out, &j->layout));
     widen_texts(j);
     SG_TRY(sg_join_tables(j));
     layout = (struct sg_layout){.record = &j->layout.record,
@@ -365,6 +385,7 @@ static void release(struct sg_join *j) {
     for (int p = 0; p < j->n && j->members != NULL; p++) {
         sg_reader_close(j->members[p].reader);
         sg_free(j->members[p].identity);
+        sg_free(j->members[p].common);
     }
     for (int i = 0; i < j->layout.n_constants && j->data != NULL; i++) {
         sg_free(j->data[i]);
@@ -378,6 +399,8 @@ static void release(struct sg_join *j) {
 sg_status sg_join(const char *out, int n_parts, const char *const *parts, int64_t *n_items) {
     sg_status status = SG_OK;
     struct sg_join j = {.out = out, .n = n_parts};
+    const int files_a_part = 3; /* the reader's, and HDF5's */
+    const int is_held = sg_hdf_hold_files((int64_t)files_a_part * n_parts);
     struct stat info;
 
     SG_CHECK(n_parts >= 1 && n_parts <= SG_MAX_PARTS, SG_E_ARG,
@@ -389,9 +412,15 @@ sg_status sg_join(const char *out, int n_parts, const char *const *parts, int64_
     for (int p = 0; p < n_parts; p++) {
         j.members[p].path = parts[p];
     }
+    SG_CHECK(is_held, SG_E_IO,
+             "%d results are more than the limit of open files allows: raise it (ulimit -n)",
+             n_parts);
     SG_TRY(join_all(&j));
     *n_items = j.n_items;
 done:
+    if (is_held) {
+        (void)sg_hdf_hold_files(-(int64_t)files_a_part * n_parts);
+    }
     release(&j);
     return status;
 }

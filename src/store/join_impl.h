@@ -11,7 +11,8 @@ struct sg_member {
     const char *path;
     struct sg_reader *reader;
     int64_t n_done; /* items without a failure: what the statistics over the data set are of */
-    char *identity; /* without the lines that say which items there are */
+    char *identity;
+    char *common; /* the same without the lines that say which items there are */
 };
 
 struct sg_join {

@@ -206,7 +206,7 @@ static sg_status put_identity(const struct sg_join *j, struct sg_constant *c, vo
     sg_status status = SG_OK;
     struct sg_text text = {0};
 
-    sg_text_add(&text, "%sdata: of the parts, see " SG_JOINED "\n", j->members[0].identity);
+    sg_text_add(&text, "%sdata: of several results\n", j->members[0].common);
     SG_CHECK(!text.failed, SG_E_NOMEM, "no memory for %s", c->path);
     SG_TRY(put_text(c, text.data, data));
 done:
@@ -230,7 +230,8 @@ static sg_status make_data(const struct sg_join *j, struct sg_constant *c, void 
         SG_TRY(put_identity(j, c, data));
     } else if (begins(c->path, "dataset/")) {
         SG_TRY(pool(j, c->path, bytes / (int64_t)sizeof(float), *data));
-    } else if (begins(c->path, "provenance/runs/") || begins(c->path, "performance/")) {
+    } else if ((begins(c->path, "provenance/runs/") || begins(c->path, "performance/")) &&
+               c->n_axes > 0 && c->axes[0].length > 0) {
         SG_TRY(merge_rows(j, c, *data));
     } else {
         SG_TRY(sg_reader_read(j->members[0].reader, c->path, -1, *data));
@@ -246,17 +247,18 @@ sg_status sg_join_tables(struct sg_join *j) {
     struct sg_constant *parts = &r->constants[r->n_constants];
     struct sg_text text = {0};
 
-    *parts = (struct sg_constant){.path = SG_JOINED,
-                                  .about = "the results that this one is joined from, in the "
-                                           "order of their items: file, number of items",
-                                  .type = SG_TYPE_TEXT};
+    *parts = (struct sg_constant){
+        .path = SG_JOINED,
+        .about = "the results that this one is joined from, in the "
+                 "order of their items: file, number of items, hash of its identity",
+        .type = SG_TYPE_TEXT};
     j->data = sg_calloc((size_t)r->n_constants + 1, sizeof *j->data);
     SG_CHECK(j->data != NULL, SG_E_NOMEM, "%s: no memory to join it", j->out);
     for (int i = 0; i < r->n_constants; i++) {
         SG_TRY(make_data(j, &r->constants[i], &j->data[i]));
     }
     for (int p = 0; p < j->n; p++) {
-        sg_text_add(&text, "%s %lld\n", j->parts[p].file, (long long)j->parts[p].n);
+        sg_joined_add(&text, &j->parts[p], j->members[p].identity);
     }
     SG_CHECK(!text.failed, SG_E_NOMEM, "%s: no memory to join it", j->out);
     r->n_constants++;

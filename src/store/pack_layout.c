@@ -31,67 +31,6 @@ int64_t sg_pack_n_scales(const struct sg_dataset *d) {
     return d->n_axes > 1 ? d->axes[1] : 1;
 }
 
-/* ---- nothing that another program added may be lost ---- */
-
-struct search {
-    const struct sg_pack *pack;
-    char object[SG_MAX_PATH + 1];
-    char found[256]; /* what is not ours; "" */
-};
-
-static herr_t look_at_attribute(hid_t object, const char *name, const H5A_info_t *info,
-                                void *data) {
-    static const char *const ours[] = {"format",         "format_version", "title",        "fields",
-                                       "long_name",      "axes",           "CLASS",        "NAME",
-                                       "REFERENCE_LIST", "DIMENSION_LIST", "_Netcdf4Dimid"};
-    struct search *s = data;
-
-    (void)object;
-    (void)info;
-    for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
-        if (strcmp(name, ours[i]) == 0) {
-            return 0;
-        }
-    }
-    (void)snprintf(s->found, sizeof s->found, "the attribute '%.60s' of /%.150s", name, s->object);
-    return 1;
-}
-
-static herr_t look_at_object(hid_t group, const char *name, const H5L_info_t *info, void *data) {
-    struct search *s = data;
-    const hid_t object = H5Oopen(group, name, H5P_DEFAULT);
-
-    (void)info;
-    (void)snprintf(s->object, sizeof s->object, "%s", name);
-    if (object >= 0 && H5Iget_type(object) == H5I_GROUP) {
-        (void)H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, look_at_attribute, s);
-    } else if (sg_reader_find(s->pack->from, name) == NULL || H5Aexists(object, "long_name") <= 0) {
-        (void)snprintf(s->found, sizeof s->found, "/%.150s", name);
-    } else {
-        (void)H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, NULL, look_at_attribute, s);
-    }
-    (void)H5Oclose(object);
-    return s->found[0] != '\0';
-}
-
-static sg_status check_ours(const struct sg_pack *p) {
-    sg_status status = SG_OK;
-    struct search s = {.pack = p};
-    hid_t file = H5I_INVALID_HID;
-
-    SG_TRY(sg_hdf_open(p->path, &file));
-    (void)H5Aiterate2(file, H5_INDEX_NAME, H5_ITER_INC, NULL, look_at_attribute, &s);
-    if (s.found[0] == '\0') {
-        (void)H5Lvisit(file, H5_INDEX_NAME, H5_ITER_INC, look_at_object, &s);
-    }
-    SG_CHECK(s.found[0] == '\0', SG_E_ARG,
-             "%s: %s was added by another program, and would be lost: keep it in a file of its own",
-             p->path, s.found);
-done:
-    (void)H5Fclose(file);
-    return status;
-}
-
 /* ---- the layout ---- */
 
 /* The scale of a float16 dataset, and what was rounded, along item and target. */
@@ -158,7 +97,7 @@ sg_status sg_pack_lay_out(struct sg_pack *p) {
     int64_t *offsets = NULL;
     struct sg_layout layout;
 
-    SG_TRY(check_ours(p));
+    SG_TRY(sg_relayout_check(p->path, p->from));
     SG_TRY(sg_relayout_read(p->path, p->from, sg_pack_leaves_out, &r));
     SG_TRY(add_halves(p, &r.record));
     add_packed(p, &r);

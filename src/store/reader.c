@@ -9,9 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,6 +32,7 @@ struct sg_reader {
     struct opened opened[N_OPEN];
     int next; /* to be given up */
     int64_t file_bytes;
+    int64_t n_parts; /* of a joined result: files that are held open */
 };
 
 /* 1 if the dataset is only the scale of one that is float16. */
@@ -70,72 +69,34 @@ done:
     return status;
 }
 
-/* Adds the size of a file, as seen from the folder of `path`. */
-static sg_status add_size(struct sg_reader *r, const char *path, const char *name, int n) {
-    sg_status status = SG_OK;
-    const char *end = strrchr(path, '/');
-    char file[2 * SG_PATH_BYTES];
-    struct stat info;
-
-    (void)snprintf(file, sizeof file, "%.*s%.*s",
-                   end != NULL && *name != '/' ? (int)(end - path + 1) : 0, path, n, name);
-    SG_CHECK(stat(file, &info) == 0, SG_E_IO,
-             "%s: is joined from other results, of which %s cannot be read (%s): put it back, or "
-             "join them anew",
-             r->path, file, strerror(errno));
-    r->file_bytes += (int64_t)info.st_size;
-done:
-    return status;
-}
-
-/* HDF5 holds all parts open, and takes one that it cannot open for one that is not there. */
-static sg_status check_limit(const struct sg_reader *r, int n_parts) {
-    const rlim_t others = 64;
-    sg_status status = SG_OK;
-    const rlim_t need = (rlim_t)n_parts + others;
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < need) {
-        const rlim_t now = limit.rlim_cur;
-
-        limit.rlim_cur = need;
-        SG_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0, SG_E_IO,
-                 "%s: is joined from %d results, and the limit of open files is %llu: raise it to "
-                 "%llu or more (ulimit -n)",
-                 r->path, n_parts, (unsigned long long)now, (unsigned long long)need);
-    }
-done:
-    return status;
-}
-
-/* What HDF5 would read of a missing part are values that nobody has computed. */
+/* What HDF5 would read of a part that is not what it was are values that nobody has computed. */
 static sg_status check_parts(struct sg_reader *r) {
     sg_status status = SG_OK;
-    int n_parts = 0;
-    char *real = realpath(r->path, NULL);
-    const char *path = real != NULL ? real : r->path;
     char *parts = NULL;
+    struct stat info;
 
-    SG_TRY(add_size(r, r->path, path, (int)strlen(path)));
-    if (sg_reader_find(r, SG_JOINED) == NULL) {
-        goto done;
+    SG_CHECK(fstat(r->fd, &info) == 0, SG_E_IO, "%s: %s", r->path, strerror(errno));
+    r->file_bytes = (int64_t)info.st_size;
+    if (sg_reader_find(r, SG_JOINED) != NULL) {
+        SG_TRY(sg_reader_text(r, SG_JOINED, &parts));
+        SG_TRY(sg_joined_check(r->path, parts, &r->n_parts, &r->file_bytes));
     }
-    SG_TRY(sg_reader_text(r, SG_JOINED, &parts));
-    for (const char *line = parts; *line != '\0'; line += strcspn(line, "\n") + 1) {
-        const char *end = line + strcspn(line, "\n");
-
-        SG_CHECK(*end == '\n', SG_E_FORMAT, "%s: is damaged: %s has no end", r->path, SG_JOINED);
-        while (end > line && *end != ' ') { /* before the number of items */
-            end--;
-        }
-        SG_TRY(add_size(r, path, line, (int)(end - line)));
-        n_parts++;
-    }
-    SG_TRY(check_limit(r, n_parts));
 done:
     sg_free(parts);
-    free(real);
     return status;
+}
+
+int sg_reader_is_half(const struct sg_reader *r) {
+    return r->scales.n > 0;
+}
+
+int sg_same_kind(const struct sg_dataset *a, const struct sg_dataset *b) {
+    int same = a->type == b->type && a->n_axes == b->n_axes && a->per_item == b->per_item;
+
+    for (int i = a->per_item; same && i < a->n_axes; i++) {
+        same = a->axes[i] == b->axes[i];
+    }
+    return same;
 }
 
 int64_t sg_reader_file_bytes(const struct sg_reader *r) {
@@ -181,6 +142,7 @@ void sg_reader_close(struct sg_reader *r) {
     if (r->fd >= 0) {
         (void)close(r->fd);
     }
+    (void)sg_hdf_hold_files(-r->n_parts);
     sg_places_free(&r->places);
     sg_places_free(&r->scales);
     sg_free(r->path);

@@ -70,6 +70,10 @@ struct sg_places {
  * change. Negative on failure. */
 hid_t sg_hdf_access(void);
 
+/* n more files are about to be held open, -n no longer. 0 if the system's limit is too low for all
+ * of them: HDF5 takes a part of a joined result that it cannot open for one that is not there. */
+int sg_hdf_hold_files(int64_t n);
+
 /* HDF5's own words on its last failure, for the end of a message. */
 const char *sg_hdf_reason(char *buf, size_t cap);
 
@@ -163,6 +167,25 @@ sg_status sg_layout_make(const char *path, const struct sg_layout *layout,
 sg_status sg_result_create_in(const char *path, const struct sg_layout *layout,
                               const struct sg_storage *storage);
 
+/* ---- joined.c ---- */
+
+struct sg_text;
+
+/* Adds the line of SG_JOINED for a part, whose provenance/identity is given. */
+void sg_joined_add(struct sg_text *out, const struct sg_part *part, const char *identity);
+int sg_joined_count(const char *text); /* of lines */
+
+/* Looks at all parts of the joined result `path`: *n_parts of them are counted as held open
+ * (sg_hdf_hold_files), their sizes are added to *bytes. Errors: SG_E_IO, SG_E_FORMAT, SG_E_NOMEM
+ * with the part's name. */
+sg_status sg_joined_check(const char *path, const char *text, int64_t *n_parts, int64_t *bytes);
+
+/* 1 if maps are rounded to float16. */
+int sg_reader_is_half(const struct sg_reader *r);
+
+/* 1 if datasets are of one type and shape, but for the number of items. */
+int sg_same_kind(const struct sg_dataset *a, const struct sg_dataset *b);
+
 /* ---- relayout.c: the layout of a result that exists ---- */
 
 struct sg_relayout {
@@ -171,6 +194,9 @@ struct sg_relayout {
     struct sg_constant *constants; /* without data; room for one more */
     char title[200];
 };
+
+/* SG_E_ARG if it holds what sgdist did not write. */
+sg_status sg_relayout_check(const char *path, const struct sg_reader *from);
 
 /* Reads it from the file's datasets and attributes, without the paths for which `is_left_out` is 1.
  * Errors: SG_E_FORMAT, SG_E_IO, SG_E_NOMEM. */

@@ -72,7 +72,8 @@ def as_one():
         assert b["provenance/runs/items_done"][:3].tolist() == [9, 21, 10]
         assert (np.diff(b["provenance/runs/start"][:3]) > 0).all()
         assert b["performance/gradients"][:4].sum() == a["performance/gradients"][0]
-        assert b["provenance/parts"][()].decode().split("\n") == [f"{p} {n}" for p, n in zip(PARTS, (9, 21, 10))] + [""]
+        lines = b["provenance/parts"][()].decode().splitlines()
+        assert [line.rsplit(" ", 1)[0] for line in lines] == [f"{p} {n}" for p, n in zip(PARTS, (9, 21, 10))], lines
         assert b["provenance/complete"][()] == 1
         std = b["maps/smoothgrad/map"][:, 0].astype("f8").std(0, ddof=1)  # of the maps themselves
         assert np.abs(b["dataset/smoothgrad/std"][()] - std).max() < 1e-6 * std.max()
@@ -81,6 +82,8 @@ def as_one():
     assert "joined    3 results" in run("status", "all.h5") and "40 done" in run("status", "all.h5")
     assert run("describe", "whole.h5") == run("describe", "all.h5")
     run("pack", "all.h5")
+    for name in ("all.h5", "all.packed.h5"):  # pictures go by their names
+        assert "left out" not in run("show", name, "--items", "0,9,30,39")
     assert "no difference" in run("diff", "all.h5", "all.packed.h5")
     with h5py.File(WORK / "all.packed.h5") as f:
         assert not f["maps/smoothgrad/map"].is_virtual and "parts" not in f["provenance"]
@@ -117,14 +120,68 @@ def moved():
     assert "40 done" in run("status", "away/deep/far.h5")
     for hard, code in ((False, 0), (True, 4)):  # fewer open files than HDF5 would hold
         done = bad_input.run(["sh", "-c", f'ulimit -{"" if hard else "S"}n 40; exec {SGDIST} status all.h5'], WORK, {})
-        assert done.returncode == code and ("raise it to 67" if hard else "40 done") in done.stdout, done.stdout
+        assert done.returncode == code and ("raise it (ulimit -n)" if hard else "40 done") in done.stdout, done.stdout
     run("pack", "away/deep/far.h5", "--in-place")  # a file of its own from now on
     os.remove(WORK / "c.h5")
     assert "40 done" in run("status", "away/deep/far.h5")
     shutil.copy(away / "c.h5", WORK / "c.h5")
 
 
+def replaced():
+    """A part that is not what was joined is told of, whatever it is now."""
+    study("other.h5", "[100:121]", "--set", "sampling.noise.level=0.9")
+    study("fewer.h5", "[9:28]")
+    part = WORK / "parts/%b b%d.h5"
+    whole = part.read_bytes()
+
+    def unfinished():
+        with h5py.File(part, "r+") as f:
+            f["provenance/complete"][()] = 0
+
+    for change in (lambda: part.write_bytes(whole[:60000]), lambda: part.write_text("text"), lambda: (part.unlink(), part.mkdir()),
+                   lambda: shutil.copy(WORK / "other.h5", part), lambda: shutil.copy(WORK / "fewer.h5", part), unfinished,
+                   lambda: run("pack", part, "--in-place", "--float16")):
+        change()
+        for verb in (["status", "all.h5"], ["pack", "all.h5", "-o", "never.h5"]):
+            said = run(*verb, code=4)
+            assert said.count("error:") == 1 and "parts/%b b%d.h5 cannot be read (" in said, said
+        assert not (WORK / "never.h5").exists()
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
+        part.write_bytes(whole)
+    run("pack", part, "--in-place")
+    assert "40 done" in run("status", "all.h5")
+    run("join", "-o", "packed.h5", part, "c.h5")
+    assert "packed " not in run("status", "packed.h5")
+    part.write_bytes(whole)
+    run("pack", "packed.h5", "-o", "one.h5")
+    run("join", "-o", "twice.h5", "one.h5", "parts/a.h5")
+    with h5py.File(WORK / "twice.h5") as f:
+        assert f["provenance/identity"][()].decode().count("data: of several") == 1 and len(f["item"]) == 40
+    assert "40 done" in run("status", "all.h5", HDF5_VDS_PREFIX="/nowhere")
+
+
+def targets():
+    """Classes of another result are given to each part for its own items."""
+    more = ["--set", f"target={{from: {WORK / 'all.h5'}}}", "--set", "methods=[gradient]"]
+    for name, indices in (("t.h5", "[0:6]"), ("t1.h5", "[0:2]"), ("t2.h5", "[2:6]")):
+        study(name, indices, *more)
+    run("join", "-o", "t12.h5", "t1.h5", "t2.h5")
+    text = run("diff", "t.h5", "t12.h5", code=1)
+    assert set(re.findall(r"^(\w+)/", text, re.M)) == {"dataset"}, text
+
+
 def refused():
+    for name, indices in (("drawn.h5", "[0:4]"), ("drawn2.h5", "[4:8]")):
+        study(name, indices, "--set", "methods=[expected_gradients]")
+    shutil.copy(WORK / "c.h5", WORK / "note.h5")
+    with h5py.File(WORK / "note.h5", "r+") as f:
+        f["performance/note"] = 3.0
+    shutil.copy(WORK / "c.h5", WORK / "two\nlines.h5")
+    shutil.copy(WORK / "c.h5", WORK / "never.h5.tmp")
+    assert "is made under this name" in run("join", "-o", "never.h5", "parts/a.h5", "never.h5.tmp", code=2)
+    (WORK / "never.h5.tmp").unlink()
+    run("join", "-o", "new/never.h5", "c.h5", "samples.h5", code=4)
+    assert not (WORK / "new").exists()
     study("samples.h5", "[200:204]", "--set", "sampling.noise.level=0.2")
     study("seed.h5", "[200:204]", "--set", "study.seed=5")
     study("fewer.h5", "[200:204]", "--set", "methods=[smoothgrad]")
@@ -148,6 +205,9 @@ def refused():
             (["parts/a.h5", "kernel.h5"], 2, "different kernels"),
             (["parts/a.h5", "open.h5"], 2, "open.h5: is not complete"),
             (["parts/a.h5", "half.h5"], 2, "half.h5: is packed as float16"),
+            (["drawn.h5", "drawn2.h5"], 2, "'baselines.items: "),
+            (["parts/a.h5", "note.h5"], 2, "/performance/note was added by another program"),
+            (["parts/a.h5", "two\nlines.h5"], 2, "more than one line"),
             (["all.h5", "parts/a.h5"], 2, "all.h5: is joined itself"),
             (["parts/a.h5", "c.h5", "whole.h5"], 2, "and in whole.h5: parts have no item in common"),
             (["parts/a.h5", "missing.h5"], 4, "missing.h5: No such file"),
@@ -203,7 +263,7 @@ def main():
     study("whole.h5", ALL)
     for name, indices in PARTS.items():
         study(name, indices)
-    for test in (as_one, moved, refused) + ((disk,) if FAULT else ()) + ((memory,) if MEMORY else ()):
+    for test in (as_one, moved, replaced, targets, refused) + ((disk,) if FAULT else ()) + ((memory,) if MEMORY else ()):
         test()
     print("all right")
 
