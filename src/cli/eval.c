@@ -17,6 +17,7 @@ struct arguments {
     const char *gradient;
     const char *tensor;
     int64_t target; /* -1: each sample's largest output */
+    int noisy;      /* 1: the input has noise on every element */
 };
 
 struct evaluation {
@@ -44,6 +45,8 @@ static int parse(int argc, char **argv, struct arguments *out, int *go_on) {
          NULL, NULL},
         {"tensor", "NAME", "tensor to read (default: the output, before a final softmax)", NULL,
          &out->tensor, NULL, NULL},
+        {"noisy", NULL, "as samples of a run with noise on every element: no two places are alike",
+         &out->noisy, NULL, NULL, NULL},
         {NULL, NULL, NULL, NULL, NULL, NULL, NULL}};
     const struct verb_options v = {
         .verb = "eval",
@@ -145,7 +148,8 @@ static int64_t largest(const float *y, int64_t n) {
 static sg_status run(const struct arguments *args, struct evaluation *e) {
     sg_status status = SG_OK;
 
-    SG_TRY(sg_net_forward(e->net, e->x.data, e->y, NULL));
+    SG_TRY(args->noisy ? sg_net_forward_noisy(e->net, e->x.data, e->y, NULL)
+                       : sg_net_forward(e->net, e->x.data, e->y, NULL));
     for (int64_t n = 0; n < e->batch; n++) {
         const float *y = e->y + n * e->n_outputs;
         const int64_t k = args->target >= 0 ? args->target : largest(y, e->n_outputs);

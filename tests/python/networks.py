@@ -113,13 +113,14 @@ def export(net, shape, path, opset, dynamic, keep_batch_norms=False):
                       dynamic_axes={"x": {0: "N"}} if dynamic else None)
 
 
-def evaluate(sgdist, path, x):
-    """y, dx and the kernels of `sgdist eval`, or the text of its refusal."""
+def evaluate(sgdist, path, x, noisy=True):
+    """y, dx and the kernels of `sgdist eval`, or the text of its refusal. Without noise no convolution before a maximum
+    runs by Winograd's algorithm."""
     folder = os.path.dirname(path)
     files = [os.path.join(folder, f) for f in ("x.npy", "y.npy", "dx.npy")]
     np.save(files[0], x)
     run = subprocess.run([sgdist, "eval", path, "--input", files[0], "--output", files[1],
-                          "--gradient", files[2]], capture_output=True, text=True)
+                          "--gradient", files[2], *["--noisy"] * noisy], capture_output=True, text=True)
     if run.returncode != 0:
         return f"exit code {run.returncode}: {run.stderr.strip()}"
     return np.load(files[1]), np.load(files[2]), run.stdout.split()[-1]
