@@ -72,10 +72,11 @@ start_run() {
 }
 
 # mpirun of Open MPI 4.1 with PMIx 4 may wait for a lock of its own for ever when a rank is killed while MPI comes up
-# (PMIX ERROR: UNREACHABLE in its log): all ranks have ended then, and nothing of ours can wake it.
+# (mostly with PMIX ERROR: UNREACHABLE in its log, or after its notice of the killed rank): all ranks have ended then, and
+# nothing of ours can wake it.
 mpirun_is_alone() {
     [[ ${COMMAND[0]} == mpirun && $(pgrep -s "$RUN_PID" -r R,S,D,T -c) == 1 ]] \
-        && grep -q 'PMIX ERROR: UNREACHABLE' "$1"
+        && grep -q -e 'PMIX ERROR: UNREACHABLE' -e 'mpirun noticed that process rank' "$1"
 }
 
 # Waits for the leader, sets RUN_CODE. A leader that is still there after $1 seconds is a hang; with $2, the log of the
@@ -105,8 +106,9 @@ finish_run() {
 find_rank() {
     local pid
     PID=
-    for pid in $(pgrep -s "$RUN_PID"); do
-        if tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qx "OMPI_COMM_WORLD_RANK=$1"; then
+    for pid in $(pgrep -x sgdist); do # MPICH's launcher gives ranks sessions of their own
+        [[ /proc/$pid/cwd -ef . ]] || continue
+        if tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qxE "(OMPI_COMM_WORLD_RANK|PMI_RANK)=$1"; then
             PID=$pid
         fi
     done
