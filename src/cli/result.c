@@ -2,6 +2,7 @@
  * its tables; and whether a file that exists belongs to this study. */
 #include "cli/result.h"
 
+#include "sgdist/join.h"
 #include "sgdist/memory.h"
 #include "sgdist/text.h"
 
@@ -91,6 +92,11 @@ sg_status sg_result_check_identity(const struct study *s) {
 
     SG_TRY(identity_text(s, &mine));
     SG_TRY(sg_reader_open(s->job->output, &reader));
+    SG_CHECK(sg_reader_find(reader, SG_JOINED) == NULL, SG_E_JOB,
+             "%s is joined from other results, and nothing can be added to it; give the study "
+             "another study.output, or start over with --fresh (the joined file is replaced, its "
+             "parts stay)",
+             s->job->output);
     SG_TRY(sg_reader_text(reader, "provenance/identity", &theirs));
     if (strcmp(theirs, mine.data) != 0) {
         (void)sg_job_compare(theirs, mine.data, &differences);

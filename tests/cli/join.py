@@ -218,7 +218,7 @@ def refused():
     assert "all.h5 exists" in run("join", "-o", "all.h5", *PARTS, code=2)
     assert "-o F.h5 is missing" in run("join", *PARTS, code=2)
     again = [QUICKSTART, "--set", f"study.output={WORK / 'all.h5'}", "--set", "data.limit=3"]
-    assert "holds another study" in run(*again, code=2)
+    assert "is joined from other results" in run(*again, code=2)
     assert "40 done" in run("status", "all.h5")
 
 

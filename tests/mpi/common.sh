@@ -79,6 +79,15 @@ mpirun_is_alone() {
         && grep -q -e 'PMIX ERROR: UNREACHABLE' -e 'mpirun noticed that process rank' "$1"
 }
 
+# Who is still there of a run that should have ended, and, where there is a gdb, what it waits for.
+tell_who_is_left() {
+    local pid
+    for pid in $(pgrep -s "$RUN_PID"); do
+        ps -o pid,stat,wchan:24,etime,args -p "$pid" | tail -n 1 | cut -c 1-120
+        ! command -v gdb >/dev/null || timeout 20 gdb -p "$pid" -batch -ex 'thread apply all bt 12' 2>/dev/null | grep '^[#T]'
+    done
+}
+
 # Waits for the leader, sets RUN_CODE. A leader that is still there after $1 seconds is a hang; with $2, the log of the
 # run, an mpirun that hangs alone is killed, and counted in N_MPIRUN_HUNG.
 N_MPIRUN_HUNG=0
@@ -92,6 +101,7 @@ finish_run() {
                 kill -KILL "$RUN_PID"
             fi
         elif ((SECONDS > deadline)); then
+            tell_who_is_left
             pkill -KILL -s "$RUN_PID"
             fail "the run hung for $1 s: ${COMMAND[*]}"
         fi
@@ -120,6 +130,7 @@ wait_for_orphans() {
     local deadline=$((SECONDS + $1))
     while pgrep -s "$RUN_PID" >/dev/null; do
         if ((SECONDS > deadline)); then
+            tell_who_is_left
             pkill -KILL -s "$RUN_PID"
             fail "processes of a killed run were still there after $1 s"
         fi
