@@ -4,6 +4,7 @@
 #
 # Slurm's limits are whole minutes, and its signals come early or late by some seconds: 50 s before the end of
 # the first minute is between 2 and 20 s after the start. One worker needs longer than that, so two ranks.
+SAMPLES=60000
 # shellcheck source=tests/slurm/common.sh
 . "$(dirname "$0")/common.sh"
 
