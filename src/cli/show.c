@@ -19,6 +19,7 @@ enum { MAX_ROWS = 200 };
 struct pictures {
     struct sg_reader *reader; /* of the result */
     char *name;               /* of an item */
+    int64_t next;             /* where the next item's picture is looked for first */
     struct sg_job *job;
     struct sg_items *items;
     struct sg_shape input;
@@ -65,22 +66,7 @@ static int split_sets(char *text, const char **sets, int cap) {
     }
 }
 
-/* In the result of several ones, each with other items, there may be any of the data set. */
-static sg_status widen(struct sg_reader *r, struct sg_job *job) {
-    sg_status status = SG_OK;
-    char *identity = NULL;
-
-    SG_TRY(sg_reader_text(r, "provenance/identity", &identity));
-    if (strstr(identity, "\ndata: ") != NULL) {
-        job->data.limit = 0;
-        job->data.n_indices = 0;
-    }
-done:
-    sg_free(identity);
-    return status;
-}
-
-static sg_status open_pictures(struct sg_reader *r, struct pictures *p) {
+static sg_status open_pictures(struct sg_reader *r, const char *identity, struct pictures *p) {
     sg_status status = SG_OK;
     const struct sg_dataset *id = sg_reader_find(r, "items/id");
     char *text = NULL;
@@ -93,7 +79,10 @@ static sg_status open_pictures(struct sg_reader *r, struct pictures *p) {
     SG_TRY(sg_reader_text(r, "provenance/job_file", &file));
     n_sets = split_sets(text, sets, 64);
     SG_TRY(sg_job_parse(text, strlen(text), file, sets, n_sets, &p->job));
-    SG_TRY(widen(r, p->job));
+    if (strstr(identity, "\ndata: ") != NULL) { /* joined: the job is of one part's items alone */
+        p->job->data.limit = 0;
+        p->job->data.n_indices = 0;
+    }
     SG_TRY(sg_items_open(&p->job->data, &p->input, &p->items));
     p->reader = r;
     SG_CHECK(id != NULL && id->type == SG_TYPE_TEXT && id->per_item && id->n_axes == 1, SG_E_FORMAT,
@@ -120,20 +109,21 @@ static void close_pictures(struct pictures *p) {
 static sg_status read_input(void *context, int64_t item, float *pixel) {
     sg_status status = SG_OK;
     struct pictures *p = context;
-    int64_t i = 0;
+    const int64_t n = sg_items_count(p->items);
+    int64_t passed = 0;
 
     SG_TRY(sg_reader_read(p->reader, "items/id", item, p->name));
-    while (i < sg_items_count(p->items) && strcmp(sg_items_name(p->items, i), p->name) != 0) {
-        i++;
+    while (passed < n && strcmp(sg_items_name(p->items, p->next % n), p->name) != 0) {
+        p->next++;
+        passed++;
     }
-    if (i == sg_items_count(p->items)) {
-        sg_log(SG_LOG_WARN, "the picture of '%s' is left out: it is not among the job's data",
-               p->name);
-    }
-    SG_CHECK(i < sg_items_count(p->items), SG_E_INPUT, "%s: is not there", p->name);
-    SG_TRY(sg_items_load(p->items, i, p->x));
+    SG_CHECK(passed < n, SG_E_INPUT, "it is not among the job's data");
+    SG_TRY(sg_items_load(p->items, p->next++ % n, p->x));
     sg_domain_to_pixels(&p->domain, &p->input, p->x, pixel);
 done:
+    if (status != SG_OK) {
+        sg_log(SG_LOG_WARN, "the picture of '%s' is left out: %s", p->name, sg_trace_message());
+    }
     return status;
 }
 
@@ -214,7 +204,7 @@ static sg_status draw(const char *result, const char *methods, struct sg_sheet_o
         SG_TRY(choose_labels(methods, &labels, chosen, &options->n_labels));
         options->labels = chosen;
     }
-    if (open_pictures(reader, &pictures) != SG_OK) {
+    if (open_pictures(reader, identity, &pictures) != SG_OK) {
         sg_log(SG_LOG_WARN,
                "the pictures are left out: %s (relative paths start where the study was started)",
                sg_trace_message());
