@@ -11,9 +11,8 @@
  * of its identity. In no other result. */
 #define SG_JOINED "provenance/parts"
 
-enum {
-    SG_MAX_PARTS = 256
-}; /* HDF5 holds all of them open, and fills in for those it cannot open */
+/* HDF5 holds all parts open, and fills in for those it cannot open. */
+enum { SG_MAX_PARTS = 256 };
 
 /* Makes `out`, which must not exist: what is per item are virtual datasets of HDF5 over the parts,
  * in their order, which stay where they are; the rest is small, and of the first part, but for the

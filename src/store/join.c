@@ -263,7 +263,7 @@ done:
 
 /* ---- the file ---- */
 
-/* The folder of a path, with its links followed and a '/' at its end. The caller's, free(). */
+/* The folder of a path, with its links followed, without a '/' at its end. The caller's, free(). */
 static sg_status folder_of(const char *path, char **out) {
     sg_status status = SG_OK;
     const char *end = strrchr(path, '/');
@@ -275,6 +275,9 @@ static sg_status folder_of(const char *path, char **out) {
                    end != NULL ? path : "./");
     real = realpath(folder, NULL);
     SG_CHECK(real != NULL, SG_E_IO, "%s: %s", folder, strerror(errno));
+    if (strcmp(real, "/") == 0) {
+        real[0] = '\0';
+    }
     *out = real;
 done:
     return status;

@@ -43,7 +43,7 @@ static int take_line(const char **at, struct line *out) {
     return 1;
 }
 
-int sg_joined_count(const char *text) {
+static int count_lines(const char *text) {
     struct line line;
     int n = 0;
 
@@ -81,7 +81,7 @@ sg_status sg_joined_check(const char *path, const char *text, int64_t *n_parts, 
     char *real = realpath(path, NULL);
     const char *seen = real != NULL ? real : path;
     const char *end = strrchr(seen, '/');
-    const int n = sg_joined_count(text);
+    const int n = count_lines(text);
     char file[2 * SG_PATH_BYTES];
     struct line line;
 

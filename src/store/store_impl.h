@@ -173,7 +173,6 @@ struct sg_text;
 
 /* Adds the line of SG_JOINED for a part, whose provenance/identity is given. */
 void sg_joined_add(struct sg_text *out, const struct sg_part *part, const char *identity);
-int sg_joined_count(const char *text); /* of lines */
 
 /* Looks at all parts of the joined result `path`: *n_parts of them are counted as held open
  * (sg_hdf_hold_files), their sizes are added to *bytes. Errors: SG_E_IO, SG_E_FORMAT, SG_E_NOMEM
