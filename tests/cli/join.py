@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """`sgdist join`: results of some items each, read as one, against the result of all items.
 
-    join.py     SGDIST is the program, QUICKSTART the job that is run, WORK a scratch folder, FAULT and MEMORY the libraries
-                of disk_fault.c and memory_fault.c (none: these are left out)
+    join.py     its environment is that of results.py
 
 The judges are h5py and NumPy, and the bits of the run that did everything.
 """
@@ -18,34 +17,15 @@ except ImportError:
     sys.exit(77)
 
 import bad_input
+from results import FAULT, MEMORY, SGDIST, WORK, datasets, job_of, run
 
-SGDIST = os.environ["SGDIST"]
-QUICKSTART = os.environ["QUICKSTART"]
-FAULT = os.environ.get("FAULT")
-MEMORY = os.environ.get("MEMORY")
-WORK = bad_input.WORK.resolve()
 # Names that HDF5 could take for patterns, in several folders, with ids of several lengths.
 PARTS = {"parts/a.h5": "[0:9]", "parts/%b b%d.h5": "[9:30]", "c.h5": "[95:105]"}
 ALL = "[0:30, 95:105]"
 
 
-def run(*arguments, code=0, cwd=WORK, **settings):
-    """The output of the program, which must end with this exit code."""
-    done = bad_input.run([SGDIST, *map(str, arguments)], cwd, {k: str(v) for k, v in settings.items()})
-    assert done.returncode == code, f"{arguments}: exit code {done.returncode}, not {code}\n{done.stdout}"
-    assert not any(re.search(pattern, done.stdout) for pattern in bad_input.NEVER), done.stdout
-    return done.stdout
-
-
 def study(output, indices, *more):
-    run(QUICKSTART, "--quiet", "--fresh", "--set", f"study.output={WORK / output}", "--set", f"data.indices={indices}",
-        "--set", "sampling.samples=16", "--set", "target={top: 2}", "--set", "run.events=false", *more)
-
-
-def datasets(f):
-    found = {}
-    f.visititems(lambda name, d: found.update({name: d}) if isinstance(d, h5py.Dataset) else None)
-    return found
+    run(*job_of(output, f"data.indices={indices}"), "--quiet", "--fresh", *more)
 
 
 def as_one():
@@ -217,8 +197,7 @@ def refused():
         assert not (WORK / "never.h5").exists() and not list(WORK.rglob("*.tmp"))
     assert "all.h5 exists" in run("join", "-o", "all.h5", *PARTS, code=2)
     assert "-o F.h5 is missing" in run("join", *PARTS, code=2)
-    again = [QUICKSTART, "--set", f"study.output={WORK / 'all.h5'}", "--set", "data.limit=3"]
-    assert "is joined from other results" in run(*again, code=2)
+    assert "is joined from other results" in run(*job_of("all.h5", "data.limit=3"), code=2)
     assert "40 done" in run("status", "all.h5")
 
 

@@ -1,14 +1,12 @@
 #!/usr/bin/python3
 """`sgdist pack`: the packed result against the original, and against what NumPy makes of it.
 
-    pack.py     SGDIST is the program, QUICKSTART the job that is run, WORK a scratch folder, FAULT the library of
-                disk_fault.c (none: the faults are left out)
+    pack.py     its environment is that of results.py
 
 The judges are h5py, which reads both files, and NumPy's own float16. Whatever happens to a packing, the original is as it
 was, and what it left behind confuses nobody.
 """
 import os
-import pathlib
 import re
 import shutil
 import signal
@@ -22,39 +20,14 @@ try:
 except ImportError:
     sys.exit(77)
 
-import bad_input
-import fault_runs
+from results import FAULT, SGDIST, WORK, datasets, job_of, litter, run
 
-SGDIST = os.environ["SGDIST"]
-QUICKSTART = os.environ["QUICKSTART"]
-FAULT = os.environ.get("FAULT")
-WORK = bad_input.WORK.resolve()
 ITEMS = 24
 
 
-def run(*arguments, code=0, **settings):
-    """The output of the program, which must end with this exit code."""
-    done = bad_input.run([SGDIST, *map(str, arguments)], WORK, {k: str(v) for k, v in settings.items()})
-    assert done.returncode == code, f"{arguments}: exit code {done.returncode}, not {code}\n{done.stdout}"
-    assert not any(re.search(pattern, done.stdout) for pattern in bad_input.NEVER), done.stdout
-    return done.stdout
-
-
-def litter(folder=WORK):
-    return [p.name for p in folder.rglob("*") if p.suffix in (".tmp", ".lock")]
-
-
 def make_result():
-    """Two targets an item, so that parts have scales of their own."""
-    run(QUICKSTART, "--quiet", "--set", f"study.output={WORK / 'a.h5'}", "--set", f"data.limit={ITEMS}", "--set",
-        "sampling.samples=16", "--set", "target={top: 2}", "--set", "run.events=false")
+    run(*job_of("a.h5", f"data.limit={ITEMS}"), "--quiet")
     return WORK / "a.h5"
-
-
-def datasets(f):
-    found = {}
-    f.visititems(lambda name, d: found.update({name: d}) if isinstance(d, h5py.Dataset) else None)
-    return found
 
 
 def same_bytes(a, b):
@@ -221,8 +194,7 @@ def in_place(original):
     run("pack", "link.h5", "--in-place")
     assert (WORK / "link.h5").is_symlink() and target.stat().st_mode & 0o777 == 0o640
     assert "no difference" in run("diff", original, target) and not litter()
-    again = [QUICKSTART, "--set", f"study.output={target}", "--set", f"data.limit={ITEMS}", "--set", "sampling.samples=16",
-             "--set", "target={top: 2}", "--set", "run.events=false"]
+    again = job_of(target, f"data.limit={ITEMS}")
     before = target.read_bytes()
     assert "complete and packed: nothing to do" in run(*again)
     assert "is packed" in run(*again, "--retry-failed", code=4)
