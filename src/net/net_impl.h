@@ -85,10 +85,9 @@ enum sg_op_flags {
     SG_OP_RELU_6 = 131072, /* is min(max(x, 0), 6): as SG_OP_RELU, but no rule is for it */
     SG_OP_SUM = 262144,  /* the sum of two values, element by element in memory: disappears into */
     SG_OP_ADDS = 524288, /* ... a node that can add a value to what it computes */
-    SG_OP_CHOOSES =
-        2097152, /* takes the largest or smallest of elements, of equal ones the first */
-    SG_OP_BITS_INSIDE = 1048576 /* forward keeps the bits of what follows it itself, and backward
-                                 * cuts dx[0] by those of call->cut_mask */
+    SG_OP_BITS_INSIDE = 1048576, /* forward keeps the bits of what follows it itself, and backward
+                                  * cuts dx[0] by those of call->cut_mask */
+    SG_OP_CHOOSES = 2097152 /* takes the largest or smallest of elements, of equal ones the first */
 };
 
 /* Factors of the output's channels that a node has taken into its weights: first come, first done.

@@ -82,7 +82,7 @@ struct sg_corr sg_corr_of(const struct sg_conv *s, int64_t i, const float *weigh
 
     *w = (struct sg_weights){weight, q.k * cg * plane, s->kw, 1, plane, cg * plane};
     if (i < 0) {
-        q.treats_alike = i == SG_CORR_ALIKE;
+        q.keeps_ties = i == SG_CORR_WITH_TIES;
         return q;
     }
     q.y = phase_axis(s->h, s->oh, s->kh, s->stride_h, s->dilation_h, s->pad_top, i / s->stride_w,
@@ -120,26 +120,26 @@ static int shares_weights(const struct sg_conv *s) {
 }
 
 /* 1 if the forward pass that keeps ties is another one than that which need not. */
-static int has_alike(const struct sg_conv *s) {
+static int has_with_ties(const struct sg_conv *s) {
     struct sg_weights w;
     struct sg_corr forward;
-    struct sg_corr alike;
+    struct sg_corr with_ties;
 
     if (!s->may_keep_ties) {
         return 0;
     }
     forward = sg_corr_of(s, SG_CORR_FORWARD, NULL, &w);
-    alike = sg_corr_of(s, SG_CORR_ALIKE, NULL, &w);
-    return sg_corr_choose(&alike) != sg_corr_choose(&forward);
+    with_ties = sg_corr_of(s, SG_CORR_WITH_TIES, NULL, &w);
+    return sg_corr_choose(&with_ties) != sg_corr_choose(&forward);
 }
 
 int64_t sg_corr_forward(const struct sg_conv *s) {
-    return s->keeps_ties && has_alike(s) ? SG_CORR_ALIKE : SG_CORR_FORWARD;
+    return s->keeps_ties && has_with_ties(s) ? SG_CORR_WITH_TIES : SG_CORR_FORWARD;
 }
 
 /* The correlations with weights of their own, which lie in the order of these numbers. */
 static int64_t first_prepared(const struct sg_conv *s) {
-    return has_alike(s) ? SG_CORR_ALIKE : SG_CORR_FORWARD;
+    return has_with_ties(s) ? SG_CORR_WITH_TIES : SG_CORR_FORWARD;
 }
 
 static int64_t end_prepared(const struct sg_conv *s) {

@@ -20,7 +20,7 @@ struct sg_axis {
 /* out[n][full y][full x][groups * k] from in[n][in y][in x][groups * c]. */
 struct sg_corr {
     enum sg_precision precision;
-    int treats_alike; /* equal neighbourhoods give equal bits wherever they lie */
+    int keeps_ties; /* equal neighbourhoods give equal bits wherever they lie */
     int64_t n, groups, c, k;
     struct sg_axis y, x;
 };
@@ -83,7 +83,7 @@ const struct sg_algorithm *sg_corr_choose(const struct sg_corr *q);
 
 /* The correlations of a convolution: the forward one, the same one by an algorithm that treats all
  * places alike, and from 0 on the phases. */
-enum { SG_CORR_ALIKE = -2, SG_CORR_FORWARD = -1 };
+enum { SG_CORR_WITH_TIES = -2, SG_CORR_FORWARD = -1 };
 int64_t sg_corr_n_phases(const struct sg_conv *s);
 int64_t sg_corr_forward(const struct sg_conv *s); /* which of the two a forward pass takes */
 struct sg_corr sg_corr_of(const struct sg_conv *s, int64_t i, const float *weight,

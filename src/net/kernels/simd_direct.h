@@ -116,14 +116,16 @@ INLINE void direct_tile(const struct sg_row *r, const int n_px, const int n_vec,
 }
 
 /* One TILE_CASE for each number of pixels that a tile can have. */
-#if MAX_PX > 6
-#define TILE_CASES                                                                                 \
+#define TILE_CASES_TO_6                                                                            \
     TILE_CASE(1)                                                                                   \
     TILE_CASE(2)                                                                                   \
     TILE_CASE(3)                                                                                   \
     TILE_CASE(4)                                                                                   \
     TILE_CASE(5)                                                                                   \
-    TILE_CASE(6)                                                                                   \
+    TILE_CASE(6)
+#if MAX_PX > 6
+#define TILE_CASES                                                                                 \
+    TILE_CASES_TO_6                                                                                \
     TILE_CASE(7)                                                                                   \
     TILE_CASE(8)                                                                                   \
     TILE_CASE(9)                                                                                   \
@@ -131,13 +133,7 @@ INLINE void direct_tile(const struct sg_row *r, const int n_px, const int n_vec,
     TILE_CASE(11)                                                                                  \
     TILE_CASE(12)
 #else
-#define TILE_CASES                                                                                 \
-    TILE_CASE(1)                                                                                   \
-    TILE_CASE(2)                                                                                   \
-    TILE_CASE(3)                                                                                   \
-    TILE_CASE(4)                                                                                   \
-    TILE_CASE(5)                                                                                   \
-    TILE_CASE(6)
+#define TILE_CASES TILE_CASES_TO_6
 #endif
 
 #define TILE_CASE(n)                                                                               \

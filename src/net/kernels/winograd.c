@@ -95,8 +95,8 @@ static int64_t n_products(const struct sg_corr *q, int64_t m) {
 enum { MIN_CHANNELS = 32, MIN_EXTENT = 6, MIN_SAVING = 2 };
 
 int sg_winograd_saves(const struct sg_corr *q, int64_t m, int64_t min_channels) {
-    return q->groups == 1 && !q->treats_alike && is_3_of_stride_1(&q->y) &&
-           is_3_of_stride_1(&q->x) && sg_corr_is_dense(q) && sg_min(q->c, q->k) >= min_channels &&
+    return q->groups == 1 && !q->keeps_ties && is_3_of_stride_1(&q->y) && is_3_of_stride_1(&q->x) &&
+           sg_corr_is_dense(q) && sg_min(q->c, q->k) >= min_channels &&
            sg_min(q->y.out, q->x.out) >= MIN_EXTENT &&
            MIN_SAVING * n_products(q, m) <= 9 * q->y.out * q->x.out;
 }

@@ -95,7 +95,7 @@ static void check_algorithms(const struct sg_conv *s) {
     float *y = guarded(s->n * s->oh * s->ow * s->k);
     float *weight = guarded(s->k * (s->c / s->groups) * s->kh * s->kw);
     struct sg_weights w;
-    const struct sg_corr q = sg_corr_of(s, SG_CORR_ALIKE, weight, &w);
+    const struct sg_corr q = sg_corr_of(s, SG_CORR_WITH_TIES, weight, &w);
     const struct sg_algorithm *a;
 
     for (int i = 0; (a = sg_algorithm_at(i)) != NULL; i++) {
