@@ -160,14 +160,16 @@ void sg_net_set_pause(struct sg_net *net, sg_net_pause *pause, void *context);
 sg_status sg_net_forward(struct sg_net *net, const float *x, float *y,
                          const volatile sig_atomic_t *cancel);
 
-/* The same for inputs in which no two places look alike, since each has noise of its own: also
- * convolutions before a maximum may then run by Winograd's algorithm, which rounds differently from
- * place to place. */
-sg_status sg_net_forward_noisy(struct sg_net *net, const float *x, float *y,
-                               const volatile sig_atomic_t *cancel);
-
-/* The same, and layers[l][batch][size] = layer l of the signature, where layers[l] is not NULL. */
-sg_status sg_net_forward_at(struct sg_net *net, const float *x, float *y, float *const *layers,
+/* What is known of a forward pass, and wanted of it beside y. */
+struct sg_pass {
+    int is_noisy;   /* no two places of an input look alike, since each has noise of its own: also
+                     * convolutions before a maximum may then run by Winograd's algorithm, which
+                     * rounds differently from place to place */
+    int is_counted; /* sg_net_count_gates comes next */
+    float *const *layers; /* layers[l][batch][size] = layer l of the signature where it is not NULL;
+                           * NULL: none */
+};
+sg_status sg_net_forward_as(struct sg_net *net, const struct sg_pass *how, const float *x, float *y,
                             const volatile sig_atomic_t *cancel);
 
 /* dx[batch][D] = sum_k dy[batch][k] dy_k/dx at the x of the last forward; may be called again with
@@ -188,11 +190,11 @@ enum sg_rule { SG_RULE_GRADIENT, SG_RULE_GUIDED_BACKPROP, SG_RULE_DECONVNET };
 sg_status sg_net_backward_at(struct sg_net *net, enum sg_rule rule, const float *dy, float *dx,
                              float *const *dlayers, const volatile sig_atomic_t *cancel);
 
-/* After a forward pass: adds the gates of samples first, first + 1, .. first + n - 1 of an item,
- * which stand first in the batch, to the counts; their shape is that of the signature's gates. A
- * Relu is open where its input is > 0, a Clip between its bounds; of equal maxima the first of the
- * window wins, padding never does. skip[n]: 1 for samples that are only counted as skipped. Changes
- * nothing that backward reads. */
+/* After a forward pass with is_counted: adds the gates of samples first, first + 1, .. first + n -
+ * 1 of an item, which stand first in the batch, to the counts; their shape is that of the
+ * signature's gates. A Relu is open where its input is > 0, a Clip between its bounds; of equal
+ * maxima the first of the window wins, padding never does. skip[n]: 1 for samples that are only
+ * counted as skipped. Changes nothing that backward reads. */
 void sg_net_count_gates(struct sg_net *net, int64_t first, int64_t n, const unsigned char *skip,
                         struct sg_counts *counts);
 
@@ -211,7 +213,8 @@ struct sg_node_view {
     char layer[64];     /* "Conv+affine+Relu": the operator, with what was taken into it */
     const char *tensor; /* that it makes */
     const struct sg_shape *shape; /* of the tensor */
-    char forward[32];             /* algorithm of a convolution; "" of others */
+    char forward[32]; /* algorithm of a convolution; "with Conv": in the pass of the node
+                       * before; "" of others */
     char backward[32];
     int64_t batch;          /* samples that it gets at a time */
     int64_t multiply_adds;  /* of the whole batch, in each direction */
@@ -223,7 +226,7 @@ void sg_net_view_node(const struct sg_net *net, int64_t i, struct sg_node_view *
 
 /* How many convolutions run by which algorithm: "forward 30 direct, 13 winograd 4x4 (without noise
  * 43 direct); backward ...", a function of the model and the kernel family; what stands in brackets
- * is sg_net_forward, where that differs from sg_net_forward_noisy. "none" without convolutions.
+ * is the pass without is_noisy, where that differs. "none" without convolutions.
  * Algorithms of the phases of a strided one are joined by +. */
 struct sg_text;
 void sg_model_algorithms(const struct sg_model *m, struct sg_text *out);

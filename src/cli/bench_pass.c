@@ -61,7 +61,8 @@ double sg_bench_pass_run(struct bench_pass *p, double *noise) {
 
     add_noise(p);
     *noise = sg_processor_seconds() - begun;
-    (void)sg_net_forward_noisy(p->net, p->x, p->y, NULL); /* only a cancel could end it */
+    (void)sg_net_forward_as(p->net, &(struct sg_pass){.is_noisy = 1}, p->x, p->y,
+                            NULL); /* only a cancel could end it */
     (void)sg_net_backward(p->net, p->dy, p->dx, NULL);
     return sg_processor_seconds() - begun;
 }

@@ -104,6 +104,9 @@ static void add_to_kind(struct kind *kinds, int64_t *n, const char *name, double
                         int64_t multiply_adds, int64_t bytes) {
     int64_t k = 0;
 
+    if (seconds <= 0) { /* it has gone with another layer */
+        return;
+    }
     while (k < *n && strcmp(kinds[k].name, name) != 0) {
         k++;
     }
@@ -135,7 +138,7 @@ static void print_kind(const struct bench_table *t, const struct kind *k, FILE *
 
 static void print_kinds(const struct bench_table *t, FILE *out) {
     struct kind *kinds = sg_calloc((size_t)(2 * t->n) + 2, sizeof *kinds);
-    struct kind all = {.name = "all layers", .n = 2 * t->n};
+    struct kind all = {.name = "all layers"};
     int64_t n = 0;
 
     for (int64_t i = 0; kinds != NULL && i < t->n; i++) {
@@ -146,6 +149,7 @@ static void print_kinds(const struct bench_table *t, FILE *out) {
                     v->multiply_adds, v->forward_bytes);
         add_to_kind(kinds, &n, v->backward[0] != '\0' ? v->backward : v->layer, r->backward,
                     v->multiply_adds, v->backward_bytes);
+        all.n += (r->forward > 0) + (r->backward > 0);
         all.seconds += r->forward + r->backward;
         all.multiply_adds += 2 * (double)v->multiply_adds;
         all.bytes += (double)(v->forward_bytes + v->backward_bytes);
@@ -226,21 +230,19 @@ void sg_bench_print_trials(const struct bench_pass *pass, double seconds, FILE *
     (void)fprintf(out, "\nalgorithms that can do each convolution, us a sample; * is the table's "
                        "choice; backward by the phases of the stride\n");
     for (int64_t i = 0; i < sg_model_n_nodes(pass->model); i++) {
-        sg_net_view_node(pass->net, i, &v);
-        if (v.forward[0] == '\0' || is_repeated(pass, i)) {
-            continue;
-        }
-        {
-            const int n = sg_net_try(pass->net, i, seconds, trials, MAX_TRIALS);
+        const int n =
+            is_repeated(pass, i) ? 0 : sg_net_try(pass->net, i, seconds, trials, MAX_TRIALS);
 
+        if (n > 0) {
+            sg_net_view_node(pass->net, i, &v);
             (void)fprintf(out, "%4lld %s %s\n", (long long)i + 1, v.layer,
                           shape_text(v.shape, shape, sizeof shape));
-            for (int first = 0, end = 0; first < n; first = end) {
-                while (end < n && trials[end].part == trials[first].part) {
-                    end++;
-                }
-                print_part(v.batch, trials, first, end, out);
+        }
+        for (int first = 0, end = 0; first < n; first = end) {
+            while (end < n && trials[end].part == trials[first].part) {
+                end++;
             }
+            print_part(v.batch, trials, first, end, out);
         }
     }
 }

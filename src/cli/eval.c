@@ -148,8 +148,8 @@ static int64_t largest(const float *y, int64_t n) {
 static sg_status run(const struct arguments *args, struct evaluation *e) {
     sg_status status = SG_OK;
 
-    SG_TRY(args->noisy ? sg_net_forward_noisy(e->net, e->x.data, e->y, NULL)
-                       : sg_net_forward(e->net, e->x.data, e->y, NULL));
+    SG_TRY(sg_net_forward_as(e->net, &(struct sg_pass){.is_noisy = args->noisy}, e->x.data, e->y,
+                             NULL));
     for (int64_t n = 0; n < e->batch; n++) {
         const float *y = e->y + n * e->n_outputs;
         const int64_t k = args->target >= 0 ? args->target : largest(y, e->n_outputs);

@@ -126,7 +126,8 @@ static sg_status differentiate(struct measure *m) {
     int64_t target = 0;
 
     for (int i = 0; i < 2; i++) {
-        SG_TRY(sg_net_forward_noisy(m->net[i], m->x, m->y, &sg_stop));
+        SG_TRY(
+            sg_net_forward_as(m->net[i], &(struct sg_pass){.is_noisy = 1}, m->x, m->y, &sg_stop));
         target = i == 0 ? find_class(m->y, m->k) : target;
         memset(m->y, 0, (size_t)(N * m->k) * sizeof *m->y);
         for (int64_t k = 0; k < N; k++) {

@@ -112,6 +112,7 @@ static void count_part(struct sg_net *net, const struct sg_segment *s, int64_t p
 
 void sg_net_count_gates(struct sg_net *net, int64_t first, int64_t n, const unsigned char *skip,
                         struct sg_counts *counts) {
+    SG_ASSERT(net->is_whole);
     for (int64_t s = 0; s < net->plan.n_segments; s++) {
         for (int64_t k = 0; k < net->plan.segments[s].n_parts; k++) {
             count_part(net, &net->plan.segments[s], k, first, n, skip, counts);

@@ -52,6 +52,39 @@ static void find_choices(struct sg_model *m) {
     }
 }
 
+static int is_output(const struct sg_model *m, const struct sg_value *v) {
+    int k = 0;
+
+    while (k < m->n_outputs && m->outputs[k]->root != v) {
+        k++;
+    }
+    return k < m->n_outputs;
+}
+
+/* Whether node `reader` alone reads what the node makes; all others come behind. */
+static int is_only_reader(const struct sg_model *m, const struct sg_node *node, int64_t reader) {
+    for (int64_t i = reader + 1; i < m->n_nodes; i++) {
+        for (int k = 0; k < m->nodes[i]->n_in; k++) {
+            if (sg_has_input(m->nodes[i], k) && m->nodes[i]->in[k]->root == node->out) {
+                return 0;
+            }
+        }
+    }
+    return !is_output(m, node->out);
+}
+
+/* Marks the nodes that can go together with the max pooling behind them. */
+static void find_pooled(struct sg_model *m) {
+    for (int64_t i = 0; i + 1 < m->n_nodes; i++) {
+        struct sg_node *node = m->nodes[i];
+        const struct sg_node *pool = m->nodes[i + 1];
+
+        node->is_pooled = node->op->pooled != NULL && pool->op->tiles_by_2 != NULL &&
+                          pool->in[0] == node->out && node->op->pooled->applies(node) &&
+                          pool->op->tiles_by_2(pool) && is_only_reader(m, node, i + 1);
+    }
+}
+
 static sg_status prepare(struct sg_model *m) {
     sg_status status = SG_OK;
 
@@ -83,6 +116,7 @@ sg_status sg_model_open(const void *bytes, size_t n_bytes, const char *name,
     SG_TRY(sg_graph_build(m));
     SG_TRY(sg_fuse(m));
     find_choices(m);
+    find_pooled(m);
     SG_TRY(prepare(m));
     SG_TRY(sg_find_gates(m));
     SG_TRY(sg_make_signature(m));

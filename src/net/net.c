@@ -254,17 +254,35 @@ static void follow(const struct sg_call *call) {
     }
 }
 
-static void run_forward(struct sg_net *net, int64_t i) {
+/* Returns the number of nodes that are done: two where a pooling has gone with node i. */
+static int run_forward(struct sg_net *net, int64_t i) {
     struct sg_call *call = &net->calls[i];
     const struct sg_node *node = call->node;
     const double begun = net->forward_seconds != NULL ? sg_processor_seconds() : 0;
+    int n = 1;
 
     call->work = at(net, net->plan.nodes[i].work_forward);
-    node->op->forward(call);
-    follow(call);
+    if (!net->is_whole && node->is_pooled && node->op->pooled->forward(call, call + 1)) {
+        n = 2;
+    } else {
+        node->op->forward(call);
+        follow(call);
+    }
     if (net->forward_seconds != NULL) {
         net->forward_seconds[i] += sg_processor_seconds() - begun;
     }
+    return n;
+}
+
+/* By the rule of the Relu in the node, at the winners of the pooling behind it. */
+static void backward_pooled(const struct sg_call *call, const struct sg_call *pool) {
+    const int has_relu = call->node->relu != SG_RELU_NONE;
+
+    if (has_relu && call->rule != SG_RULE_GRADIENT) {
+        sg_relu_backward_by(SG_RULE_DECONVNET, NULL, pool->dy, pool->dy,
+                            pool->batch * pool->node->out->size, 0);
+    }
+    call->node->op->pooled->backward(call, pool, has_relu && call->rule != SG_RULE_DECONVNET);
 }
 
 /* Node i backward, where `cut` lets nodes cut gradients for the nodes that made their inputs. */
@@ -277,11 +295,16 @@ static void run_backward(struct sg_net *net, int64_t i, enum sg_rule rule, int c
     call->rule = rule;
     call->work = at(net, plan->work_backward);
     call->cut_mask = cut && plan->cuts ? net->calls[node->in[0]->root->index - 1].relu_mask : NULL;
-    if (node->relu && !(cut && plan->is_cut)) {
-        sg_relu_backward_by(node->relu == SG_RELU_PLAIN ? rule : SG_RULE_GRADIENT, call->relu_mask,
-                            call->dy, call->dy, call->batch * node->out->size, 0);
+    if (node->is_pooled) {
+        backward_pooled(call, call + 1);
+    } else {
+        if (node->relu && !(cut && plan->is_cut)) {
+            sg_relu_backward_by(node->relu == SG_RELU_PLAIN ? rule : SG_RULE_GRADIENT,
+                                call->relu_mask, call->dy, call->dy, call->batch * node->out->size,
+                                0);
+        }
+        node->op->backward(call);
     }
-    node->op->backward(call);
     if (net->backward_seconds != NULL) {
         net->backward_seconds[i] += sg_processor_seconds() - begun;
     }
@@ -297,23 +320,25 @@ static sg_status forward_part(struct sg_net *net, const struct sg_segment *s, in
     struct part part;
 
     part.first = sg_net_enter(net, s, k, &part.n);
-    for (int64_t i = s->first; i < s->end; i++) {
+    for (int64_t i = s->first; i < s->end;) {
         SG_TRY(look_up(net, cancel));
-        run_forward(net, i);
-        read_layers(net, i + 1, 0, layers, part);
+        i += run_forward(net, i);
+        read_layers(net, i, 0, layers, part);
     }
 done:
     return status;
 }
 
-static sg_status run(struct sg_net *net, int keeps_ties, const float *x, float *y,
-                     float *const *layers, const volatile sig_atomic_t *cancel) {
+sg_status sg_net_forward_as(struct sg_net *net, const struct sg_pass *how, const float *x, float *y,
+                            const volatile sig_atomic_t *cancel) {
     sg_status status = SG_OK;
     const struct sg_model *m = net->m;
     const struct part all = {0, net->batch};
+    float *const *layers = how->layers;
 
+    net->is_whole = layers != NULL || how->is_counted;
     for (int64_t i = 0; i < m->n_nodes; i++) {
-        net->calls[i].keeps_ties = keeps_ties;
+        net->calls[i].keeps_ties = !how->is_noisy;
     }
     bring_in(net->batch, m->input, x, m->input->size, data_of(net, m->input, 0));
     read_layers(net, 0, 0, layers, all);
@@ -334,17 +359,7 @@ done:
 
 sg_status sg_net_forward(struct sg_net *net, const float *x, float *y,
                          const volatile sig_atomic_t *cancel) {
-    return run(net, 1, x, y, NULL, cancel);
-}
-
-sg_status sg_net_forward_noisy(struct sg_net *net, const float *x, float *y,
-                               const volatile sig_atomic_t *cancel) {
-    return run(net, 0, x, y, NULL, cancel);
-}
-
-sg_status sg_net_forward_at(struct sg_net *net, const float *x, float *y, float *const *layers,
-                            const volatile sig_atomic_t *cancel) {
-    return run(net, 1, x, y, layers, cancel);
+    return sg_net_forward_as(net, &(struct sg_pass){0}, x, y, cancel);
 }
 
 sg_status sg_net_backward(struct sg_net *net, const float *dy, float *dx,
@@ -364,6 +379,16 @@ static int64_t earliest(const struct sg_net *net, const float *dx, float *const 
     return first;
 }
 
+static int is_layer_read(const struct sg_net *net, int64_t index, float *const *out) {
+    int l = 0;
+
+    while (out != NULL && l < net->m->n_layers &&
+           (out[l] == NULL || net->m->layers[l]->root->index != index)) {
+        l++;
+    }
+    return out != NULL && l < net->m->n_layers;
+}
+
 /* How a backward pass goes through the nodes: by a rule, or with the means of gates. */
 struct how {
     enum sg_rule rule;
@@ -371,10 +396,14 @@ struct how {
     float *work;
 };
 
-static void run_node(struct sg_net *net, int64_t i, const struct how *how) {
+/* What a pooling would write is made only if it is `read` as a layer's, where the node before it
+ * takes the gradient from behind the pooling. */
+static void run_node(struct sg_net *net, int64_t i, const struct how *how, int read) {
+    const int is_pool = i > 0 && net->m->nodes[i - 1]->is_pooled;
+
     if (how->gates != NULL) {
         sg_net_run_gates(net, i, how->gates, how->work);
-    } else {
+    } else if (!is_pool || read) {
         run_backward(net, i, how->rule, how->rule == SG_RULE_GRADIENT);
     }
 }
@@ -390,7 +419,7 @@ static sg_status backward_part(struct sg_net *net, const struct sg_segment *s, i
     for (int64_t i = s->end - 1; i >= s->first && i >= first; i--) {
         SG_TRY(look_up(net, cancel));
         read_layers(net, i + 1, 1, dlayers, part);
-        run_node(net, i, how);
+        run_node(net, i, how, is_layer_read(net, i, dlayers));
     }
     if (s->first <= first) {
         read_layers(net, first, 1, dlayers, part);

@@ -118,6 +118,8 @@ struct sg_node {
     int has_affine;         /* a batch norm or the like was taken into its weights */
     int addend;             /* the input that is added to what it computes; 0: none */
     int feeds_choice;       /* what it makes reaches a node with SG_OP_CHOOSES */
+    int is_pooled;          /* the next node pools what it makes, and nobody else reads it: both can
+                             * go in one pass, see struct sg_pooled_pass */
     struct sg_name *inside; /* names of the tensors that fusing left inside of it */
     const char *runs_as;    /* the operator it has become, for people; NULL: the file's */
     int removed;
@@ -140,7 +142,7 @@ struct sg_call {
     float **dx;
     int *accumulate;
     enum sg_rule rule;        /* of this backward pass */
-    int keeps_ties;           /* of this forward pass: see sg_net_forward_noisy */
+    int keeps_ties;           /* of this forward pass: see struct sg_pass */
     void *kept;               /* from forward to backward */
     float *work;              /* during one call */
     uint32_t *relu_mask;      /* of a node with relu */
@@ -173,6 +175,17 @@ struct sg_choice {
     void (*backward)(const struct sg_call *call, const float *shares);
 };
 
+/* A node with the max pooling behind it (node->is_pooled), without what lies between. */
+struct sg_pooled_pass {
+    /* Whether the node, all that follows it fused, can be gone back through so; then it has to. */
+    int (*applies)(const struct sg_node *node);
+    /* Returns 0, and has done nothing, where this pass cannot. */
+    int (*forward)(const struct sg_call *call, const struct sg_call *pool);
+    /* pool->dy has been cut by the rule of the Relu in the node; `cut`: what the Relu closes is
+     * still to be. */
+    void (*backward)(const struct sg_call *call, const struct sg_call *pool, int cut);
+};
+
 struct sg_op {
     const char *name;
     int opset_min; /* 0: all that are supported */
@@ -193,6 +206,9 @@ struct sg_op {
     void (*forward)(const struct sg_call *call);
     void (*backward)(const struct sg_call *call);
     const struct sg_choice *choice; /* of a maximum */
+    const struct sg_pooled_pass *pooled;
+    /* Whether the node is a max pooling whose windows of 2x2 tile its input. */
+    int (*tiles_by_2)(const struct sg_node *node);
     /* Says that the node is an affine map per channel: 1 and fills `out`, or 0. */
     int (*as_affine)(const struct sg_node *node, struct sg_affine *out);
     /* The convolution of a batch that the node does, or (returns 1) whose adjoint it is; NULL where

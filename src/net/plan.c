@@ -268,9 +268,12 @@ static struct buffer lay(struct planner *p, int64_t batch, int64_t size, int who
 static void lay_value(struct planner *p, const struct sg_value *v, int64_t made) {
     const int at = v->index;
     const int64_t batch = made > 0 ? segment_of(p, made - 1)->batch : p->batch;
-    const int64_t backward = made > 0 ? last_read(p, made - 1) : p->end;
+    const int is_pool = made > 1 && p->m->nodes[made - 2]->is_pooled;
+    const int64_t backward = made > 0 ? last_read(p, made - 1 - is_pool) : p->end;
 
-    p->data[at] = lay(p, batch, v->size, has_whole_data(p, at), made,
+    /* What a node makes together with the pooling behind it is there one step earlier, and its
+     * gradient one longer. */
+    p->data[at] = lay(p, batch, v->size, has_whole_data(p, at), made - is_pool,
                       p->kept[at] ? p->end : p->last_use[at], &p->plan->data[at]);
     p->grad[at] = lay(p, batch, v->size, has_whole_gradient(p, at), p->first_write[at], backward,
                       &p->plan->grad[at]);

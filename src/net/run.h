@@ -16,6 +16,7 @@ struct sg_net {
     double *backward_seconds;
     sg_net_pause *pause; /* called between nodes; NULL: nothing is */
     void *pause_context;
+    int is_whole; /* the last forward pass has left everything that a node makes */
 };
 
 static inline float *sg_net_at(const struct sg_net *net, int64_t offset) {

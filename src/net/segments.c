@@ -63,7 +63,8 @@ static void measure_value(struct cutter *c, const struct sg_value *v) {
     }
 }
 
-/* The nodes of one gate stay together: its slopes are made by running them backward alone. */
+/* The nodes of one gate stay together: its slopes are made by running them backward alone. So do a
+ * node and the pooling that goes with it. */
 static void glue(struct cutter *c) {
     for (int64_t i = 0; i < c->m->n_nodes; i++) {
         const struct sg_gate *gate = &c->m->gates[i];
@@ -71,6 +72,7 @@ static void glue(struct cutter *c) {
         for (int64_t k = gate->n_members > 0 ? gate->members[0] + 1 : i; k <= i; k++) {
             c->glued[k] |= gate->n_members > 0;
         }
+        c->glued[i + 1] |= (unsigned char)c->m->nodes[i]->is_pooled;
     }
 }
 

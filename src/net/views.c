@@ -22,17 +22,21 @@ static int64_t inputs_size(const struct sg_node *node) {
     return size;
 }
 
-/* What a pass has to read and write where nothing of it is still in a cache. */
-static void count_traffic(const struct sg_node *node, int64_t batch, struct sg_node_view *out) {
+/* What a pass has to read and write where nothing of it is still in a cache; of a node with its
+ * pooling (`pool`, or NULL), what both have. */
+static void count_traffic(const struct sg_node *node, const struct sg_node *pool, int64_t batch,
+                          struct sg_node_view *out) {
     const int64_t in = inputs_size(node);
-    const int64_t made = node->out->size;
-    const int64_t mask = node->relu ? made / 32 : 0;
+    const int64_t made = pool != NULL ? pool->out->size : node->out->size;
+    const int64_t mask = node->relu && pool == NULL ? made / 32 : 0;
     const int64_t read_again = ((node->flags & SG_OP_KEEPS_INPUT) != 0 ? in : 0) +
                                ((node->flags & SG_OP_KEEPS_OUTPUT) != 0 ? made : 0);
     struct sg_need need = {0};
     int64_t kept;
 
-    if (node->op->memory != NULL) {
+    if (pool != NULL) {
+        pool->op->memory(pool, batch, &need);
+    } else if (node->op->memory != NULL) {
         node->op->memory(node, batch, &need);
     }
     kept = need.kept_bytes;
@@ -58,7 +62,13 @@ void sg_net_view_node(const struct sg_net *net, int64_t i, struct sg_node_view *
                                  .batch = batch_of(net, i),
                                  .multiply_adds = net->batch * node->multiply_adds};
     (void)sg_layer_text(node, out->layer, sizeof out->layer);
-    count_traffic(node, net->batch, out);
+    if (i > 0 && net->m->nodes[i - 1]->is_pooled) {
+        (void)snprintf(out->forward, sizeof out->forward, "with %s",
+                       net->m->nodes[i - 1]->op->name);
+        (void)snprintf(out->backward, sizeof out->backward, "%s", out->forward);
+        return;
+    }
+    count_traffic(node, node->is_pooled ? net->m->nodes[i + 1] : NULL, net->batch, out);
     if (node->op->convolution != NULL) {
         const int is_adjoint = node->op->convolution(node, net->batch, &shape);
 

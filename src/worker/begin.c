@@ -41,7 +41,8 @@ static sg_status forward_at_item(struct sg_worker *w) {
             w->layers[p->layer] = w->activations + p->offset;
         }
     }
-    SG_TRY(sg_net_forward_at(w->one, w->x, w->y, w->layers, w->o.stop));
+    SG_TRY(
+        sg_net_forward_as(w->one, &(struct sg_pass){.layers = w->layers}, w->x, w->y, w->o.stop));
     for (int i = 0; i < plan->n_probed; i++) {
         const struct sg_probed *p = &plan->probed[i];
 

@@ -198,14 +198,12 @@ done:
 static sg_status read_gradients(struct reading *b) {
     sg_status status = SG_OK;
     struct sg_worker *w = b->w;
+    const struct sg_pass how = {.is_noisy = sg_sampling_is_noisy(w->n_features, w->x, w->scale),
+                                .is_counted = b->sweep->gates.n_members > 0};
     const double begun = sg_now();
 
     sg_phase_enter(w, SG_PHASE_FORWARD);
-    if (sg_sampling_is_noisy(w->n_features, w->x, w->scale)) {
-        SG_TRY(sg_net_forward_noisy(w->net, w->noisy, w->y, b->cancel));
-    } else {
-        SG_TRY(sg_net_forward(w->net, w->noisy, w->y, b->cancel));
-    }
+    SG_TRY(sg_net_forward_as(w->net, &how, w->noisy, w->y, b->cancel));
     w->phases.n_forwards += b->n;
     sg_spend(w, SG_SPENT_FORWARD, begun);
     for (int64_t t = 0; t < w->plan->n_targets; t++) {

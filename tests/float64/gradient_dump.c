@@ -121,6 +121,7 @@ static sg_status by_gates(const struct sg_model *m, struct sg_net *net, const st
     float *work = room(totals->largest, sizeof *work);
 
     SG_TRY(sg_counts_create(&shape, &counts));
+    SG_TRY(sg_net_forward_as(net, &(struct sg_pass){.is_counted = 1}, v->x_in, v->y_out, NULL));
     for (int64_t n = 0; n < s->samples; n++) {
         const struct sg_counts_view view = {.counts = counts, .without = -1, .of = 1};
 

@@ -108,6 +108,47 @@ void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const 
     free(wide);
 }
 
+/* Any shape whose output windows of 2x2 tile, in two passes with the whole output between them. */
+int sg_conv_may_pool(const struct sg_conv *s) {
+    return s->oh % 2 == 0 && s->ow % 2 == 0;
+}
+
+int sg_pool_tiles(const struct sg_pool *s) {
+    return s->stride_h == s->kh && s->stride_w == s->kw && s->pad_top == 0 && s->pad_left == 0 &&
+           s->oh * s->kh == s->h && s->ow * s->kw == s->w;
+}
+
+static struct sg_pool pool_of(const struct sg_conv *s) {
+    return (struct sg_pool){.n = s->n,
+                            .h = s->oh,
+                            .w = s->ow,
+                            .c = s->k,
+                            .oh = s->oh / 2,
+                            .ow = s->ow / 2,
+                            .kh = 2,
+                            .kw = 2,
+                            .stride_h = 2,
+                            .stride_w = 2};
+}
+
+int sg_conv_forward_pooled(const struct sg_conv *s, const float *prepared, const float *bias,
+                           int relu, const float *x, float *y, uint8_t *winner, float *work) {
+    const struct sg_pool pool = pool_of(s);
+
+    sg_conv_forward(s, prepared, bias, relu, x, work, NULL);
+    sg_max_pool_forward(&pool, work, y, winner);
+    return 1;
+}
+
+void sg_conv_backward_pooled(const struct sg_conv *s, const float *prepared, const uint8_t *winner,
+                             int cut, const float *dy, float *dx, int accumulate,
+                             const uint32_t *mask, float *work) {
+    const struct sg_pool pool = pool_of(s);
+
+    sg_max_pool_backward(&pool, winner, dy, work, 0, cut);
+    sg_conv_backward_masked(s, prepared, work, dx, accumulate, mask, NULL);
+}
+
 void sg_max_pool_forward_wide(const struct sg_pool *s, const float *x, float *y, int32_t *winner) {
     sg_ref_max_pool_forward(s, x, y, winner);
 }

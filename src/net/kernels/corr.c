@@ -83,6 +83,7 @@ struct sg_corr sg_corr_of(const struct sg_conv *s, int64_t i, const float *weigh
     *w = (struct sg_weights){weight, q.k * cg * plane, s->kw, 1, plane, cg * plane};
     if (i < 0) {
         q.keeps_ties = i == SG_CORR_WITH_TIES;
+        q.is_pooled = s->is_pooled;
         return q;
     }
     q.y = phase_axis(s->h, s->oh, s->kh, s->stride_h, s->dilation_h, s->pad_top, i / s->stride_w,
@@ -159,7 +160,7 @@ static int64_t prepared_before(const struct sg_conv *s, int64_t end) {
 }
 
 int64_t sg_conv_prepared_size(const struct sg_conv *s) {
-    return prepared_before(s, end_prepared(s));
+    return prepared_before(s, end_prepared(s)) + (s->is_pooled ? sg_pooled_weights_size(s) : 0);
 }
 
 void sg_conv_prepare(const struct sg_conv *s, const float *weight, float *prepared) {
@@ -169,10 +170,13 @@ void sg_conv_prepare(const struct sg_conv *s, const float *weight, float *prepar
         sg_corr_choose(&q)->prepare(&q, &w, prepared);
         prepared += weights_size(&q);
     }
+    if (s->is_pooled) {
+        sg_pooled_prepare(s, weight, prepared);
+    }
 }
 
 int64_t sg_conv_work_size(const struct sg_conv *s) {
-    int64_t size = 0;
+    int64_t size = s->is_pooled ? sg_pooled_work_size(s) : 0;
 
     for (int64_t i = first_prepared(s); i < sg_corr_n_phases(s); i++) {
         struct sg_weights w;
@@ -262,5 +266,32 @@ void sg_conv_backward_masked(const struct sg_conv *s, const float *prepared, con
         sg_corr_choose(&q)->run(&q, prepared, &call);
         prepared += weights_size(&q);
     }
+    sg_corr_done(&call, last.n);
+}
+
+int sg_conv_forward_pooled(const struct sg_conv *s, const float *prepared, const float *bias,
+                           int relu, const float *x, float *y, uint8_t *winner, float *work) {
+    struct sg_weights w;
+    const struct sg_corr q = sg_corr_of(s, sg_corr_forward(s), NULL, &w);
+    const struct sg_algorithm *a = sg_corr_choose(&q);
+
+    if (a->pools == NULL || !a->pools(&q)) {
+        return 0;
+    }
+    run_forward(s, prepared,
+                &(struct sg_corr_call){
+                    .in = x, .out = y, .bias = bias, .relu = relu, .work = work, .winner = winner});
+    return 1;
+}
+
+void sg_conv_backward_pooled(const struct sg_conv *s, const float *prepared, const uint8_t *winner,
+                             int cut, const float *dy, float *dx, int accumulate,
+                             const uint32_t *mask, float *work) {
+    const struct sg_winners won = {winner, cut ? UINT8_MAX : SG_POOL_CLOSED - 1};
+    struct sg_last_pass last = {.at = dx, .n = s->n * s->h * s->w * s->c, .cut = mask};
+    const struct sg_corr_call call = {
+        .in = dy, .out = dx, .accumulate = accumulate, .work = work, .last = &last};
+
+    sg_pooled_run(s, prepared + prepared_before(s, end_prepared(s)), &won, &call);
     sg_corr_done(&call, last.n);
 }

@@ -133,6 +133,31 @@ static void run_slice(const struct sg_corr *q, const struct sg_corr_call *call,
     }
 }
 
+static int direct_pools(const struct sg_corr *q) {
+    return q->groups == 1 && sg_rows_per_block(q) >= 2;
+}
+
+static int64_t direct_work_size(const struct sg_corr *q) {
+    return sg_rows_work_size(q) + (q->is_pooled ? 2 * q->x.out * direct_slice() : 0);
+}
+
+/* The same, two rows at a time become a row of windows; the sums of two rows of a slice come behind
+ * the copy of the image. */
+static void pool_slice(const struct sg_corr *q, const struct sg_corr_call *call,
+                       const struct sg_row *r, const struct sg_rows *rows, const float *w,
+                       int64_t channel, int64_t i, int64_t y0, int64_t n_rows) {
+    const int64_t below = q->y.step * rows->row_stride;
+    float *sums = call->work + sg_rows_work_size(q);
+
+    for (int64_t y = 0; y < n_rows; y += 2) {
+        const int64_t to = (i * q->y.out + y0 + y) / 2 * (q->x.out / 2) * q->k + channel;
+
+        sg_simd_current()->direct_pool_row(r, below, rows->at + y * below, w,
+                                           call->bias == NULL ? NULL : call->bias + channel, sums,
+                                           call->out + to, call->winner + to);
+    }
+}
+
 /* A block of rows is gone through once for each slice, whose weights then stay in the first cache.
  */
 static void run_block(const struct sg_corr *q, const float *prepared,
@@ -145,15 +170,17 @@ static void run_block(const struct sg_corr *q, const float *prepared,
         struct sg_row r = sg_row_of(q, &rows, call);
         for (int64_t b = 0; b < n_slices; b++) {
             r.width = sg_min(slice, q->k - b * slice);
-            run_slice(q, call, &r, &rows, prepared + (g * n_slices + b) * direct_slice_floats(q),
-                      g * q->k + b * slice, i, y0, n_rows);
+            (call->winner != NULL ? pool_slice : run_slice)(
+                q, call, &r, &rows, prepared + (g * n_slices + b) * direct_slice_floats(q),
+                g * q->k + b * slice, i, y0, n_rows);
         }
     }
 }
 
 static void direct_run(const struct sg_corr *q, const float *prepared,
                        const struct sg_corr_call *call) {
-    const int64_t step = sg_rows_per_block(q);
+    const int64_t fitting = sg_rows_per_block(q);
+    const int64_t step = call->winner != NULL ? fitting / 2 * 2 : fitting;
 
     for (int64_t i = 0; i < q->n; i++) {
         for (int64_t y0 = 0; y0 < q->y.out; y0 += step) {
@@ -172,6 +199,7 @@ const struct sg_algorithm sg_algorithm_direct = {
     .applies = direct_applies,
     .weights_size = sg_direct_weights_size,
     .prepare = sg_direct_prepare,
-    .work_size = sg_rows_work_size,
+    .work_size = direct_work_size,
     .run = direct_run,
+    .pools = direct_pools,
 };

@@ -21,6 +21,7 @@ struct sg_axis {
 struct sg_corr {
     enum sg_precision precision;
     int keeps_ties; /* equal neighbourhoods give equal bits wherever they lie */
+    int is_pooled;  /* max pooling with windows of 2x2 that tile the output may follow in run */
     int64_t n, groups, c, k;
     struct sg_axis y, x;
 };
@@ -49,6 +50,8 @@ struct sg_corr_call {
     int adjoint;       /* `prepared` is of the forward correlation, whose adjoint this one is */
     float *work;
     struct sg_last_pass *last; /* or NULL */
+    uint8_t *winner; /* where a->pools: `out` is what the pooling of q->is_pooled makes of the
+                      * result, and this who won; NULL: it is the result */
 };
 
 /* The first n floats of the result are final. Algorithms say so where they know, block by block. */
@@ -63,6 +66,7 @@ struct sg_algorithm {
     int64_t (*work_size)(const struct sg_corr *q);
     void (*run)(const struct sg_corr *q, const float *prepared, const struct sg_corr_call *call);
     int serves_adjoint; /* one set of weights does for a stride-1 convolution and its adjoint */
+    int (*pools)(const struct sg_corr *q); /* whether it can with q->is_pooled; NULL: never */
 };
 extern const struct sg_algorithm sg_algorithm_nothing;   /* no tap reaches this phase */
 extern const struct sg_algorithm sg_algorithm_bfloat16;  /* where the precision is that */
@@ -132,6 +136,19 @@ void sg_multiply(const struct sg_product *p, const float *in, const float *w, co
 int64_t sg_product_weights(int64_t n_terms, int64_t k);
 int64_t sg_direct_weights_size(const struct sg_corr *q);
 void sg_direct_prepare(const struct sg_corr *q, const struct sg_weights *w, float *prepared);
+
+/* pooled.c: the backward pass of a convolution with is_pooled; call->in is the gradient of what the
+ * pooling made. */
+struct sg_winners {
+    const uint8_t *winner;
+    int numbers; /* see sg_pooled_row */
+};
+const char *sg_pooled_name(const struct sg_conv *s);
+int64_t sg_pooled_weights_size(const struct sg_conv *s);
+void sg_pooled_prepare(const struct sg_conv *s, const float *weight, float *prepared);
+int64_t sg_pooled_work_size(const struct sg_conv *s);
+void sg_pooled_run(const struct sg_conv *s, const float *weights, const struct sg_winners *won,
+                   const struct sg_corr_call *call);
 
 /* winograd.c: whether tiles of m x m outputs save enough products, from so many channels on. */
 int sg_winograd_saves(const struct sg_corr *q, int64_t m, int64_t min_channels);
@@ -206,6 +223,15 @@ struct sg_strip {
     int64_t rows[SG_STRIP_TILES], cols[SG_STRIP_TILES];
     int64_t in_row, in_block, out_row;
     int relu, accumulate;
+    uint8_t *winner[SG_STRIP_TILES]; /* NULL, or outputs are pooled in windows of 2x2 */
+};
+
+/* n windows of 2x2 side by side with k channels each, and the sums of their gradients: four rows,
+ * `row` floats apart, of pixels of c floats. A winner passes its gradient if, with these bits, its
+ * number is below SG_POOL_CLOSED. */
+struct sg_pooled_row {
+    int64_t n, k, c, row;
+    int numbers;
 };
 
 /* The kernels of one instruction set. `lanes` floats make a vector; direct blocks have up to two.
@@ -215,6 +241,14 @@ struct sg_simd {
     int64_t lanes;
     void (*direct_row)(const struct sg_row *r, const float *x, const float *w, const float *bias,
                        float *y);
+    void (*direct_pool_row)(const struct sg_row *r, int64_t below, const float *x, const float *w,
+                            const float *bias, float *sums, float *y, uint8_t *winner);
+    /* Add to rows; patches: up to 3 floats a pixel, work[8 row + 2 n k]; taps: up to 64 channels.
+     */
+    void (*pooled_patches)(const struct sg_pooled_row *r, const uint8_t *winner, const float *dy,
+                           const float *w, float *rows, float *work);
+    void (*pooled_taps)(const struct sg_pooled_row *r, const uint8_t *winner, const float *dy,
+                        const float *w, float *rows, float *work);
     void (*dots_row)(const struct sg_row *r, const float *x, const float *w, const float *bias,
                      float *y);
     void (*depthwise_row)(const struct sg_row *r, const float *x, const float *w, const float *bias,

@@ -89,8 +89,7 @@ void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint
     }
 }
 
-/* Whether every input element lies in exactly one window. */
-static int windows_tile(const struct sg_pool *s) {
+int sg_pool_tiles(const struct sg_pool *s) {
     return s->stride_h == s->kh && s->stride_w == s->kw && s->pad_top == 0 && s->pad_left == 0 &&
            s->oh * s->kh == s->h && s->ow * s->kw == s->w;
 }
@@ -98,7 +97,7 @@ static int windows_tile(const struct sg_pool *s) {
 void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const float *dy,
                           float *dx, int accumulate, int cut) {
     const struct sg_simd *simd = sg_simd_current();
-    const int assign = windows_tile(s) && !accumulate;
+    const int assign = sg_pool_tiles(s) && !accumulate;
 
     clear(s, dx, accumulate || assign);
     for (struct place p = first_place(s, 1); p.out < n_outputs(s); p = next_place(s, &p)) {

@@ -56,6 +56,7 @@ TARGET static inline long long narrow(__m256i v) {
 #include "net/kernels/simd_exp.h"
 #include "net/kernels/simd_gated.h"
 #include "net/kernels/simd_maps.h"
+#include "net/kernels/simd_pooled.h"
 #include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
 #include "net/kernels/simd_winograd_strips.h"
@@ -64,6 +65,9 @@ const struct sg_simd sg_simd_avx2 = {
     .name = "avx2",
     .lanes = LANES,
     .direct_row = direct_row,
+    .direct_pool_row = direct_pool_row,
+    .pooled_patches = pooled_patches,
+    .pooled_taps = pooled_taps,
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
     .winograd = winograd_transforms,

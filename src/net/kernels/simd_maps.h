@@ -24,8 +24,22 @@ INLINE ivec tap_number(const struct sg_window *w, int64_t iy, int64_t ix) {
     return (w->first + (int32_t)(iy * w->kw + ix)) - (ivec){0};
 }
 
-/* One window's n <= LANES channels. A later tap wins when it is greater, or the first NaN: unless
- * it is not above the best, or that is a NaN; comparisons with NaN are false. */
+/* A later element wins when it is greater, or the first NaN: unless it is not above the best, or
+ * that is a NaN; comparisons with NaN are false. */
+INLINE void max_take(vec v, ivec number, vec *best, ivec *at) {
+    const ivec wins = (*best == *best) & ~(v <= *best);
+
+    *best = select_bits(wins, v, *best);
+    *at = (ivec)select_bits(wins, (vec)number, (vec)*at);
+}
+
+INLINE void max_store(vec best, ivec at, float *y, uint8_t *winner, int64_t n) {
+    at |= ~(best > (vec){0}) & SG_POOL_CLOSED;
+    store_part(y, best, n);
+    store_bytes(winner, V_TO_BYTES(at), n);
+}
+
+/* One window's n <= LANES channels. */
 INLINE void max_part(const struct sg_window *w, const int64_t n_y, const int64_t n_x,
                      const float *x, float *y, uint8_t *winner, int64_t n) {
     vec best = load_part(x, n);
@@ -35,15 +49,11 @@ INLINE void max_part(const struct sg_window *w, const int64_t n_y, const int64_t
     for (int64_t iy = 0; iy < n_y; iy++) {
 #pragma GCC unroll 2
         for (int64_t ix = 0; ix < n_x; ix++) {
-            const vec v = load_part(x + iy * w->row_stride + ix * w->c, n);
-            const ivec wins = (best == best) & ~(v <= best);
-            best = select_bits(wins, v, best);
-            at = (ivec)select_bits(wins, (vec)tap_number(w, iy, ix), (vec)at);
+            max_take(load_part(x + iy * w->row_stride + ix * w->c, n), tap_number(w, iy, ix), &best,
+                     &at);
         }
     }
-    at |= ~(best > (vec){0}) & SG_POOL_CLOSED;
-    store_part(y, best, n);
-    store_bytes(winner, V_TO_BYTES(at), n);
+    max_store(best, at, y, winner, n);
 }
 
 INLINE void max_windows(const struct sg_window *stretch, const int64_t n_y, const int64_t n_x,

@@ -21,6 +21,7 @@
 #include "net/kernels/simd_exp.h"
 #include "net/kernels/simd_gated.h"
 #include "net/kernels/simd_maps.h"
+#include "net/kernels/simd_pooled.h"
 #include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
 #include "net/kernels/simd_winograd_strips.h"
@@ -29,6 +30,9 @@ const struct sg_simd sg_simd_portable = {
     .name = "portable",
     .lanes = LANES,
     .direct_row = direct_row,
+    .direct_pool_row = direct_pool_row,
+    .pooled_patches = pooled_patches,
+    .pooled_taps = pooled_taps,
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
     .winograd = winograd_transforms,

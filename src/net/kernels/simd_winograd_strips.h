@@ -178,6 +178,43 @@ TARGET static void strip_out(const struct sg_row *r, const float *from, int64_t 
     }
 }
 
+/* n channels of the maxima of a tile's windows. */
+INLINE void strip_pool_as(const int64_t n_y, const int64_t n_x, const float *tile, int64_t n,
+                          int64_t out_row, int64_t step, float *y, uint8_t *winner) {
+#pragma GCC unroll 2
+    for (int64_t i = 0; i < n_y; i++) {
+#pragma GCC unroll 2
+        for (int64_t j = 0; j < n_x; j++) {
+            const float *at = tile + (8 * i + 2 * j) * LANES;
+            const int64_t to = i * out_row + j * step;
+            vec best = load(at);
+            ivec number = {0};
+#pragma GCC unroll 3
+            for (int p = 1; p < 4; p++) {
+                max_take(load(at + (p / 2 * 4 + p % 2) * LANES), p - (ivec){0}, &best, &number);
+            }
+            max_store(best, number, y + to, winner + to, n);
+        }
+    }
+}
+
+TARGET static void strip_pool(const struct sg_row *r, const float *from, int64_t n,
+                              const float *bias, float *y, uint8_t *winner) {
+    const vec shift = bias != NULL ? load_part(bias, n) : (vec){0};
+    float tile[4 * 4 * LANES];
+
+    if (r->relu == SG_RELU_PLAIN) {
+        strip_out_relu(shift, from, tile, 4 * LANES, LANES);
+    } else {
+        strip_out_plain(shift, from, tile, 4 * LANES, LANES);
+    }
+    if (n >= LANES && r->n_y == 4 && r->cols == 4) {
+        strip_pool_as(2, 2, tile, LANES, r->y_stride, r->out_step, y, winner);
+    } else {
+        strip_pool_as(r->n_y / 2, r->cols / 2, tile, n, r->y_stride, r->out_step, y, winner);
+    }
+}
+
 TARGET static void winograd_strip(const struct sg_strip *s, const float *w, int64_t w_plane,
                                   const float *bias, float *values, float *products) {
     const int64_t n_blocks = (s->c + LANES - 1) / LANES;
@@ -198,7 +235,12 @@ TARGET static void winograd_strip(const struct sg_strip *s, const float *w, int6
                                .out_step = s->k,
                                .relu = s->relu,
                                .accumulate = s->accumulate};
-            for (int v = 0; v < n_vec; v++) {
+            for (int v = 0; v < n_vec && s->winner[t] != NULL; v++) {
+                const int64_t c = o + v * LANES;
+                strip_pool(&r, products + (2 * t + v) * LANES, sg_min(LANES, s->k - c),
+                           bias == NULL ? NULL : bias + c, s->out[t] + c, s->winner[t] + c);
+            }
+            for (int v = 0; v < n_vec && s->winner[t] == NULL; v++) {
                 strip_out(&r, products + (2 * t + v) * LANES, sg_min(LANES, s->k - o - v * LANES),
                           bias == NULL ? NULL : bias + o + v * LANES, s->out[t] + o + v * LANES);
             }

@@ -27,6 +27,11 @@ static int applies(const struct sg_corr *q) {
            (sg_min(q->c, q->k) < MANY_CHANNELS || q->c * q->k <= WEIGHTS);
 }
 
+static int pools(const struct sg_corr *q) {
+    (void)q;
+    return 1;
+}
+
 /* Channels in whole vectors. */
 static int64_t channels(const struct sg_corr *q) {
     return sg_round_up(q->c, sg_simd_current()->lanes);
@@ -94,22 +99,29 @@ static void pack_row(const struct sg_corr *q, const struct layout *l, const floa
     }
 }
 
+/* Of what the windows of the pooling are. */
+static int64_t window_side(const struct sg_corr_call *call) {
+    return call->winner != NULL ? 2 : 1;
+}
+
 /* The n tiles from *x, *y on, in rows of tiles; these become the place of the next one. */
 static struct sg_strip strip_of(const struct sg_corr *q, const struct sg_corr_call *call,
                                 const struct layout *l, int64_t n, float *out, int64_t n_rows,
                                 int64_t *y, int64_t *x) {
+    const int64_t side = window_side(call);
     struct sg_strip s = {.n = n,
                          .c = q->c,
                          .k = q->k,
                          .in_row = l->row,
                          .in_block = l->block,
-                         .out_row = q->x.out * q->k,
+                         .out_row = q->x.out / side * q->k,
                          .relu = call->relu,
                          .accumulate = call->accumulate};
 
     for (int64_t t = 0; t < n; t++) {
         s.in[t] = call->work + *y * l->row + *x * sg_simd_current()->lanes;
-        s.out[t] = out + *y * s.out_row + *x * q->k;
+        s.out[t] = out + *y / side * s.out_row + *x / side * q->k;
+        s.winner[t] = call->winner == NULL ? NULL : call->winner + (s.out[t] - call->out);
         s.rows[t] = sg_min(M, n_rows - *y);
         s.cols[t] = sg_min(M, q->x.out - *x);
         *x += M;
@@ -129,6 +141,8 @@ static void run_rows(const struct sg_corr *q, const float *prepared,
     const float *image = call->in + i * q->y.in * q->x.in * q->c;
     const int64_t n_tiles = in_tiles(n_rows) / M * (in_tiles(q->x.out) / M);
     const int64_t n_strips = (n_tiles + simd->strip - 1) / simd->strip;
+    const int64_t side = window_side(call);
+    float *out = call->out + (i * q->y.out + y0) / side * (q->x.out / side) * q->k;
     int64_t y = 0, x = 0;
 
     for (int64_t row = 0; row < in_tiles(n_rows) + 2; row++) {
@@ -136,8 +150,7 @@ static void run_rows(const struct sg_corr *q, const float *prepared,
     }
     for (int64_t j = 0; j < n_strips; j++) {
         const int64_t n = n_tiles / n_strips + (j < n_tiles % n_strips);
-        const struct sg_strip s =
-            strip_of(q, call, l, n, sg_corr_output_row(q, call->out, i, y0), n_rows, &y, &x);
+        const struct sg_strip s = strip_of(q, call, l, n, out, n_rows, &y, &x);
 
         simd->winograd_strip(&s, prepared, plane(q), call->bias, call->work + l->values,
                              call->work + l->products);
@@ -166,4 +179,5 @@ const struct sg_algorithm sg_algorithm_strips = {
     .prepare = prepare,
     .work_size = work_size,
     .run = run,
+    .pools = pools,
 };

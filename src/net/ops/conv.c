@@ -125,6 +125,7 @@ static sg_status prepare(struct sg_node *node) {
     struct conv *own = node->own;
 
     own->shape.may_keep_ties = node->feeds_choice;
+    own->shape.is_pooled = node->is_pooled;
     if (own->bias != NULL) {
         SG_TRY(sg_keep_floats(node, own->bias, own->shape.k, &own->bias));
     }
@@ -209,6 +210,34 @@ static void backward(const struct sg_call *call) {
                             call->cut_mask, call->work);
 }
 
+/* ---- with the max pooling behind it ---- */
+
+static int may_pool(const struct sg_node *node) {
+    const struct conv *own = node->own;
+
+    return node->addend == 0 && node->relu != SG_RELU_6 && sg_conv_may_pool(&own->shape);
+}
+
+static int forward_pooled(const struct sg_call *call, const struct sg_call *pool) {
+    const struct conv *own = call->node->own;
+    struct sg_conv shape = shape_for(call->node, call->batch);
+
+    shape.keeps_ties = call->keeps_ties;
+    return sg_conv_forward_pooled(&shape, own->prepared, own->bias, call->node->relu, call->x[0],
+                                  pool->y, pool->kept, call->work);
+}
+
+static void backward_pooled(const struct sg_call *call, const struct sg_call *pool, int cut) {
+    const struct conv *own = call->node->own;
+    const struct sg_conv shape = shape_for(call->node, call->batch);
+
+    sg_conv_backward_pooled(&shape, own->prepared, pool->kept, cut, pool->dy, call->dx[0],
+                            call->accumulate[0], call->cut_mask, call->work);
+}
+
+static const struct sg_pooled_pass pooled = {
+    .applies = may_pool, .forward = forward_pooled, .backward = backward_pooled};
+
 const struct sg_op sg_op_conv = {
     .name = "Conv",
     .flags = SG_OP_FUSES_RELU | SG_OP_RELU_INSIDE | SG_OP_BITS_INSIDE | SG_OP_ADDS,
@@ -219,5 +248,6 @@ const struct sg_op sg_op_conv = {
     .forward = forward,
     .backward = backward,
     .convolution = convolution,
+    .pooled = &pooled,
     .absorb_affine = absorb_affine,
 };

@@ -135,6 +135,12 @@ static void backward_shares(const struct sg_call *call, const float *shares) {
 static const struct sg_choice choice = {
     .n_counters = n_counters, .counted = count_winners, .backward = backward_shares};
 
+static int tiles_by_2(const struct sg_node *node) {
+    const struct sg_pool *own = node->own;
+
+    return own->kh == 2 && own->kw == 2 && sg_pool_tiles(own);
+}
+
 static void forward_average(const struct sg_call *call) {
     const struct sg_pool shape = shape_for(call);
 
@@ -155,6 +161,7 @@ const struct sg_op sg_op_max_pool = {
     .forward = forward_max,
     .backward = backward_max,
     .choice = &choice,
+    .tiles_by_2 = tiles_by_2,
 };
 
 const struct sg_op sg_op_average_pool = {

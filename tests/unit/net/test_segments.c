@@ -113,7 +113,8 @@ static struct results *run(const struct sg_model *m, int64_t n) {
         float *const layers[] = {r->layer + i * MAP, NULL};
         float *const dlayers[] = {r->dlayer + i * MAP, NULL};
 
-        assert_int_equal(sg_net_forward_at(net, x + i * IN, r->y + i * CLASSES, layers, NULL),
+        assert_int_equal(sg_net_forward_as(net, &(struct sg_pass){.layers = layers}, x + i * IN,
+                                           r->y + i * CLASSES, NULL),
                          SG_OK);
         assert_int_equal(sg_net_backward_at(net, SG_RULE_GRADIENT, dy + i * CLASSES, r->dx + i * IN,
                                             dlayers, NULL),

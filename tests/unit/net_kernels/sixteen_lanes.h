@@ -41,6 +41,7 @@ INLINE uint32_t sign_bits(ivec v) {
 #include "net/kernels/simd_exp.h"
 #include "net/kernels/simd_gated.h"
 #include "net/kernels/simd_maps.h"
+#include "net/kernels/simd_pooled.h"
 #include "net/kernels/simd_rows.h"
 #include "net/kernels/simd_winograd.h"
 #include "net/kernels/simd_winograd_strips.h"
@@ -49,6 +50,9 @@ static const struct sg_simd sixteen_lanes = {
     .name = "sixteen",
     .lanes = LANES,
     .direct_row = direct_row,
+    .direct_pool_row = direct_pool_row,
+    .pooled_patches = pooled_patches,
+    .pooled_taps = pooled_taps,
     .dots_row = dots_row,
     .depthwise_row = depthwise_row,
     .winograd = winograd_transforms,
