@@ -91,6 +91,8 @@ static struct sg_model *open_model(struct bytes file, int n_tensors) {
 struct results {
     float y[BATCH * CLASSES];
     float dx[BATCH * IN];
+    float a[BATCH * A];
+    float c[BATCH * C];
     float da[BATCH * A];
     float dc[BATCH * C];
 };
@@ -108,11 +110,9 @@ static struct results *run(const struct sg_model *m, const struct pass *p) {
     float *x = calloc((size_t)BATCH * IN, sizeof *x);
     float *y = calloc((size_t)(BATCH * n_y), sizeof *y);
     float *dy = calloc((size_t)(BATCH * n_y), sizeof *dy);
-    float *a = calloc(BATCH * A, sizeof *a);
-    float *c = calloc(BATCH * C, sizeof *c);
     struct sg_net *net = NULL;
 
-    assert_true(r != NULL && x != NULL && y != NULL && dy != NULL && a != NULL && c != NULL);
+    assert_true(r != NULL && x != NULL && y != NULL && dy != NULL);
     noise_state = 7;
     for (int i = 0; i < BATCH * IN; i++) {
         x[i] = noise();
@@ -124,7 +124,7 @@ static struct results *run(const struct sg_model *m, const struct pass *p) {
     }
     assert_int_equal(sg_net_create(m, p->batch, &net), SG_OK);
     for (int64_t i = 0; i < BATCH; i += p->batch) {
-        float *const layers[] = {a + i * A, c + i * C};
+        float *const layers[] = {r->a + i * A, r->c + i * C};
         float *const dlayers[] = {r->da + i * A, r->dc + i * C};
         const struct sg_pass how = {.is_noisy = p->is_noisy,
                                     .is_counted = p->is_counted,
@@ -142,8 +142,6 @@ static struct results *run(const struct sg_model *m, const struct pass *p) {
     free(x);
     free(y);
     free(dy);
-    free(a);
-    free(c);
     return r;
 }
 
@@ -176,6 +174,8 @@ static void check_rule(const struct sg_model *pooled, const struct sg_model *apa
     again = run(pooled, &other); /* with layers */
     assert_memory_equal(again->y, got->y, sizeof got->y);
     assert_memory_equal(again->dx, got->dx, sizeof got->dx);
+    assert_memory_equal(again->a, want->a, sizeof want->a);
+    assert_memory_equal(again->c, want->c, sizeof want->c);
     check_close(again->dc, want->dc, BATCH * C);
     check_close(again->da, want->da, BATCH * A);
     free(again);
