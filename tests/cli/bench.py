@@ -95,7 +95,7 @@ class Bench(unittest.TestCase):
         status = subprocess.run([SGDIST, "status", str(result)], check=True, capture_output=True, text=True).stdout
         self.assertIn(f"; convolutions {told}\n", status)
         forward, without_noise, backward = re.fullmatch(r"forward (.*) \(without noise (.*)\); backward (.*)", told).groups()
-        self.assertIn("dots", backward)  # of a layer with one input channel
+        self.assertIn("pooled patches", backward)  # of a layer with one input channel, before a MaxPool
         self.assertNotIn("dots", forward)
         self.assertIn("winograd", forward)
         self.assertNotIn("winograd", without_noise)  # before a MaxPool

@@ -1,9 +1,9 @@
 /* src/net/kernels/simd_pooled.h - a convolution with the max pooling behind it, whose windows of
  * 2x2 tile the convolution's output: pooled.c walks over the image.
  *
- * Forward the sums of a window never leave the registers. Backward one element in four has a
- * gradient, the winner of its window in its channel; it reaches 3x3 pixels of the 4x4 that a window
- * can reach. Sums run over windows in order, whatever the batch. */
+ * Forward the sums of a row of windows stay in the first cache. Backward one element in four has a
+ * gradient, the winner of its window in its channel; it reaches 3x3 of the 4x4 pixels that a window
+ * reaches. Sums run over the windows in order, whatever the batch. */
 
 /* ---- forward ---- */
 
@@ -56,7 +56,7 @@ INLINE void pool_sums(const struct sg_row *r, int64_t below, const int n_win, co
         }
     }
 #pragma GCC unroll 8
-    for (int p = 0; p < 4 * n_win; p++) {
+    for (int p = 0; p < n_px; p++) {
         store(sums + p * n_vec * LANES, acc[p][0]);
         if (n_vec == 2) {
             store(sums + (p * n_vec + 1) * LANES, acc[p][1]);
@@ -251,9 +251,8 @@ INLINE void pooled_places(const struct sg_pooled_row *r, const uint8_t *winner, 
     }
 }
 
-/* The gradients of one place, which reach the 3x3 of 3x4 pixels from column `left` on;
- * w[k][9][LANES].
- */
+/* The gradients of one place, which reach 3x3 of the 3x4 pixels, from column `left` on;
+ * w[k][9][LANES]. */
 INLINE void add_taps(uint64_t won, const int left, const float *dy, const float *w, vec acc[3][4]) {
     for (; won != 0; won &= won - 1) {
         const int c = __builtin_ctzll(won);

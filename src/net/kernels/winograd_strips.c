@@ -99,7 +99,7 @@ static void pack_row(const struct sg_corr *q, const struct layout *l, const floa
     }
 }
 
-/* Of what the windows of the pooling are. */
+/* Of the windows that outputs are pooled in; 1: they are not. */
 static int64_t window_side(const struct sg_corr_call *call) {
     return call->winner != NULL ? 2 : 1;
 }
