@@ -213,8 +213,8 @@ struct sg_node_view {
     char layer[64];     /* "Conv+affine+Relu": the operator, with what was taken into it */
     const char *tensor; /* that it makes */
     const struct sg_shape *shape; /* of the tensor */
-    char forward[32]; /* algorithm of a convolution; "with Conv": in the pass of the node
-                       * before; "" of others */
+    int goes_along;   /* it goes in the pass of the node before, which has its time and bytes */
+    char forward[32]; /* algorithm of a convolution; "" of others */
     char backward[32];
     int64_t batch;          /* samples that it gets at a time */
     int64_t multiply_adds;  /* of the whole batch, in each direction */

@@ -22,8 +22,8 @@ static const char *rate(double value, char buf[16]) {
     return buf;
 }
 
-static const char *algorithm(const char *name) {
-    return name[0] != '\0' ? name : "-";
+static const char *algorithm(const struct sg_node_view *v, const char *name) {
+    return v->goes_along ? "above" : name[0] != '\0' ? name : "-";
 }
 
 /* "[N,64,56,56]". */
@@ -57,8 +57,8 @@ static struct widths find_widths(const struct bench_table *t) {
 
         w.layer = wider(w.layer, v->layer);
         w.shape = wider(w.shape, shape_text(v->shape, text, sizeof text));
-        w.forward = wider(w.forward, algorithm(v->forward));
-        w.backward = wider(w.backward, algorithm(v->backward));
+        w.forward = wider(w.forward, algorithm(v, v->forward));
+        w.backward = wider(w.backward, algorithm(v, v->backward));
     }
     return w;
 }
@@ -70,13 +70,14 @@ static void print_layer(const struct bench_table *t, int64_t i, const struct wid
     char shape[160];
     char rates[2][16];
 
-    (void)fprintf(
-        out, "%4lld %-*s %-*s %2lld %-*s %9.1f %6s %-*s %9.1f %6s %5.1f %6.2f\n", (long long)i + 1,
-        w->layer, r->view.layer, w->shape, shape_text(r->view.shape, shape, sizeof shape),
-        (long long)r->view.batch, w->forward, algorithm(r->view.forward), us(r->forward, t->block),
-        rate(gflops(products, r->forward), rates[0]), w->backward, algorithm(r->view.backward),
-        us(r->backward, t->block), rate(gflops(products, r->backward), rates[1]),
-        100 * (r->forward + r->backward) / t->total, 1e-6 * bytes / (double)t->block);
+    (void)fprintf(out, "%4lld %-*s %-*s %2lld %-*s %9.1f %6s %-*s %9.1f %6s %5.1f %6.2f\n",
+                  (long long)i + 1, w->layer, r->view.layer, w->shape,
+                  shape_text(r->view.shape, shape, sizeof shape), (long long)r->view.batch,
+                  w->forward, algorithm(&r->view, r->view.forward), us(r->forward, t->block),
+                  rate(gflops(products, r->forward), rates[0]), w->backward,
+                  algorithm(&r->view, r->view.backward), us(r->backward, t->block),
+                  rate(gflops(products, r->backward), rates[1]),
+                  100 * (r->forward + r->backward) / t->total, 1e-6 * bytes / (double)t->block);
 }
 
 static void print_layers(const struct bench_table *t, FILE *out) {
@@ -104,9 +105,6 @@ static void add_to_kind(struct kind *kinds, int64_t *n, const char *name, double
                         int64_t multiply_adds, int64_t bytes) {
     int64_t k = 0;
 
-    if (seconds <= 0) { /* it has gone with another layer */
-        return;
-    }
     while (k < *n && strcmp(kinds[k].name, name) != 0) {
         k++;
     }
@@ -145,11 +143,14 @@ static void print_kinds(const struct bench_table *t, FILE *out) {
         const struct bench_row *r = &t->rows[i];
         const struct sg_node_view *v = &r->view;
 
+        if (v->goes_along) {
+            continue;
+        }
         add_to_kind(kinds, &n, v->forward[0] != '\0' ? v->forward : v->layer, r->forward,
                     v->multiply_adds, v->forward_bytes);
         add_to_kind(kinds, &n, v->backward[0] != '\0' ? v->backward : v->layer, r->backward,
                     v->multiply_adds, v->backward_bytes);
-        all.n += (r->forward > 0) + (r->backward > 0);
+        all.n += 2;
         all.seconds += r->forward + r->backward;
         all.multiply_adds += 2 * (double)v->multiply_adds;
         all.bytes += (double)(v->forward_bytes + v->backward_bytes);
@@ -177,7 +178,7 @@ void sg_bench_print(const struct bench_table *t, FILE *out) {
                   "\nus: processor time of a sample. GF/s: operations of the plain loop, two a "
                   "multiply-add.\nN: samples at a time. %%: share of everything. MB: read and "
                   "written in both "
-                  "directions, each number once.\n");
+                  "directions, each number once. above: in the pass of the layer above.\n");
     print_kinds(t, out);
     (void)fprintf(out, "\nthis core: SGEMM %.1f GF/s, copies %.1f GB/s read and written\n",
                   1e-9 * t->limits.gemm_flops, 1e-9 * t->limits.copy_bytes);

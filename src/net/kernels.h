@@ -30,8 +30,8 @@ struct sg_conv {
     int is_pooled;  /* max pooling whose windows of 2x2 tile y is all that reads it */
 };
 
-/* Whether convolution and pooling can go together: then is_pooled may be set, and weights are
- * prepared for sg_conv_backward_pooled, too. */
+/* Whether convolution and pooling can go together, and it pays: then is_pooled may be set, and the
+ * next two be called. */
 int sg_conv_may_pool(const struct sg_conv *s);
 
 /* Floats that prepared weights take, and their preparation from ONNX order
@@ -65,8 +65,8 @@ const char *sg_conv_algorithms(const struct sg_conv *s, int backward, char *buf,
 
 /* Which algorithm number a of the table would take for part i (-1: forward, 0 and up: the phases of
  * backward), on random numbers; about `seconds` are spent on it. With is_pooled, backward number 0
- * is sg_conv_backward_pooled, and the table follows. Its name, or NULL past the end of the table.
- * *taken: -1 if it cannot do this shape, or memory is out. */
+ * is sg_conv_backward_pooled, and the table follows, each with the pooling's own pass. Its name, or
+ * NULL past the end of the table. *taken: -1 if it cannot do this shape, or memory is out. */
 const char *sg_conv_try(const struct sg_conv *s, int64_t i, int a, double seconds, int *is_chosen,
                         double *taken);
 /* The two with the bits of a Relu in the same pass, stretch by stretch while the result is cached:
@@ -79,10 +79,9 @@ void sg_conv_backward_masked(const struct sg_conv *s, const float *prepared, con
                              float *dx, int accumulate, const uint32_t *mask, float *work);
 
 /* With is_pooled: y[n][oh/2][ow/2][k] is what sg_conv_forward and sg_max_pool_forward make, bit by
- * bit, and winner[] as there. Returns 0, and nothing is done, where the algorithm of this pass
- * cannot. */
-int sg_conv_forward_pooled(const struct sg_conv *s, const float *prepared, const float *bias,
-                           int relu, const float *x, float *y, uint8_t *winner, float *work);
+ * bit, and winner[] as there. */
+void sg_conv_forward_pooled(const struct sg_conv *s, const float *prepared, const float *bias,
+                            int relu, const float *x, float *y, uint8_t *winner, float *work);
 
 /* dx of dy[n][oh/2][ow/2][k] behind the pooling: as sg_max_pool_backward with `cut` and then
  * sg_conv_backward_masked, other sums of the same terms. */
@@ -111,7 +110,10 @@ struct sg_pool {
     int count_include_pad; /* average: divide by the window clipped to the padded image only */
 };
 /* Whether every input element lies in exactly one window. */
-int sg_pool_tiles(const struct sg_pool *s);
+static inline int sg_pool_tiles(const struct sg_pool *s) {
+    return s->stride_h == s->kh && s->stride_w == s->kw && s->pad_top == 0 && s->pad_left == 0 &&
+           s->oh * s->kh == s->h && s->ow * s->kw == s->w;
+}
 
 void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint8_t *winner);
 /* `cut`: nothing passes where the maximum is not above 0, as through a Relu before the pooling. */

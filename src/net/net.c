@@ -262,7 +262,8 @@ static int run_forward(struct sg_net *net, int64_t i) {
     int n = 1;
 
     call->work = at(net, net->plan.nodes[i].work_forward);
-    if (!net->is_whole && node->is_pooled && node->op->pooled->forward(call, call + 1)) {
+    if (!net->is_whole && node->is_pooled) {
+        node->op->pooled->forward(call, call + 1);
         n = 2;
     } else {
         node->op->forward(call);

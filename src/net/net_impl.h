@@ -179,8 +179,7 @@ struct sg_choice {
 struct sg_pooled_pass {
     /* Whether the node, all that follows it fused, can be gone back through so; then it has to. */
     int (*applies)(const struct sg_node *node);
-    /* Returns 0, and has done nothing, where this pass cannot. */
-    int (*forward)(const struct sg_call *call, const struct sg_call *pool);
+    void (*forward)(const struct sg_call *call, const struct sg_call *pool);
     /* pool->dy has been cut by the rule of the Relu in the node; `cut`: what the Relu closes is
      * still to be. */
     void (*backward)(const struct sg_call *call, const struct sg_call *pool, int cut);

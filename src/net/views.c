@@ -63,9 +63,7 @@ void sg_net_view_node(const struct sg_net *net, int64_t i, struct sg_node_view *
                                  .multiply_adds = net->batch * node->multiply_adds};
     (void)sg_layer_text(node, out->layer, sizeof out->layer);
     if (i > 0 && net->m->nodes[i - 1]->is_pooled) {
-        (void)snprintf(out->forward, sizeof out->forward, "with %s",
-                       net->m->nodes[i - 1]->op->name);
-        (void)snprintf(out->backward, sizeof out->backward, "%s", out->forward);
+        out->goes_along = 1;
         return;
     }
     count_traffic(node, node->is_pooled ? net->m->nodes[i + 1] : NULL, net->batch, out);

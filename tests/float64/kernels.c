@@ -113,11 +113,6 @@ int sg_conv_may_pool(const struct sg_conv *s) {
     return s->oh % 2 == 0 && s->ow % 2 == 0;
 }
 
-int sg_pool_tiles(const struct sg_pool *s) {
-    return s->stride_h == s->kh && s->stride_w == s->kw && s->pad_top == 0 && s->pad_left == 0 &&
-           s->oh * s->kh == s->h && s->ow * s->kw == s->w;
-}
-
 static struct sg_pool pool_of(const struct sg_conv *s) {
     return (struct sg_pool){.n = s->n,
                             .h = s->oh,
@@ -131,13 +126,12 @@ static struct sg_pool pool_of(const struct sg_conv *s) {
                             .stride_w = 2};
 }
 
-int sg_conv_forward_pooled(const struct sg_conv *s, const float *prepared, const float *bias,
-                           int relu, const float *x, float *y, uint8_t *winner, float *work) {
+void sg_conv_forward_pooled(const struct sg_conv *s, const float *prepared, const float *bias,
+                            int relu, const float *x, float *y, uint8_t *winner, float *work) {
     const struct sg_pool pool = pool_of(s);
 
     sg_conv_forward(s, prepared, bias, relu, x, work, NULL);
     sg_max_pool_forward(&pool, work, y, winner);
-    return 1;
 }
 
 void sg_conv_backward_pooled(const struct sg_conv *s, const float *prepared, const uint8_t *winner,

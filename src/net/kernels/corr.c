@@ -269,19 +269,29 @@ void sg_conv_backward_masked(const struct sg_conv *s, const float *prepared, con
     sg_corr_done(&call, last.n);
 }
 
-int sg_conv_forward_pooled(const struct sg_conv *s, const float *prepared, const float *bias,
-                           int relu, const float *x, float *y, uint8_t *winner, float *work) {
+int sg_conv_may_pool(const struct sg_conv *s) {
     struct sg_weights w;
-    const struct sg_corr q = sg_corr_of(s, sg_corr_forward(s), NULL, &w);
-    const struct sg_algorithm *a = sg_corr_choose(&q);
 
-    if (a->pools == NULL || !a->pools(&q)) {
+    if (!sg_pooled_applies(s)) {
         return 0;
     }
+    for (int64_t i = first_prepared(s); i < 0; i++) {
+        const struct sg_corr q = sg_corr_of(s, i, NULL, &w);
+        const struct sg_algorithm *a = sg_corr_choose(&q);
+
+        if (a->pools == NULL || !a->pools(&q)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+void sg_conv_forward_pooled(const struct sg_conv *s, const float *prepared, const float *bias,
+                            int relu, const float *x, float *y, uint8_t *winner, float *work) {
+    SG_ASSERT(s->is_pooled);
     run_forward(s, prepared,
                 &(struct sg_corr_call){
                     .in = x, .out = y, .bias = bias, .relu = relu, .work = work, .winner = winner});
-    return 1;
 }
 
 void sg_conv_backward_pooled(const struct sg_conv *s, const float *prepared, const uint8_t *winner,
@@ -292,6 +302,7 @@ void sg_conv_backward_pooled(const struct sg_conv *s, const float *prepared, con
     const struct sg_corr_call call = {
         .in = dy, .out = dx, .accumulate = accumulate, .work = work, .last = &last};
 
+    SG_ASSERT(s->is_pooled);
     sg_pooled_run(s, prepared + prepared_before(s, end_prepared(s)), &won, &call);
     sg_corr_done(&call, last.n);
 }

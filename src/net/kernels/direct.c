@@ -134,7 +134,7 @@ static void run_slice(const struct sg_corr *q, const struct sg_corr_call *call,
 }
 
 static int direct_pools(const struct sg_corr *q) {
-    return q->groups == 1 && sg_rows_per_block(q) >= 2;
+    return sg_rows_per_block(q) >= 2;
 }
 
 static int64_t direct_work_size(const struct sg_corr *q) {

@@ -66,7 +66,8 @@ struct sg_algorithm {
     int64_t (*work_size)(const struct sg_corr *q);
     void (*run)(const struct sg_corr *q, const float *prepared, const struct sg_corr_call *call);
     int serves_adjoint; /* one set of weights does for a stride-1 convolution and its adjoint */
-    int (*pools)(const struct sg_corr *q); /* whether it can with q->is_pooled; NULL: never */
+    /* Whether run can pool in the same pass, of one group; NULL: never. */
+    int (*pools)(const struct sg_corr *q);
 };
 extern const struct sg_algorithm sg_algorithm_nothing;   /* no tap reaches this phase */
 extern const struct sg_algorithm sg_algorithm_bfloat16;  /* where the precision is that */
@@ -143,6 +144,7 @@ struct sg_winners {
     const uint8_t *winner;
     int numbers; /* see sg_pooled_row */
 };
+int sg_pooled_applies(const struct sg_conv *s);
 const char *sg_pooled_name(const struct sg_conv *s);
 int64_t sg_pooled_weights_size(const struct sg_conv *s);
 void sg_pooled_prepare(const struct sg_conv *s, const float *weight, float *prepared);

@@ -89,11 +89,6 @@ void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint
     }
 }
 
-int sg_pool_tiles(const struct sg_pool *s) {
-    return s->stride_h == s->kh && s->stride_w == s->kw && s->pad_top == 0 && s->pad_left == 0 &&
-           s->oh * s->kh == s->h && s->ow * s->kw == s->w;
-}
-
 void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const float *dy,
                           float *dx, int accumulate, int cut) {
     const struct sg_simd *simd = sg_simd_current();

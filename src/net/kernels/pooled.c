@@ -3,14 +3,16 @@
  * four has a gradient: each is brought to the 3x3 pixels that it comes from, a row of windows at a
  * time, and what the pooling would write and a convolution read again is never made.
  *
- * Error: that of the plain sum, with a quarter of its terms. */
+ * Error: that of the plain sum, with a quarter of its terms. An infinite gradient becomes NaN in
+ * all pixels of its window's patch. */
 #include "net/kernels/kernels_impl.h"
 
 #include <string.h>
 
-/* Weights stay in the first cache, measured on Zen 3: images of few channels keep four patches of
- * 16 pixels for each channel, others nine vectors. */
-enum { MAX_IMAGE = 3, PATCH_WEIGHTS = 128, TAP_WEIGHTS = 1024 };
+/* Measured on Zen 3: where an image has few channels, the weights of all patches (four of 16 pixels
+ * for each pair of channels) fit the first cache, of 32 kB. Vectors of taps pay up to 16 channels
+ * in and 64 out; with 32, Winograd's tiles and a pooling of its own are as fast or faster. */
+enum { MAX_IMAGE = 3, PATCH_PAIRS = 128, MAX_IN = 16, MAX_OUT = 64 };
 
 /* Floats of a pixel of the rows that sums are made in. */
 static int64_t pixel(const struct sg_conv *s) {
@@ -18,11 +20,10 @@ static int64_t pixel(const struct sg_conv *s) {
 }
 
 static int is_small(const struct sg_conv *s) {
-    return s->c <= MAX_IMAGE ? s->c * s->k <= PATCH_WEIGHTS
-                             : pixel(s) * s->k <= TAP_WEIGHTS && s->k <= 64;
+    return s->c <= MAX_IMAGE ? s->c * s->k <= PATCH_PAIRS : s->c <= MAX_IN && s->k <= MAX_OUT;
 }
 
-int sg_conv_may_pool(const struct sg_conv *s) {
+int sg_pooled_applies(const struct sg_conv *s) {
     return s->precision == SG_PRECISION_FLOAT32 && s->groups == 1 && s->kh == 3 && s->kw == 3 &&
            s->stride_h == 1 && s->stride_w == 1 && s->dilation_h == 1 && s->dilation_w == 1 &&
            s->oh % 2 == 0 && s->ow % 2 == 0 && is_small(s);

@@ -58,7 +58,9 @@ struct trial {
     struct sg_corr q;
     const struct sg_algorithm *algorithm; /* NULL: pooled.c */
     float *in, *out, *weight, *prepared, *work;
-    uint8_t *winner; /* of pooled.c */
+    int is_routed; /* what is backward from behind the pooling begins with the pooling's own pass */
+    float *pooled;
+    uint8_t *winner;
 };
 
 /* 1 if there is memory for all. */
@@ -73,11 +75,13 @@ static int take_arrays(struct trial *t, int64_t n_prepared, int64_t n_work) {
     t->weight = take(n_weights);
     t->prepared = take(n_prepared);
     t->work = take(n_work);
+    t->pooled = take(n_in);
     t->winner = sg_calloc((size_t)n_in, 1);
-    if (!t->in || !t->out || !t->weight || !t->prepared || !t->work || !t->winner) {
+    if (!t->in || !t->out || !t->weight || !t->prepared || !t->work || !t->pooled || !t->winner) {
         return 0;
     }
     fill(0, n_in, t->in);
+    fill(2, n_in, t->pooled);
     fill(1, n_weights, t->weight);
     for (int64_t i = 0; i < n_in; i++) { /* any of the four, from the bits of the numbers */
         memcpy(&t->winner[i], &t->in[i], 1);
@@ -92,13 +96,27 @@ static void free_arrays(struct trial *t) {
     sg_free(t->weight);
     sg_free(t->prepared);
     sg_free(t->work);
+    sg_free(t->pooled);
     sg_free(t->winner);
 }
 
 static void run_once(const struct trial *t) {
     const struct sg_corr_call call = {.in = t->in, .out = t->out, .work = t->work};
     const struct sg_winners won = {t->winner, UINT8_MAX};
+    const struct sg_pool pool = {.n = t->s->n,
+                                 .h = t->s->oh,
+                                 .w = t->s->ow,
+                                 .c = t->s->k,
+                                 .oh = t->s->oh / 2,
+                                 .ow = t->s->ow / 2,
+                                 .kh = 2,
+                                 .kw = 2,
+                                 .stride_h = 2,
+                                 .stride_w = 2};
 
+    if (t->is_routed) {
+        sg_max_pool_backward(&pool, t->winner, t->pooled, t->in, 0, 1);
+    }
     if (t->algorithm == NULL) {
         sg_pooled_run(t->s, t->prepared, &won, &call);
     } else {
@@ -128,7 +146,10 @@ static double least_time(const struct trial *t, double seconds) {
 static double try_algorithm(const struct sg_conv *s, int64_t i, const struct sg_algorithm *a,
                             double seconds) {
     struct sg_weights w;
-    struct trial t = {.s = s, .q = sg_corr_of(s, i, NULL, &w), .algorithm = a};
+    struct trial t = {.s = s,
+                      .q = sg_corr_of(s, i, NULL, &w),
+                      .algorithm = a,
+                      .is_routed = i >= 0 && s->is_pooled};
     double taken = -1;
 
     if (take_arrays(&t, a->weights_size(&t.q), a->work_size(&t.q))) {

@@ -214,17 +214,19 @@ static void backward(const struct sg_call *call) {
 
 static int may_pool(const struct sg_node *node) {
     const struct conv *own = node->own;
+    struct sg_conv shape = own->shape;
 
-    return node->addend == 0 && node->relu != SG_RELU_6 && sg_conv_may_pool(&own->shape);
+    shape.may_keep_ties = 1; /* since a maximum follows */
+    return node->addend == 0 && node->relu != SG_RELU_6 && sg_conv_may_pool(&shape);
 }
 
-static int forward_pooled(const struct sg_call *call, const struct sg_call *pool) {
+static void forward_pooled(const struct sg_call *call, const struct sg_call *pool) {
     const struct conv *own = call->node->own;
     struct sg_conv shape = shape_for(call->node, call->batch);
 
     shape.keeps_ties = call->keeps_ties;
-    return sg_conv_forward_pooled(&shape, own->prepared, own->bias, call->node->relu, call->x[0],
-                                  pool->y, pool->kept, call->work);
+    sg_conv_forward_pooled(&shape, own->prepared, own->bias, call->node->relu, call->x[0], pool->y,
+                           pool->kept, call->work);
 }
 
 static void backward_pooled(const struct sg_call *call, const struct sg_call *pool, int cut) {

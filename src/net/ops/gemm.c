@@ -8,8 +8,9 @@
 
 /* Weights up to which our own kernel does the product where a sample is one row: OpenBLAS, which
  * packs both sides again for each call, takes 1.5 to 3 times as long (Zen 3, 4 and 16 samples, 10 x
- * 512 to 128 x 512 weights). Ours keeps the weights twice, once for each direction. */
-enum { MAX_OWN = 1 << 16 };
+ * 512 to 128 x 512 weights). Ours keeps the weights twice, once for each direction, and its sums in
+ * one piece, so that long ones would be less exact. */
+enum { MAX_OWN = 1 << 16, MAX_TERMS = 2304 };
 
 struct product {
     int64_t rows; /* a sample */
@@ -229,13 +230,17 @@ static struct sg_conv shape_for(const struct sg_node *node, int64_t batch) {
                             .precision = own->precision};
 }
 
+static int is_small(const struct product *own) {
+    return own->k * own->m <= MAX_OWN && own->k <= MAX_TERMS && own->m <= MAX_TERMS;
+}
+
 static sg_status prepare(struct sg_node *node) {
     sg_status status = SG_OK;
     struct product *own = node->own;
     const struct sg_conv shape = shape_for(node, 1);
 
     own->is_conv = own->precision != SG_PRECISION_FLOAT32 ||
-                   (own->rows > 1 ? node->feeds_choice : own->k * own->m <= MAX_OWN);
+                   (own->rows > 1 ? node->feeds_choice : is_small(own));
     SG_TRY(sg_make_floats(node, own->is_conv ? sg_conv_prepared_size(&shape) : own->k * own->m,
                           &own->weight));
     if (own->bias != NULL) {

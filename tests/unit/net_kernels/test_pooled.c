@@ -57,8 +57,6 @@ static void teardown(struct arrays *a) {
     sg_free(a->dy);
 }
 
-static int n_forward;
-
 static void check_forward(struct arrays *a, const float *bias, int relu) {
     float *y = guarded(a->n_pooled);
     uint8_t *winner = sg_calloc((size_t)a->n_pooled + 1, 1);
@@ -69,11 +67,9 @@ static void check_forward(struct arrays *a, const float *bias, int relu) {
     sg_max_pool_forward(&a->pool, a->y, a->pooled, a->winner);
     fill_nan(a->work, a->n_work);
     fill_nan(y, a->n_pooled);
-    if (sg_conv_forward_pooled(&a->s, a->prepared, bias, relu, a->x, y, winner, a->work)) {
-        assert_memory_equal(y, a->pooled, (size_t)a->n_pooled * sizeof *y);
-        assert_memory_equal(winner, a->winner, (size_t)a->n_pooled);
-        n_forward++;
-    }
+    sg_conv_forward_pooled(&a->s, a->prepared, bias, relu, a->x, y, winner, a->work);
+    assert_memory_equal(y, a->pooled, (size_t)a->n_pooled * sizeof *y);
+    assert_memory_equal(winner, a->winner, (size_t)a->n_pooled);
     assert_int_equal(winner[a->n_pooled], 77);
     check_guard(y, a->n_pooled);
     check_guard(a->work, a->n_work);
@@ -185,7 +181,6 @@ static void check_random_shapes(void) {
     static const int64_t outputs[] = {1, 2, 3, 5, 8, 9, 15, 16, 17, 31, 32, 33, 40, 63, 64};
     int n_done = 0;
 
-    n_forward = 0;
     for (int i = 0; n_done < 60 && i < 1000; i++) {
         const int64_t c = random_int(0, 1) ? random_int(1, 3) : outputs[random_int(3, 11)];
         const struct sg_conv s = shape_of(random_int(1, 3), 2 * random_int(1, 6),
@@ -197,7 +192,6 @@ static void check_random_shapes(void) {
         }
     }
     assert_int_equal(n_done, 60);
-    assert_true(n_forward >= 60); /* of 240 */
 }
 
 static void two_passes_in_one(void **state) {
