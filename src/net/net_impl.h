@@ -177,7 +177,8 @@ struct sg_choice {
 
 /* A node with the max pooling behind it (node->is_pooled), without what lies between. */
 struct sg_pooled_pass {
-    /* Whether the node, all that follows it fused, can be gone back through so; then it has to. */
+    /* Whether the node, with all that was fused into it, can go so; backward it always does then.
+     */
     int (*applies)(const struct sg_node *node);
     void (*forward)(const struct sg_call *call, const struct sg_call *pool);
     /* pool->dy has been cut by the rule of the Relu in the node; `cut`: what the Relu closes is

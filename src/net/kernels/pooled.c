@@ -75,7 +75,7 @@ void sg_pooled_prepare(const struct sg_conv *s, const float *weight, float *prep
     }
 }
 
-/* Four rows that a row of windows reaches. */
+/* One of the four rows that a row of windows reaches. */
 static int64_t row_floats(const struct sg_conv *s) {
     return (s->ow + 2) * pixel(s);
 }
