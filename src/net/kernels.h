@@ -115,6 +115,20 @@ static inline int sg_pool_tiles(const struct sg_pool *s) {
            s->oh * s->kh == s->h && s->ow * s->kw == s->w;
 }
 
+/* The pooling with windows of 2x2 that tile what a convolution makes. */
+static inline struct sg_pool sg_pool_behind(const struct sg_conv *s) {
+    return (struct sg_pool){.n = s->n,
+                            .h = s->oh,
+                            .w = s->ow,
+                            .c = s->k,
+                            .oh = s->oh / 2,
+                            .ow = s->ow / 2,
+                            .kh = 2,
+                            .kw = 2,
+                            .stride_h = 2,
+                            .stride_w = 2};
+}
+
 void sg_max_pool_forward(const struct sg_pool *s, const float *x, float *y, uint8_t *winner);
 /* `cut`: nothing passes where the maximum is not above 0, as through a Relu before the pooling. */
 void sg_max_pool_backward(const struct sg_pool *s, const uint8_t *winner, const float *dy,

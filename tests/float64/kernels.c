@@ -113,22 +113,9 @@ int sg_conv_may_pool(const struct sg_conv *s) {
     return s->oh % 2 == 0 && s->ow % 2 == 0;
 }
 
-static struct sg_pool pool_of(const struct sg_conv *s) {
-    return (struct sg_pool){.n = s->n,
-                            .h = s->oh,
-                            .w = s->ow,
-                            .c = s->k,
-                            .oh = s->oh / 2,
-                            .ow = s->ow / 2,
-                            .kh = 2,
-                            .kw = 2,
-                            .stride_h = 2,
-                            .stride_w = 2};
-}
-
 void sg_conv_forward_pooled(const struct sg_conv *s, const float *prepared, const float *bias,
                             int relu, const float *x, float *y, uint8_t *winner, float *work) {
-    const struct sg_pool pool = pool_of(s);
+    const struct sg_pool pool = sg_pool_behind(s);
 
     sg_conv_forward(s, prepared, bias, relu, x, work, NULL);
     sg_max_pool_forward(&pool, work, y, winner);
@@ -137,7 +124,7 @@ void sg_conv_forward_pooled(const struct sg_conv *s, const float *prepared, cons
 void sg_conv_backward_pooled(const struct sg_conv *s, const float *prepared, const uint8_t *winner,
                              int cut, const float *dy, float *dx, int accumulate,
                              const uint32_t *mask, float *work) {
-    const struct sg_pool pool = pool_of(s);
+    const struct sg_pool pool = sg_pool_behind(s);
 
     sg_max_pool_backward(&pool, winner, dy, work, 0, cut);
     sg_conv_backward_masked(s, prepared, work, dx, accumulate, mask, NULL);

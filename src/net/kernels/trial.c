@@ -103,16 +103,7 @@ static void free_arrays(struct trial *t) {
 static void run_once(const struct trial *t) {
     const struct sg_corr_call call = {.in = t->in, .out = t->out, .work = t->work};
     const struct sg_winners won = {t->winner, UINT8_MAX};
-    const struct sg_pool pool = {.n = t->s->n,
-                                 .h = t->s->oh,
-                                 .w = t->s->ow,
-                                 .c = t->s->k,
-                                 .oh = t->s->oh / 2,
-                                 .ow = t->s->ow / 2,
-                                 .kh = 2,
-                                 .kw = 2,
-                                 .stride_h = 2,
-                                 .stride_w = 2};
+    const struct sg_pool pool = sg_pool_behind(t->s);
 
     if (t->is_routed) {
         sg_max_pool_backward(&pool, t->winner, t->pooled, t->in, 0, 1);

@@ -17,16 +17,7 @@ struct arrays {
 static void setup(struct arrays *a) {
     const struct sg_conv *s = &a->s;
 
-    a->pool = (struct sg_pool){.n = s->n,
-                               .h = s->oh,
-                               .w = s->ow,
-                               .c = s->k,
-                               .oh = s->oh / 2,
-                               .ow = s->ow / 2,
-                               .kh = 2,
-                               .kw = 2,
-                               .stride_h = 2,
-                               .stride_w = 2};
+    a->pool = sg_pool_behind(s);
     a->n_in = s->n * s->h * s->w * s->c;
     a->n_out = s->n * s->oh * s->ow * s->k;
     a->n_pooled = a->n_out / 4;
