@@ -55,6 +55,38 @@ static inline void fill_nan(float *p, int64_t n) {
     }
 }
 
+/* A square kernel, and as much border as keeps the size where the stride is 1. */
+static inline struct sg_conv conv_shape(int64_t n, int64_t h, int64_t w, int64_t c, int64_t k,
+                                        int64_t kernel, int64_t stride, int64_t groups) {
+    const int64_t pad = kernel / 2;
+
+    return (struct sg_conv){.n = n,
+                            .h = h,
+                            .w = w,
+                            .c = c,
+                            .oh = (h + 2 * pad - kernel) / stride + 1,
+                            .ow = (w + 2 * pad - kernel) / stride + 1,
+                            .k = k,
+                            .kh = kernel,
+                            .kw = kernel,
+                            .stride_h = stride,
+                            .stride_w = stride,
+                            .dilation_h = 1,
+                            .dilation_w = 1,
+                            .pad_top = pad,
+                            .pad_left = pad,
+                            .pad_bottom = pad,
+                            .pad_right = pad,
+                            .groups = groups};
+}
+
+static inline void random_border(struct sg_conv *s) {
+    s->pad_top = random_int(0, 2);
+    s->pad_left = random_int(0, 2);
+    s->pad_bottom = random_int(0, 2);
+    s->pad_right = random_int(0, 2);
+}
+
 static const char *const simd_names[] = {"portable", "avx2", "avx512"};
 
 /* Runs `check` under every instruction set that this processor has, and with sixteen lanes. */

@@ -52,9 +52,9 @@ static float first_of(const struct sg_tiles *tiles, int n, const float *left, co
     return c[0];
 }
 
-/* 1 + h - 1 + h, where h = 2^-24 vanishes beside 1 (a tie, to even). TDPBF16PS adds 1 - 1 = 0 of the
- * even places and h + h of the odd ones apart: 2^-23. VDPBF16PS adds h, then 1 (h is lost), then h
- * (lost), then -1: 0; the even place first would leave the second h. */
+/* 1 + h - 1 + h, where h = 2^-24 vanishes beside 1 (a tie, to even). TDPBF16PS adds 1 - 1 = 0 of
+ * the even places and h + h of the odd ones apart: 2^-23. VDPBF16PS adds h, then 1 (h is lost),
+ * then h (lost), then -1: 0; the even place first would leave the second h. */
 static void orders_of_adding_are_the_manuals(void **state) {
     const float left[4] = {1, 0x1p-24f, -1, 0x1p-24f};
     const float ones[4] = {1, 1, 1, 1};

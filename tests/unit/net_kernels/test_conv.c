@@ -428,23 +428,9 @@ static void check_close_to_rms(const float *got, const float *want, int64_t n, d
 }
 
 static struct sg_conv shape_3x3(int64_t n, int64_t h, int64_t w, int64_t c, int64_t k) {
-    struct sg_conv s = {.n = n,
-                        .h = h,
-                        .w = w,
-                        .c = c,
-                        .k = k,
-                        .kh = 3,
-                        .kw = 3,
-                        .stride_h = 1,
-                        .stride_w = 1,
-                        .dilation_h = 1,
-                        .dilation_w = 1,
-                        .pad_top = random_int(0, 2),
-                        .pad_left = random_int(0, 2),
-                        .pad_bottom = random_int(0, 2),
-                        .pad_right = random_int(0, 2),
-                        .groups = 1};
+    struct sg_conv s = conv_shape(n, h, w, c, k, 3, 1, 1);
 
+    random_border(&s);
     assert_true(complete(&s));
     return s;
 }
@@ -551,24 +537,7 @@ static void choices_are_fixed(void **state) {
 
 /* A NaN pixel reaches the outputs whose windows hold it, and no other. */
 static void nan_stays_in_its_window(void) {
-    const struct sg_conv s = {.n = 1,
-                              .h = 9,
-                              .w = 9,
-                              .c = 5,
-                              .oh = 9,
-                              .ow = 9,
-                              .k = 3,
-                              .kh = 3,
-                              .kw = 3,
-                              .stride_h = 1,
-                              .stride_w = 1,
-                              .dilation_h = 1,
-                              .dilation_w = 1,
-                              .pad_top = 1,
-                              .pad_left = 1,
-                              .pad_bottom = 1,
-                              .pad_right = 1,
-                              .groups = 1};
+    const struct sg_conv s = conv_shape(1, 9, 9, 5, 3, 3, 1, 1);
     struct arrays a = {.s = s};
     float *prepared = guarded(sg_conv_prepared_size(&s));
     float *work = guarded(sg_conv_work_size(&s));
@@ -594,24 +563,7 @@ static void nan_reaches_what_it_should(void **state) {
 
 /* 3 x 3 ones over an image of ones: 9 inside, 6 at edges, 4 in corners. */
 static void ones_count_taps(void **state) {
-    const struct sg_conv s = {.n = 1,
-                              .h = 3,
-                              .w = 3,
-                              .c = 1,
-                              .oh = 3,
-                              .ow = 3,
-                              .k = 1,
-                              .kh = 3,
-                              .kw = 3,
-                              .stride_h = 1,
-                              .stride_w = 1,
-                              .dilation_h = 1,
-                              .dilation_w = 1,
-                              .pad_top = 1,
-                              .pad_left = 1,
-                              .pad_bottom = 1,
-                              .pad_right = 1,
-                              .groups = 1};
+    const struct sg_conv s = conv_shape(1, 3, 3, 1, 1, 3, 1, 1);
     const float ones[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
     const float want[9] = {4, 6, 4, 6, 9, 6, 4, 6, 4};
     float prepared[512];

@@ -143,28 +143,14 @@ static void check_shape(const struct sg_conv *s) {
 
 /* An image with even output; n h w c k, one more pixel of border on some sides. */
 static struct sg_conv shape_of(int64_t n, int64_t oh, int64_t ow, int64_t c, int64_t k) {
-    struct sg_conv s = {.n = n,
-                        .oh = oh,
-                        .ow = ow,
-                        .c = c,
-                        .k = k,
-                        .kh = 3,
-                        .kw = 3,
-                        .stride_h = 1,
-                        .stride_w = 1,
-                        .dilation_h = 1,
-                        .dilation_w = 1,
-                        .pad_top = random_int(0, 2),
-                        .pad_left = random_int(0, 2),
-                        .pad_bottom = random_int(0, 2),
-                        .pad_right = random_int(0, 2),
-                        .groups = 1,
-                        .is_pooled = 1};
+    struct sg_conv s = conv_shape(n, oh, ow, c, k, 3, 1, 1);
 
+    random_border(&s);
     s.h = oh + 2 - s.pad_top - s.pad_bottom;
     s.w = ow + 2 - s.pad_left - s.pad_right;
     s.may_keep_ties = (int)random_int(0, 1);
     s.keeps_ties = s.may_keep_ties;
+    s.is_pooled = 1;
     return s;
 }
 
@@ -241,25 +227,7 @@ static void nan_is_as_in_two_passes(void **state) {
 
 /* Four windows of one channel, a filter that reads one pixel: what the winners get lies there. */
 static void one_tap_by_hand(void **state) {
-    struct sg_conv s = {.n = 1,
-                        .h = 4,
-                        .w = 4,
-                        .c = 1,
-                        .oh = 4,
-                        .ow = 4,
-                        .k = 1,
-                        .kh = 3,
-                        .kw = 3,
-                        .stride_h = 1,
-                        .stride_w = 1,
-                        .dilation_h = 1,
-                        .dilation_w = 1,
-                        .pad_top = 1,
-                        .pad_left = 1,
-                        .pad_bottom = 1,
-                        .pad_right = 1,
-                        .groups = 1,
-                        .is_pooled = 1};
+    struct sg_conv s = conv_shape(1, 4, 4, 1, 1, 3, 1, 1);
     const float weight[9] = {0, 0, 0, 0, 0, 2, 0, 0, 0}; /* the right neighbour, twice */
     const uint8_t winner[4] = {0, 3, 2 + SG_POOL_CLOSED, 1};
     const float dy[4] = {1, 10, 100, 1000};
@@ -268,6 +236,7 @@ static void one_tap_by_hand(void **state) {
     float prepared[1024], work[1024], dx[16];
 
     (void)state;
+    s.is_pooled = 1;
     assert_true(sg_conv_prepared_size(&s) <= 1024 && sg_conv_work_size(&s) <= 1024);
     sg_conv_prepare(&s, weight, prepared);
     for (int cut = 0; cut < 2; cut++) { /* two winners stand at the right border: nothing there */

@@ -48,29 +48,12 @@ static int64_t compare(const struct sg_conv *s, int64_t edge, const float *y, in
     return n;
 }
 
-static struct sg_conv shape(int64_t n, int64_t h, int64_t w, int64_t c, int64_t k, int64_t kernel,
-                            int64_t stride, int64_t groups) {
-    const int64_t pad = kernel / 2;
+/* n h w c k kernel stride groups */
+static struct sg_conv shape_of(const int64_t *v) {
+    struct sg_conv s = conv_shape(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]);
 
-    return (struct sg_conv){.n = n,
-                            .h = h,
-                            .w = w,
-                            .c = c,
-                            .oh = (h + 2 * pad - kernel) / stride + 1,
-                            .ow = (w + 2 * pad - kernel) / stride + 1,
-                            .k = k,
-                            .kh = kernel,
-                            .kw = kernel,
-                            .stride_h = stride,
-                            .stride_w = stride,
-                            .dilation_h = 1,
-                            .dilation_w = 1,
-                            .pad_top = pad,
-                            .pad_left = pad,
-                            .pad_bottom = pad,
-                            .pad_right = pad,
-                            .groups = groups,
-                            .may_keep_ties = 1};
+    s.may_keep_ties = 1;
+    return s;
 }
 
 static void run(const struct sg_corr *q, const struct sg_weights *w, const struct sg_algorithm *a,
@@ -134,8 +117,7 @@ static void all_algorithms(void) {
 
     memset(n_compared, 0, sizeof n_compared);
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        const int64_t *v = shapes[i];
-        const struct sg_conv s = shape(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]);
+        const struct sg_conv s = shape_of(shapes[i]);
 
         check_algorithms(&s);
     }
@@ -151,7 +133,7 @@ static void all_places_are_alike(void **state) {
 
 /* The convolution of a net, both ways of it from one set of weights. */
 static void one_convolution(void) {
-    const struct sg_conv noisy = shape(2, 17, 37, 36, 64, 3, 1, 1);
+    const struct sg_conv noisy = shape_of((const int64_t[]){2, 17, 37, 36, 64, 3, 1, 1});
     struct sg_conv kept = noisy;
     const int64_t edge = 30;
     float *x = picture(&noisy, edge);
