@@ -66,8 +66,8 @@ void sg_comm_recv(const struct sg_comm *c, int from, int tag, void *bytes, size_
 /* Pieces of `bytes` instead of 1 GiB, the same on all ranks. For tests. */
 void sg_comm_set_piece(size_t bytes);
 
-/* Sleeps a little, longer the more often it is called in a row (1 us to 1 ms); *idle counts, set it
- * to 0 after work. */
+/* Sleeps a little, longer the more often it is called in a row (1 us; 1 ms after some 2 ms, 8 ms
+ * after 2 s); *idle counts, set it to 0 after work. */
 void sg_comm_idle(int *idle);
 
 /* "Open MPI v4.1.4, ..." for the record. Static string. */

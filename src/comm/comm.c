@@ -9,6 +9,8 @@
 #include "comm/watch.h"
 #include "sgdist/memory.h"
 
+#include <limits.h>
+#include <math.h>
 #include <mpi.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,18 +147,21 @@ void sg_comm_free(struct sg_comm *c) {
     }
 }
 
+/* What comes after two seconds of silence may wait another 8 ms: a test takes some 20 us, and a
+ * thousand a second by a rank that only waits were 2 % of a core that another rank computes on. */
 void sg_comm_idle(int *idle) {
-    const long step_ns = 1000L << (*idle < 10 ? *idle : 10); /* 1 us to 1 ms */
-    const struct timespec pause = {.tv_nsec = step_ns < 1000000 ? step_ns : 1000000};
+    const int n = *idle;
+    const double ms = n < 10 ? (1 << n) * 1e-3 : fmin(1 + (n - 10) / 64.0, 8);
+    const struct timespec pause = {.tv_nsec = (long)(ms * 1e6)};
 
     (void)nanosleep(&pause, NULL);
-    (*idle)++;
+    *idle += n < INT_MAX;
 }
 
 /* How long to wait between two tests of a message. A large one moves by some 32 kB a test, at both
  * ends in turn: pauses of a millisecond would hold it to a few MB/s. */
 enum pace {
-    PATIENT, /* longer and longer, up to a millisecond */
+    PATIENT, /* longer and longer, see sg_comm_idle */
     BRISK    /* some 50 us: the other end may still be busy elsewhere */
 };
 
