@@ -5,7 +5,8 @@
 
 The network has random weights (torchvision), the pictures are JPEG files of 500 x 375; the job is SmoothGrad, as jobs/imagenet.yaml prepares pictures. The
 memory is the proportional set size of a rank that works alone, weights included, at its peak; of many samples the first minute is watched:
-everything is taken before the first block. Numbers of workers are compared by turns, on a machine that has nothing else to do.
+everything is taken before the first block. Numbers of workers are compared by turns, on a machine that has nothing else to do; what two programs that know nothing of
+each other do at the same time is what the machine allows (its cores share memory, cache, power and, where it is a virtual one, neighbours).
 """
 import argparse
 import os
@@ -49,12 +50,16 @@ def prepare(folder):
     return folder / "job.yaml"
 
 
-def run(options, job, ranks, *sets):
-    """Runs to the end; the result, open."""
+def start(options, folder, ranks, *sets):
     launcher = ["mpirun", "-n", str(ranks)] if ranks > 1 else []
-    subprocess.run([*launcher, options.program, job, "--fresh", *(w for s in sets for w in ("--set", s))], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=job.parent)
-    return h5py.File(job.parent / "bench.h5")
+    return subprocess.Popen([*launcher, options.program, folder / "job.yaml", "--fresh", *(w for s in sets for w in ("--set", s))],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+
+
+def end(process, folder):
+    """Waits for the end; the result, open."""
+    assert process.wait() == 0, process.returncode
+    return h5py.File(folder / "bench.h5")
 
 
 def peak(command, seconds, folder):
@@ -81,7 +86,7 @@ def memory(options, job):
 
 
 def shares(options, job):
-    with run(options, job, 1, f"sampling.samples={options.samples}", "data.limit=2") as result:
+    with end(start(options, job.parent, 1, f"sampling.samples={options.samples}", "data.limit=2"), job.parent) as result:
         names = [name.decode() for name in result["phase"]]
         seconds = dict(zip(names, result["performance/seconds"][0, :, 1]))
     total = sum(v for k, v in seconds.items() if k != "wait")
@@ -90,20 +95,33 @@ def shares(options, job):
     print(f"share: {', '.join(AROUND)}: {100 * sum(seconds[k] for k in AROUND) / total:.2f} % of all but wait", flush=True)
 
 
-def rate(options, job, workers):
-    """Gradients a second, from the first rank's start to its end."""
-    with run(options, job, workers + 1, f"sampling.samples={options.samples}", "data.limit=4") as result:
-        runs = result["provenance/runs"]
-        return result["performance/gradients"][0] / (runs["end"][0] - runs["start"][0])
+def rate(options, folders, ranks):
+    """Gradients a second of programs that run at the same time, one in each folder, each from its first rank's start to its end."""
+    running = [start(options, folder, ranks, f"sampling.samples={options.samples}", "data.limit=4") for folder in folders]
+    total = 0
+    for process, folder in zip(running, folders):
+        with end(process, folder) as result:
+            runs = result["provenance/runs"]
+            total += result["performance/gradients"][0] / (runs["end"][0] - runs["start"][0])
+    return total
 
 
 def workers(options, job):
-    found = []
+    apart = [job.parent / "apart0", job.parent / "apart1"]
+    for folder in apart:
+        folder.mkdir(exist_ok=True)
+        for name in (job.name, "resnet50.onnx", "pictures"):
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).symlink_to(job.parent / name)
+    found, allowed = [], []
     for _ in range(options.rounds):
-        one, two = rate(options, job, 1), rate(options, job, 2)
+        one, two, programs = rate(options, [job.parent], 2), rate(options, [job.parent], 3), rate(options, apart, 1)
         found.append(two / one)
-        print(f"workers: one {one:.2f}, two {two:.2f} gradients/s", flush=True)
-    print(f"workers: two against one {statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})")
+        allowed.append(programs / one)
+        print(f"workers: one {one:.2f}, two {two:.2f}, two programs {programs:.2f} gradients/s", flush=True)
+    for name, ratios in (("two", found), ("two programs", allowed), ("two, of two programs", [f / a for f, a in zip(found, allowed)])):
+        low, median, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+        print(f"workers: {name} against {'them' if 'of' in name else 'one'} {median:.3f} (half of {len(ratios)} rounds in {low:.3f} to {high:.3f})")
 
 
 def main():
