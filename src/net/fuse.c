@@ -174,7 +174,6 @@ done:
 sg_status sg_fuse(struct sg_model *m) {
     sg_status status = SG_OK;
     int *uses = sg_region_take(&m->scratch, (size_t)m->n_nodes + 1, sizeof *uses);
-    int64_t kept = 0;
 
     SG_CHECK(uses != NULL, SG_E_NOMEM, "%s: no memory for its nodes", m->file);
     m->input->index = 0;
@@ -197,12 +196,7 @@ sg_status sg_fuse(struct sg_model *m) {
             SG_TRY(fuse_relu(m->nodes[i], uses));
         }
     }
-    for (int64_t i = 0; i < m->n_nodes; i++) {
-        if (!m->nodes[i]->removed) {
-            m->nodes[kept++] = m->nodes[i];
-        }
-    }
-    m->n_nodes = kept;
+    SG_TRY(sg_fuse_rows(m, uses));
 done:
     return status;
 }

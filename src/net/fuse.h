@@ -14,10 +14,12 @@ extern const struct sg_op sg_op_add, sg_op_sub, sg_op_mul, sg_op_div, sg_op_pow;
 extern const struct sg_op sg_op_erf, sg_op_tanh, sg_op_sigmoid, sg_op_sqrt, sg_op_reciprocal;
 
 /* fuse_gated.c: GELU and its kin. fuse_norm.c: layer normalisation. fuse_product.c: slices,
- * transpositions and factors around products of values. */
+ * transpositions and factors around products of values. fuse_rows.c: rows that nobody reads; last,
+ * what was removed is out of the list then. */
 sg_status sg_fuse_gated(struct sg_model *m, int *uses);
 sg_status sg_fuse_norms(struct sg_model *m, int *uses);
 sg_status sg_fuse_products(struct sg_model *m, int *uses);
+sg_status sg_fuse_rows(struct sg_model *m, const int *uses);
 
 /* `by` does what made this tensor from now on. */
 sg_status sg_fuse_name(struct sg_node *by, const char *name);

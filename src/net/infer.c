@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static sg_status add_node(struct sg_model *m, struct sg_node *node) {
+sg_status sg_add_node(struct sg_model *m, struct sg_node *node) {
     sg_status status = SG_OK;
 
     if (m->n_nodes == m->capacity) {
@@ -145,7 +145,7 @@ static sg_status infer(struct sg_node *node) {
     if (node->out->producer == node) {
         SG_ASSERT(node->op->forward != NULL && node->op->backward != NULL);
         count_parameters(node);
-        SG_TRY(add_node(node->model, node));
+        SG_TRY(sg_add_node(node->model, node));
     }
 done:
     return status;
@@ -181,7 +181,7 @@ sg_status sg_insert_node(struct sg_node *after, const struct sg_op *op, struct s
     SG_NODE_NOMEM(node->in, after);
     node->in[0] = in;
     node->n_in = 1;
-    SG_TRY(add_node(after->model, node));
+    SG_TRY(sg_add_node(after->model, node));
     *out = node;
 done:
     return status;

@@ -120,6 +120,7 @@ struct sg_node {
     int feeds_choice;       /* what it makes reaches a node with SG_OP_CHOOSES */
     int is_pooled;          /* the next node pools what it makes, and nobody else reads it: both can
                              * go in one pass, see struct sg_pooled_pass */
+    int is_cut;             /* only the rows that are read are left of what it makes */
     struct sg_name *inside; /* names of the tensors that fusing left inside of it */
     const char *runs_as;    /* the operator it has become, for people; NULL: the file's */
     int removed;
@@ -196,6 +197,12 @@ struct sg_op {
     /* Some input is dynamic: says what node->out is (sg_set_dynamic, sg_set_view, sg_set_ints) and
      * refuses whatever cannot be done; forward and backward cannot fail. */
     sg_status (*infer)(struct sg_node *node);
+    /* How many equal parts of the result's memory are made each of the same part of every value
+     * that is read, be it relu or addend; NULL: not known, but of elementwise functions of one
+     * value each element is one. */
+    int64_t (*n_rows)(const struct sg_node *node);
+    /* Before prepare: n of them remain, the values have become smaller. NULL: nothing to note. */
+    void (*set_rows)(struct sg_node *node, int64_t n);
     /* Once all fusing is done: asks for the places of floats (sg_keep_floats, sg_make_floats). */
     sg_status (*prepare)(struct sg_node *node);
     /* Once they have their places: brings weights into the form that the kernels want. Not called
@@ -386,6 +393,8 @@ sg_status sg_make_plain(struct sg_node *node, int i);
 sg_status sg_make_ordinary(struct sg_node *node, int i);
 /* Input i as a whole value. */
 sg_status sg_make_whole(struct sg_node *node, int i);
+/* To the end of the model's list. */
+sg_status sg_add_node(struct sg_model *m, struct sg_node *node);
 /* Adds a node of the runtime's own with one input; its out has to be set by the caller. */
 sg_status sg_insert_node(struct sg_node *after, const struct sg_op *op, struct sg_value *in,
                          struct sg_node **out);

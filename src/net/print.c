@@ -143,6 +143,14 @@ static void print_kinds(const struct sg_model *m, FILE *out) {
     sg_free(kinds);
 }
 
+static const char *output_text(const struct sg_node *node, char *buf, size_t cap) {
+    char shape[160];
+
+    (void)snprintf(buf, cap, "%s%s", sg_shape_text(&node->out->shape, shape, sizeof shape),
+                   node->is_cut ? "*" : "");
+    return buf;
+}
+
 /* Widths of the columns whose texts differ most from model to model. */
 static void find_widths(const struct sg_model *m, int *layer, int *shape) {
     char text[160];
@@ -151,7 +159,7 @@ static void find_widths(const struct sg_model *m, int *layer, int *shape) {
     *shape = 6;
     for (int64_t i = 0; i < m->n_nodes; i++) {
         const int n = (int)strlen(sg_layer_text(m->nodes[i], text, sizeof text));
-        const int s = (int)strlen(sg_shape_text(&m->nodes[i]->out->shape, text, sizeof text));
+        const int s = (int)strlen(output_text(m->nodes[i], text, sizeof text));
 
         *layer = n > *layer ? n : *layer;
         *shape = s > *shape ? s : *shape;
@@ -184,6 +192,7 @@ static void print_layers(const struct sg_model *m, FILE *out) {
     char axes[160];
     char parameters[32];
     char cost[32];
+    int n_cut = 0;
 
     find_widths(m, &layer, &shape);
     (void)fprintf(out, "\n%4s  %-*s  %-*s %7s %9s  %s\n", "", layer, "layer", shape, "output",
@@ -192,11 +201,15 @@ static void print_layers(const struct sg_model *m, FILE *out) {
         const struct sg_node *node = m->nodes[i];
         const int n = fprintf(out, "%4lld  %-*s  %-*s %7s %9s  ", (long long)i + 1, layer,
                               sg_layer_text(node, name, sizeof name), shape,
-                              sg_shape_text(&node->out->shape, axes, sizeof axes),
+                              output_text(node, axes, sizeof axes),
                               short_text(node->n_parameters, parameters, sizeof parameters),
                               short_text(node->multiply_adds, cost, sizeof cost));
 
         print_names(node, n, out);
+        n_cut += node->is_cut;
+    }
+    if (n_cut > 0) {
+        (void)fprintf(out, "\n* only what is read of a larger tensor; as a layer it is whole\n");
     }
 }
 

@@ -38,10 +38,9 @@ def cubic(c, x):
     return product(c, x, plus(c, scaled(c, square, 0.044715), 1.0))
 
 
-def gelu(c):
-    c.opset = max(c.opset, 9)
-    x = c.operand(*[c.between(1, 4) for _ in range(c.between(1, 3))], low=-3.0, high=3.0)
-    if c.chance(0.5):
+def gelu_of(c, x):
+    """GELU, or something like it, and two tensors inside it."""
+    if c.opset >= 9 and c.chance(0.5):
         inner = c.op("Erf", [scaled(c, x, c.pick(0.70710678, 0.9))], torch.erf)
     else:
         inner = c.op("Tanh", [scaled(c, cubic(c, x) if c.chance(0.7) else x, 0.79788456)], torch.tanh)
@@ -54,15 +53,21 @@ def gelu(c):
         y = product(c, scaled(c, x, half), one_more)
     else:
         y = product(c, x, scaled(c, one_more, half))
+    return y, inner, one_more
+
+
+def gelu(c):
+    c.opset = max(c.opset, 9)
+    x = c.operand(*[c.between(1, 4) for _ in range(c.between(1, 3))], low=-3.0, high=3.0)
+    y, *inside = gelu_of(c, x)
     if c.chance(0.25):
-        y = c.op("Add", [y, c.pick(inner, one_more, x)], torch.add)
+        y = c.op("Add", [y, c.pick(*inside, x)], torch.add)
     return c.finish(y, x)
 
 
-def layer_norm(c):
-    shape = [c.between(2, 4) for _ in range(c.between(1, 3))]
-    x = c.operand(*shape)
-    axes = list(range(c.between(max(1, len(shape) - 1), len(shape)), len(shape) + 1)) if c.chance(0.85) else [1]
+def layer_norm_of(c, x, axes):
+    """The normalisation of x over these axes, and three tensors inside it."""
+    shape = c.of(x)[1:]
     said = [a - len(shape) - 1 for a in axes] if c.opset >= 11 and c.chance(0.5) else axes
 
     def mean(v):
@@ -86,9 +91,77 @@ def layer_norm(c):
     if c.chance(0.7):
         y = c.op("Mul", [y, c.weight(*tail)], torch.mul)
         y = c.op("Add", [y, c.weight(*tail)], torch.add) if c.chance(0.8) else y
+    return y, d, m, root
+
+
+def layer_norm(c):
+    shape = [c.between(2, 4) for _ in range(c.between(1, 3))]
+    x = c.operand(*shape)
+    axes = list(range(c.between(max(1, len(shape) - 1), len(shape)), len(shape) + 1)) if c.chance(0.85) else [1]
+    y, *inside = layer_norm_of(c, x, axes)
     if c.chance(0.2):
-        y = c.op("Add", [y, c.pick(d, m, root)], torch.add)
+        y = c.op("Add", [y, c.pick(*inside)], torch.add)
     return c.finish(y, x)
+
+
+def dense(c, x, n):
+    size = c.of(x)[-1]
+    return c.op("MatMul", [x, c.weight(size, n, low=-size ** -0.5, high=size ** -0.5)], torch.matmul)
+
+
+def by_rows(c, x, plain=False):
+    """A layer that works on each row of [1, .., size] for itself."""
+    size = c.of(x)[-1]
+    way = c.pick("product", "product", "norm", "gelu", "function", "bias", *["residual", "residual", "gated"] * (not plain))
+    if way == "product":
+        y = dense(c, x, c.between(1, 6))
+        return c.op("Add", [y, c.weight(c.of(y)[-1])], torch.add) if c.chance(0.6) else y
+    if way == "norm" and size > 1:
+        return layer_norm_of(c, x, [len(c.of(x)) - 1])[0]
+    if way == "gelu":
+        return gelu_of(c, x)[0]
+    if way == "bias":
+        return c.op("Mul", [x, c.weight(*c.of(x)[-c.between(1, 2):], low=0.5, high=1.5)], torch.mul)
+    if way in ("residual", "gated"):
+        inner = by_rows(c, by_rows(c, x, True), True)
+        inner = dense(c, inner, size) if c.of(inner) != c.of(x) else inner
+        pair = [x, inner] if c.chance(0.5) else [inner, x]
+        return c.op("Add", pair, torch.add) if way == "residual" else c.op("Mul", pair, torch.mul)
+    return c.op(*c.pick(("Tanh", [x], torch.tanh), ("Sigmoid", [x], torch.sigmoid), ("Neg", [x], torch.neg)))
+
+
+def picked_rows(c, x):
+    """One token, some that are neighbours, or some that are not; or all."""
+    axis = c.between(1, len(c.of(x)) - 2) if len(c.of(x)) > 2 else 1
+    n = c.of(x)[axis]
+    way = c.pick("one", "one", "one", "slice", "list", "all")
+    if way == "one":
+        i = c.between(0, n - 1)
+        return c.op("Gather", [x, c.const(i)], lambda v, _: v.select(axis, i), axis=axis)
+    if way == "slice":
+        first = c.between(0, n - 1)
+        return c.slice(x, axis, first, c.between(first + 1, n))
+    if way == "list":
+        return c.op("Gather", [x, c.const(c.rng.integers(0, n, c.between(1, 3)))], lambda v, i: v.index_select(axis, i), axis=axis)
+    return x
+
+
+def rows(c):
+    """Layers by rows, of which not all are read: behind the layers, between them, by one reader or by several."""
+    x = c.operand(c.between(1, 5), *([c.between(1, 3)] if c.chance(0.2) else []), c.between(1, 6))
+    y = x
+    for _ in range(c.between(1, 4)):
+        y = by_rows(c, y)
+    read = [picked_rows(c, y) for _ in range(c.pick(1, 1, 2))]
+    if c.chance(0.25):
+        read.append(picked_rows(c, by_rows(c, c.pick(x, y))))
+        read.append(picked_rows(c, by_rows(c, x)))
+    if c.chance(0.3):
+        read[0] = by_rows(c, read[0])
+    if len(read) == 1:
+        return c.finish(read[0])
+    flat = [c.reshape(v, (1, int(np.prod(c.of(v))))) for v in read]
+    return c.finish(c.op("Concat", flat, lambda *v: torch.cat(v, 1), axis=1))
 
 
 def attention(c):

@@ -40,7 +40,7 @@ FAMILIES = {    # a generator and its number of cases
     "unary": (numbers.unary, 500), "binary": (numbers.binary, 400), "choice": (numbers.choice, 250),
     "reduction": (numbers.reduction, 400), "normalisation": (numbers.normalisation, 300),
     "softmax": (numbers.softmax, 200), "movers": (movers.mover, 700), "einsum": (movers.einsum, 250),
-    "networks": (movers.network, 250), "layers": (layers.layer, 400),
+    "networks": (movers.network, 250), "layers": (layers.layer, 400), "rows": (layers.rows, 400),
 }
 # Of the table: what makes constants only, or is the same number of every input.
 NO_GRADIENT = {"And", "ConstantOfShape", "Equal", "Mod", "Or", "Range", "Shape", "Size", "Xor"}

@@ -17,7 +17,7 @@ except ImportError as missing:
     sys.exit(77)
 
 from program import sgdist, write_idx, write_job
-from tiny_onnx import chunk, linear, model, node, number, tensor
+from tiny_onnx import chunk, linear, model, node, number, tensor, tensor_of
 
 PROGRAM = os.path.abspath(sys.argv[1])
 
@@ -76,6 +76,22 @@ class Info(unittest.TestCase):
         self.assertRegex(text, r" 3  MatMul .* t > p > y\n")
         text = self.info(model(gelu + norm + product, numbers, [3, 4], [3, 4], y="b"), "--layers")
         self.assertRegex(text, r" 2  Erf ")   # what is explained stays a tensor
+
+    def test_rows_that_nobody_reads_are_left_out(self):
+        """Five tokens of eight features; the last one is read."""
+        weights = [tensor("w", [8, 16], [0.1] * 128), tensor("v", [16, 8], [0.1] * 128), tensor("u", [8, 3], [0.1] * 24),
+                   tensor_of("last", np.array(4))]
+        nodes = [node("MatMul", ["x", "w"], ["a"]), node("Tanh", ["a"], ["b"]), node("MatMul", ["b", "v"], ["c"]),
+                 node("Add", ["x", "c"], ["d"]), node("Gather", ["d", "last"], ["t"], axis=1), node("MatMul", ["t", "u"], ["y"])]
+        text = self.info(model(nodes, weights, [5, 8], [3]), "--layers")
+        self.assertRegex(text, r"multiply-adds +280 a sample")    # 8 16 + 16 8 + 8 3, of one token
+        self.assertRegex(text, r" MatMul +\[N,1,16\]\* +128 +128  a\n")
+        self.assertRegex(text, r" Tanh +\[N,1,16\]\* +0 +0  b\n")
+        self.assertRegex(text, r" Add +\[N,8\]\* +0 +0  d > t\n")
+        self.assertRegex(text, r"\* only what is read of a larger tensor")
+        text = self.info(model(nodes[:4] + [node("Tanh", ["d"], ["e"])] + [node("Mul", ["d", "e"], ["y"])], weights, [5, 8], [5, 8]), "--layers")
+        self.assertRegex(text, r"multiply-adds +1280 a sample")    # 5 (8 16 + 16 8)
+        self.assertNotIn("*", text)
 
     def test_memory_grows_with_the_block(self):
         def size(n):

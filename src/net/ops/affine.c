@@ -28,6 +28,10 @@ done:
     return status;
 }
 
+static int64_t n_rows(const struct sg_node *node) {
+    return node->out->size / ((const struct affine *)node->own)->period;
+}
+
 static sg_status prepare(struct sg_node *node) {
     sg_status status = SG_OK;
     struct affine *own = node->own;
@@ -83,6 +87,7 @@ static const struct sg_op op_affine = {
     .name = "affine",
     .flags = SG_OP_TAKES_WHOLE | SG_OP_INPLACE | SG_OP_GRAD_INPLACE | SG_OP_FUSES_RELU |
              SG_OP_ELEMENTWISE,
+    .n_rows = n_rows,
     .prepare = prepare,
     .forward = forward,
     .backward = backward,

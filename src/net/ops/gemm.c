@@ -210,6 +210,14 @@ done:
     return status;
 }
 
+static int64_t n_rows(const struct sg_node *node) {
+    return ((const struct product *)node->own)->rows;
+}
+
+static void set_rows(struct sg_node *node, int64_t n) {
+    ((struct product *)node->own)->rows = n;
+}
+
 static struct sg_conv shape_for(const struct sg_node *node, int64_t batch) {
     const struct product *own = node->own;
 
@@ -339,6 +347,8 @@ const struct sg_op sg_op_gemm = {
     .flags = SG_OP_FUSES_RELU | SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE,
     .fold = lower_gemm,
     .infer = infer_gemm,
+    .n_rows = n_rows,
+    .set_rows = set_rows,
     .prepare = prepare,
     .fill = fill,
     .memory = memory,
@@ -351,6 +361,8 @@ const struct sg_op sg_op_mat_mul = {
     .name = "MatMul",
     .flags = SG_OP_FUSES_RELU | SG_OP_TAKES_HWC | SG_OP_TAKES_WHOLE,
     .infer = infer_mat_mul,
+    .n_rows = n_rows,
+    .set_rows = set_rows,
     .prepare = prepare,
     .fill = fill,
     .memory = memory,

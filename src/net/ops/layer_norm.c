@@ -116,6 +116,14 @@ done:
     return status;
 }
 
+static int64_t n_rows(const struct sg_node *node) {
+    return ((const struct layer_norm *)node->own)->n_rows;
+}
+
+static void set_rows(struct sg_node *node, int64_t n) {
+    ((struct layer_norm *)node->own)->n_rows = n;
+}
+
 static sg_status prepare(struct sg_node *node) {
     sg_status status = SG_OK;
     struct sg_norm *shape = &((struct layer_norm *)node->own)->shape;
@@ -152,6 +160,8 @@ static void backward(const struct sg_call *call) {
 static const struct sg_op op_layer_norm = {
     .name = "LayerNormalization",
     .flags = SG_OP_TAKES_WHOLE | SG_OP_KEEPS_INPUT | SG_OP_GRAD_INPLACE,
+    .n_rows = n_rows,
+    .set_rows = set_rows,
     .prepare = prepare,
     .memory = memory,
     .forward = forward,
@@ -164,6 +174,8 @@ const struct sg_op sg_op_layer_normalization = {
     .opset_min = 17,
     .flags = SG_OP_TAKES_WHOLE | SG_OP_KEEPS_INPUT | SG_OP_GRAD_INPLACE | SG_OP_OUTPUTS,
     .infer = infer,
+    .n_rows = n_rows,
+    .set_rows = set_rows,
     .prepare = prepare,
     .memory = memory,
     .forward = forward,

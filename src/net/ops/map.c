@@ -310,6 +310,41 @@ int sg_is_map(const struct sg_node *node) {
     return node->op == &op_map;
 }
 
+int sg_is_range(const struct sg_node *node, int64_t *first) {
+    const struct map *m = node->own;
+
+    if (!sg_is_map(node) || m->n != 1 || !m->contiguous) {
+        return 0;
+    }
+    *first = m->base + m->from[0][0];
+    return *first >= 0;
+}
+
+void sg_move_range(struct sg_node *node, int64_t by) {
+    ((struct map *)node->own)->base += by;
+}
+
+sg_status sg_insert_range(struct sg_node *before, struct sg_value *in, int64_t first, int64_t n,
+                          struct sg_value **out) {
+    sg_status status = SG_OK;
+    struct sg_node *node;
+    struct map *own;
+    int64_t *from;
+
+    SG_TRY(sg_insert_node(before, &op_map, in, &node));
+    SG_TRY(sg_own(node, sizeof *own, &own));
+    from = sg_region_take(&node->model->keep, (size_t)n, sizeof *from);
+    SG_NODE_NOMEM(from, node);
+    for (int64_t i = 0; i < n; i++) {
+        from[i] = i;
+    }
+    *own = (struct map){.n = 1, .length = {n}, .from = {from}, .base = first, .contiguous = 1};
+    SG_TRY(sg_set_dynamic(node, 1, &n));
+    *out = node->out;
+done:
+    return status;
+}
+
 void sg_map_list(const struct sg_node *node, int64_t *source) {
     const struct map *m = node->own;
     const int64_t n = m->length[m->n - 1];

@@ -150,6 +150,12 @@ sg_status sg_map_end(struct sg_node *node, const struct sg_map *map, int n_axes,
  * i of its result's is; less than 0 for a hole. */
 int sg_is_map(const struct sg_node *node);
 void sg_map_list(const struct sg_node *node, int64_t *source);
+/* ... of elements *first, *first + 1, ..: 1. They can be moved, where the input has been cut; and a
+ * node that picks n of a value can be put into the list. */
+int sg_is_range(const struct sg_node *node, int64_t *first);
+void sg_move_range(struct sg_node *node, int64_t by);
+sg_status sg_insert_range(struct sg_node *before, struct sg_value *in, int64_t first, int64_t n,
+                          struct sg_value **out);
 #define SG_MAPPING(op_name, file_name)                                                             \
     const struct sg_op sg_op_##file_name = {                                                       \
         .name = op_name, .flags = SG_OP_TAKES_WHOLE, .fold = file_name, .infer = file_name}

@@ -103,6 +103,21 @@ done:
     return status;
 }
 
+int64_t sg_pair_n_rows(const struct sg_node *node) {
+    const struct sg_spread *s = node->own;
+
+    return s->same ? s->length[0] : 1;
+}
+
+void sg_pair_set_rows(struct sg_node *node, int64_t n) {
+    struct sg_spread *s = node->own;
+
+    s->length[0] = n;
+    for (int i = 0; i < node->n_in; i++) {
+        s->size[i] = n;
+    }
+}
+
 /* Constants of one kind; tests of whole numbers, or of floats, give whole numbers. */
 sg_status sg_pair_fold(struct sg_node *node, const struct sg_pair *pair) {
     sg_status status = SG_OK;

@@ -23,6 +23,9 @@ struct sg_pair {
 /* Two operands, one of them a value at least; or constants of one kind. */
 sg_status sg_pair_infer(struct sg_node *node, const struct sg_pair *pair);
 sg_status sg_pair_fold(struct sg_node *node, const struct sg_pair *pair);
+/* Of values that do not repeat each element is a row. */
+int64_t sg_pair_n_rows(const struct sg_node *node);
+void sg_pair_set_rows(struct sg_node *node, int64_t n);
 
 /* Whole numbers at load; 0 where there is no result. */
 static inline int sg_whole_add(int64_t a, int64_t b, int64_t *y) {
@@ -196,6 +199,8 @@ static inline void backward_operand(const struct sg_call *call, int o, slope_fun
         .flags = SG_OP_TAKES_WHOLE | SG_OP_FUSES_RELU,                                             \
         .fold = fold_##file_name,                                                                  \
         .infer = infer_##file_name,                                                                \
+        .n_rows = sg_pair_n_rows,                                                                  \
+        .set_rows = sg_pair_set_rows,                                                              \
         .forward = forward_##file_name,                                                            \
         .backward = backward_##file_name,                                                          \
     }
